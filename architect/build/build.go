@@ -1,0 +1,193 @@
+package build
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/velocity-ci/velocity/blueprint/plan"
+)
+
+// An ID names a build everywhere: the store it is kept in, and its number there.
+type ID struct {
+	Store  string
+	Number int64 // from 1; gaps are allowed
+}
+
+func (id ID) String() string { return id.Store + "-" + strconv.FormatInt(id.Number, 10) }
+
+// Zero reports whether id names no build.
+func (id ID) Zero() bool { return id == ID{} }
+
+// ParseID reads k3f9a2-1234; leading zeros of the number are allowed.
+func ParseID(s string) (ID, error) {
+	store, number, ok := strings.Cut(s, "-")
+	n, err := strconv.ParseUint(number, 10, 63) // unsigned: no sign may stand here
+	if !ok || err != nil || n < 1 || !ValidStore(store) {
+		return ID{}, fmt.Errorf("build id %q is not of the form k3f9a2-1234", s)
+	}
+	return ID{Store: store, Number: int64(n)}, nil
+}
+
+// ValidStore accepts six lower-case letters and digits.
+func ValidStore(s string) bool {
+	return len(s) == 6 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
+}
+
+// MarshalText writes the id as String does.
+func (id ID) MarshalText() ([]byte, error) {
+	if id.Zero() {
+		return nil, nil
+	}
+	return []byte(id.String()), nil
+}
+
+// UnmarshalText reads what MarshalText wrote.
+func (id *ID) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*id = ID{}
+		return nil
+	}
+	v, err := ParseID(string(text))
+	*id = v
+	return err
+}
+
+// A Request is what a build was made for: it never changes.
+type Request struct {
+	ID         ID
+	Repository string // as people know it: the served path or the forge's name
+	Kind       plan.Kind
+	Name       string // of the pipeline or blueprint
+	Plan       string // digest; "" when no plan could be drawn
+	Trigger    plan.Trigger
+	Config     plan.Commit // where the configuration was read
+	Stages     []StagePlan // the outline of the plan
+}
+
+// A StagePlan is the outline of a stage: names without what they do.
+type StagePlan struct {
+	Name  string
+	Tasks []TaskPlan
+}
+
+// A TaskPlan is the outline of a task.
+type TaskPlan struct {
+	Key     string
+	Name    string
+	MayFail bool
+	Steps   []StepPlan
+}
+
+// A StepPlan is the outline of a step; the implicit setup comes first.
+type StepPlan struct {
+	Type plan.StepType
+	Name string
+}
+
+// Outline is the part of a plan that a build's state is built on.
+func Outline(p *plan.Plan) []StagePlan {
+	stages := make([]StagePlan, len(p.Stages))
+	for i, s := range p.Stages {
+		stages[i] = StagePlan{Name: s.Name, Tasks: make([]TaskPlan, len(s.Tasks))}
+		for j, t := range s.Tasks {
+			steps := []StepPlan{{Type: plan.StepSetup, Name: "setup"}}
+			for _, step := range t.Steps {
+				steps = append(steps, StepPlan{Type: step.Type, Name: step.Name})
+			}
+			stages[i].Tasks[j] = TaskPlan{Key: t.Key, Name: t.Name, MayFail: t.MayFail, Steps: steps}
+		}
+	}
+	return stages
+}
+
+// A Build is the state that a request's moves add up to. Its stages' states and
+// its own are derived from its tasks.
+type Build struct {
+	Request
+	Seq      int       // number of moves so far
+	Created  time.Time // when it was submitted
+	Started  time.Time // when its first task left Waiting; zero before
+	Finished time.Time // zero while it is not final
+	Refused  string    // why no plan could be drawn; "" if one was
+	Canceled string    // why it shall end: "canceled", "superseded by …"; "" if it shall not
+	Notices  []string  // what went wrong beside the build: a report, a plugin
+	Stages   []Stage   // hides the outline of the same name
+}
+
+// A Stage is a set of tasks that may run at the same time.
+type Stage struct {
+	Name  string
+	Tasks []Task
+}
+
+// A Task is where one task stands. Its fields are those of the current attempt.
+type Task struct {
+	Key, Name string
+	MayFail   bool
+	State     State
+	Reason    string
+	Attempt   int    // the current one, from 1; 0 before the first
+	Builder   string // of the current attempt
+	Ready     time.Time
+	Started   time.Time // of the current attempt
+	Finished  time.Time
+	Steps     []Step
+	Log       Log
+	Lost      []Lost // earlier attempts, oldest first
+}
+
+// A Lost attempt ended without a verdict.
+type Lost struct {
+	Attempt int
+	Builder string
+	Reason  string
+	Ended   time.Time
+}
+
+// A Step is where one step of the current attempt stands.
+type Step struct {
+	Type     plan.StepType
+	Name     string
+	State    State // Waiting, Building, Succeeded or Failed
+	Reason   string
+	Exit     int
+	Image    string // content address of the image it ran in, if any
+	Started  time.Time
+	Finished time.Time
+	From, To int64 // its bytes within the task's log
+}
+
+// A Log is what the builder says about the log of an attempt, so that anyone can
+// see whether a copy of it is whole.
+type Log struct {
+	Bytes  int64
+	Lines  int
+	SHA256 string // hex; "" while the attempt runs
+}
+
+// Task finds a task by its key.
+func (b *Build) Task(key string) (*Task, bool) {
+	stage, index, err := plan.ParseKey(key)
+	if err != nil || stage >= len(b.Stages) || index >= len(b.Stages[stage].Tasks) {
+		return nil, false
+	}
+	return &b.Stages[stage].Tasks[index], true
+}
+
+// Clone is a copy that shares nothing which later moves change.
+func (b *Build) Clone() *Build {
+	c := *b
+	c.Notices = append([]string(nil), b.Notices...)
+	c.Stages = make([]Stage, len(b.Stages))
+	for i, s := range b.Stages {
+		c.Stages[i] = Stage{Name: s.Name, Tasks: append([]Task(nil), s.Tasks...)}
+		for j := range c.Stages[i].Tasks {
+			t := &c.Stages[i].Tasks[j]
+			t.Steps = append([]Step(nil), t.Steps...)
+			t.Lost = append([]Lost(nil), t.Lost...)
+		}
+	}
+	return &c
+}

@@ -1,0 +1,125 @@
+package build
+
+import "fmt"
+
+// State of a stage: Waiting until its turn, Building until all its tasks are
+// final, then the least successful of them that may not fail. A stage without
+// tasks has nothing to wait for: it has succeeded.
+func (s *Stage) State() State {
+	waiting, final, failed := 0, 0, false
+	for i := range s.Tasks {
+		t := &s.Tasks[i]
+		switch {
+		case t.State == Waiting:
+			waiting++
+		case t.State.Final():
+			final++
+			failed = failed || t.State == Failed && !t.MayFail
+		}
+	}
+	switch {
+	case waiting > 0 && waiting == len(s.Tasks):
+		return Waiting
+	case final < len(s.Tasks):
+		return Building
+	case failed:
+		return Failed
+	}
+	return Succeeded
+}
+
+// State of a build, derived from its tasks, the refusal to plan it, and the wish
+// to end it. A build without tasks never succeeds: it waits to be refused.
+func (b *Build) State() State {
+	tasks := 0
+	for i := range b.Stages {
+		tasks += len(b.Stages[i].Tasks)
+	}
+	switch {
+	case b.Refused != "":
+		return Failed
+	case tasks == 0 && b.Canceled != "":
+		return Failed
+	case tasks == 0:
+		return Building
+	}
+	for i := range b.Stages {
+		switch b.Stages[i].State() {
+		case Failed:
+			return Failed
+		case Building:
+			return Building
+		case Waiting:
+			if b.Canceled != "" && b.quiet() {
+				return Failed
+			}
+			return Building
+		}
+	}
+	return Succeeded
+}
+
+// quiet reports whether nothing of the build is under way: every task is final
+// or waits for its stage.
+func (b *Build) quiet() bool {
+	for _, s := range b.Stages {
+		for _, t := range s.Tasks {
+			if t.State != Waiting && !t.State.Final() {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Reason is why a build failed, for people: the refusal, the cancellation, or
+// the first task that did. It is "" for others.
+func (b *Build) Reason() string {
+	switch {
+	case b.Refused != "":
+		return b.Refused
+	case b.State() != Failed:
+		return ""
+	case b.Canceled != "":
+		return b.Canceled
+	}
+	for _, s := range b.Stages {
+		for _, t := range s.Tasks {
+			if t.State == Failed && !t.MayFail {
+				return t.Name + ": " + t.Reason
+			}
+		}
+	}
+	return ""
+}
+
+// Counts are the numbers in `8/10`.
+type Counts struct {
+	Done  int // succeeded tasks; a failed one that may fail is not among them
+	Tasks int
+}
+
+func (c Counts) String() string { return fmt.Sprintf("%d/%d", c.Done, c.Tasks) }
+
+// Counts adds the build's tasks up.
+func (b *Build) Counts() Counts {
+	var c Counts
+	for _, s := range b.Stages {
+		for _, t := range s.Tasks {
+			c.Tasks++
+			if t.State == Succeeded {
+				c.Done++
+			}
+		}
+	}
+	return c
+}
+
+// TaskReason is the reason to show beside a task's state: a task that still
+// waits in a build that is over never ran.
+func (b *Build) TaskReason(t *Task) string {
+	if t.State == Waiting && b.State().Final() {
+		return "never ran"
+	}
+	return t.Reason
+}

@@ -1,0 +1,150 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/velocity-ci/velocity/architect/build"
+)
+
+// An Ear is the architect's side of what builders say. The builder's name comes
+// from the connection, never from a message's own fields. Calls come from many
+// goroutines; each returns once what it was told cannot be lost any more, or
+// with ErrStale.
+type Ear interface {
+	Here(ctx context.Context, p Presence) error
+	Step(ctx context.Context, builder string, p Progress) error
+	// Log returns how many bytes of the file the architect has from its start: the
+	// builder goes on from there.
+	Log(ctx context.Context, builder string, c Chunk) (int64, error)
+	End(ctx context.Context, builder string, r Result) error
+}
+
+// A Hub is the architect's end of the wire.
+type Hub struct {
+	conn *nats.Conn
+	subs []*nats.Subscription
+}
+
+// Listen connects ear to everything that builders say on conn. Close ends it.
+func Listen(conn *nats.Conn, ear Ear) (*Hub, error) {
+	h := &Hub{conn: conn}
+	for verb, handle := range map[string]func(ctx context.Context, builder string, m *nats.Msg) answer{
+		verbHere: func(ctx context.Context, builder string, m *nats.Msg) answer {
+			p, err := decode[Presence](m.Data)
+			if err == nil {
+				p.Builder = builder
+				err = ear.Here(ctx, p)
+			}
+			return answerFor(err)
+		},
+		verbStep: func(ctx context.Context, builder string, m *nats.Msg) answer {
+			p, err := decode[Progress](m.Data)
+			if err == nil {
+				err = ear.Step(ctx, builder, p)
+			}
+			return answerFor(err)
+		},
+		verbLog: func(ctx context.Context, builder string, m *nats.Msg) answer {
+			c, err := decodeChunk(m.Header, m.Data)
+			var have int64
+			if err == nil {
+				have, err = ear.Log(ctx, builder, c)
+			}
+			a := answerFor(err)
+			a.Offset = have
+			return a
+		},
+		verbEnd: func(ctx context.Context, builder string, m *nats.Msg) answer {
+			r, err := decode[Result](m.Data)
+			if err == nil {
+				err = ear.End(ctx, builder, r)
+			}
+			return answerFor(err)
+		},
+	} {
+		if err := h.listen(verb, handle); err != nil {
+			h.Close()
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+// listen subscribes to one verb of all builders. Each message is handled in its
+// own goroutine: a verdict that waits for the disk holds up nobody's heartbeat.
+func (h *Hub) listen(verb string, handle func(context.Context, string, *nats.Msg) answer) error {
+	sub, err := h.conn.Subscribe(subject("*", verb), func(m *nats.Msg) {
+		builder, _, _ := strings.Cut(strings.TrimPrefix(m.Subject, subjectRoot), ".")
+		go func() {
+			if data, err := encode(handle(context.Background(), builder, m)); err == nil {
+				_ = m.Respond(data) // a lost answer is asked for again
+			}
+		}()
+	})
+	if err != nil {
+		return fmt.Errorf("listen for %s: %w", verb, err)
+	}
+	h.subs = append(h.subs, sub)
+	return nil
+}
+
+// Close stops listening. The connection stays the caller's.
+func (h *Hub) Close() {
+	for _, s := range h.subs {
+		_ = s.Unsubscribe() // fails only on a closed connection
+	}
+}
+
+// Assign offers a task to a builder. It returns nil once the builder has taken
+// it, a *RefusedError if it will not, and another error if no answer came: then
+// the builder may or may not have it, and the attempt's number must not be used
+// again.
+func (h *Hub) Assign(ctx context.Context, builder string, a Assignment) error {
+	return request(ctx, h.conn, subject(builder, verbAssign), a)
+}
+
+// Cancel asks a builder to stop an attempt. nil means that it knows, not that
+// the attempt has ended: its result says so.
+func (h *Hub) Cancel(ctx context.Context, builder string, a Attempt, reason string) error {
+	return request(ctx, h.conn, subject(builder, verbCancel), stop{Attempt: a, Reason: reason})
+}
+
+// Publish lets followers hear of an event. Nothing depends on its arrival.
+func (h *Hub) Publish(e build.Event) error {
+	data, err := encode(e)
+	if err != nil {
+		return err
+	}
+	if err := h.conn.Publish(eventRoot+e.Build.String(), data); err != nil {
+		return fmt.Errorf("publish %s of %s: %w", e.Type, e.Build, err)
+	}
+	return nil
+}
+
+// request sends a body and turns the answer into an error.
+func request[T any](ctx context.Context, conn *nats.Conn, to string, body T) error {
+	data, err := encode(body)
+	if err != nil {
+		return err
+	}
+	m := nats.NewMsg(to)
+	m.Data = data
+	_, err = ask(ctx, conn, m)
+	return err
+}
+
+func ask(ctx context.Context, conn *nats.Conn, m *nats.Msg) (answer, error) {
+	reply, err := conn.RequestMsgWithContext(ctx, m)
+	if err != nil {
+		return answer{}, fmt.Errorf("ask %s: %w", m.Subject, err)
+	}
+	a, err := decode[answer](reply.Data)
+	if err != nil {
+		return answer{}, err
+	}
+	return a, a.err()
+}

@@ -1,0 +1,114 @@
+// Package dispatch is the wire between the architect and its builders: the
+// messages, their encoding, and both ends of it over core NATS.
+//
+// NATS keeps nothing and may lose anything at any moment. Every message is
+// therefore a request that is answered, sent again until it is, and harmless
+// when it arrives twice: the attempt's number is the fence, and the one who asks
+// learns by ErrStale that nobody waits for its work any more.
+package dispatch
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/blueprint/plan"
+)
+
+// ErrStale answers whoever speaks for an attempt that is not the current one, or
+// of a task that is final: stop, clean up, take other work.
+var ErrStale = errors.New("attempt is no longer current")
+
+// A RefusedError is a builder's answer to an assignment it will not take. The
+// attempt counts as interrupted.
+type RefusedError struct{ Reason string }
+
+func (e *RefusedError) Error() string { return "builder refused: " + e.Reason }
+
+// An Attempt is one try of one task. It is what fencing compares.
+type Attempt struct {
+	Build  build.ID
+	Task   string // key
+	Number int    // from 1
+}
+
+func (a Attempt) String() string { return fmt.Sprintf("%s/%s/%d", a.Build, a.Task, a.Number) }
+
+// An Assignment is all that a builder needs to build a task.
+type Assignment struct {
+	Attempt    Attempt
+	Repository string // for people
+	Source     string // where the commit is fetched from: a path on the builder's machine, or a URL
+	Commit     plan.Commit
+	Ref        string
+	Git        map[string]string // the plan's git.* values
+	Task       plan.Task
+
+	// Values of parameters that the plan leaves open: build.*, and what was given
+	// for secret ones. Never logged.
+	Values map[string]string
+}
+
+// A Presence is a builder's sign of life.
+type Presence struct {
+	Builder  string
+	Boot     string // differs after every start of the builder's process
+	Capacity int    // attempts it runs at the same time
+	Draining bool   // takes nothing new
+	Running  []Attempt
+}
+
+// BeatEvery is the time between two signs of life; after three missed ones a
+// builder is lost.
+const (
+	BeatEvery = 2 * time.Second
+	LostAfter = 3 * BeatEvery
+)
+
+// A Progress tells how far an attempt is. It holds all steps, so that any number
+// of lost ones is made up for by the next.
+type Progress struct {
+	Attempt Attempt
+	Steps   []build.Step
+}
+
+// A File names one of the two parts of an attempt's log.
+type File string
+
+// The parts of a log.
+const (
+	TextFile  File = "txt"
+	TimesFile File = "times"
+)
+
+// A Chunk is a piece of an attempt's log, masked, at its place in the file.
+type Chunk struct {
+	Attempt Attempt
+	File    File
+	Offset  int64
+	Data    []byte // at most MaxChunk
+}
+
+// MaxChunk bounds the data of one chunk, in bytes.
+const MaxChunk = 256 << 10
+
+// A Verdict is how an attempt ended.
+type Verdict string
+
+// The verdicts of a builder.
+const (
+	Succeeded   Verdict = "succeeded"
+	Failed      Verdict = "failed"
+	Interrupted Verdict = "interrupted" // no fault of the task: it is tried again
+)
+
+// A Result ends an attempt. It is repeated until it is answered.
+type Result struct {
+	Attempt Attempt
+	Verdict Verdict
+	Reason  string // masked; "exit 2", "timed out", …; "" when all went well
+	Steps   []build.Step
+	Log     build.Log
+	Times   int64 // bytes of the times file
+}

@@ -1,0 +1,138 @@
+// Package plan holds the words of intent: where the source is, what asked for a
+// build, and the construction plan that answers it. It imports nothing of ours
+// and does no I/O; every other package speaks in these words.
+//
+// A plan is drawn once and then only read. The same inputs give a byte-identical
+// plan, so whatever differs from build to build (the build's number, secrets,
+// values an executable derives) stays in it as a reference and is resolved on
+// the builder, in the task's setup.
+package plan
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Version is the version of the plan's JSON form, described in docs/format.md.
+const Version = 1
+
+// MaxTasks bounds a plan, so that a small file cannot ask for endless work.
+const MaxTasks = 2000
+
+// A Kind tells what a plan was drawn from.
+type Kind string
+
+// The kinds of plans.
+const (
+	OfPipeline  Kind = "pipeline"
+	OfBlueprint Kind = "blueprint" // one blueprint asked for by its name: one stage, one task
+)
+
+// A Plan is a construction plan: stages of tasks, in order, for one commit.
+type Plan struct {
+	Version      int    `json:"version"`
+	Kind         Kind   `json:"kind"`
+	Name         string `json:"name"` // the pipeline's or blueprint's
+	Description  string `json:"description,omitempty"`
+	Event        Event  `json:"event"`
+	Ref          string `json:"ref,omitempty"`
+	Commit       Commit `json:"commit"`
+	ConfigCommit Commit `json:"configCommit"` // where the configuration was read
+
+	// Git holds the built-in parameters about the commit (git.branch, …), which
+	// every step finds in its environment under EnvName. The costly ones
+	// (git.describe) are there only if something mentions them.
+	Git map[string]string `json:"git,omitempty"`
+
+	Stages []Stage `json:"stages"`
+}
+
+// A Stage is a set of tasks that may run at the same time.
+type Stage struct {
+	Name  string `json:"name"`
+	Tasks []Task `json:"tasks"`
+}
+
+// A Task is a blueprint made ready to build.
+type Task struct {
+	Key         string      `json:"key"`  // s<stage>t<index>, both from 0: used in paths and refs
+	Name        string      `json:"name"` // shown to people, unique within the plan
+	Blueprint   string      `json:"blueprint"`
+	Description string      `json:"description,omitempty"`
+	Timeout     Duration    `json:"timeout,omitempty"`      // of the whole attempt; 0 is the builder's limit
+	MayFail     bool        `json:"ignoreErrors,omitempty"` // its failure does not fail the stage
+	Git         Git         `json:"git,omitzero"`
+	Parameters  []Parameter `json:"parameters,omitempty"` // in the order in which they are resolved
+	Steps       []Step      `json:"steps"`
+}
+
+// Git says how a task's workspace is checked out.
+type Git struct {
+	Submodule bool `json:"submodule,omitempty"`
+	Depth     int  `json:"depth,omitempty"` // 0 is the whole history; the 2019 files set it
+}
+
+// Key is the address of task index of stage, both counted from 0.
+func Key(stage, index int) string {
+	return "s" + strconv.Itoa(stage) + "t" + strconv.Itoa(index)
+}
+
+// ParseKey is the reverse of Key.
+func ParseKey(key string) (stage, index int, err error) {
+	s, t, ok := strings.Cut(strings.TrimPrefix(key, "s"), "t")
+	stage, err1 := strconv.Atoi(s)
+	index, err2 := strconv.Atoi(t)
+	if !ok || err1 != nil || err2 != nil || stage < 0 || index < 0 || Key(stage, index) != key {
+		return 0, 0, fmt.Errorf("task key %q is not of the form s0t0", key)
+	}
+	return stage, index, nil
+}
+
+// Task finds a task by its key.
+func (p *Plan) Task(key string) (*Task, bool) {
+	stage, index, err := ParseKey(key)
+	if err != nil || stage >= len(p.Stages) || index >= len(p.Stages[stage].Tasks) {
+		return nil, false
+	}
+	return &p.Stages[stage].Tasks[index], true
+}
+
+// Encode prints the plan as indented JSON with a final newline. Equal plans give
+// equal bytes: the digest is taken over them.
+func (p *Plan) Encode() ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(p); err != nil {
+		return nil, fmt.Errorf("encode plan %s: %w", p.Name, err)
+	}
+	return b.Bytes(), nil
+}
+
+// Decode reads what Encode printed and refuses versions it does not know.
+func Decode(data []byte) (*Plan, error) {
+	var p Plan
+	if err := json.Unmarshal(data, &p); err != nil {
+		return nil, fmt.Errorf("decode plan: %w", err)
+	}
+	if p.Version != Version {
+		return nil, fmt.Errorf("decode plan: version %d is not known here (this program reads %d): use a newer velocity", p.Version, Version)
+	}
+	return &p, nil
+}
+
+// Digest is the plan's id: the SHA-256 of its encoded form, in hex.
+func (p *Plan) Digest() (string, error) {
+	data, err := p.Encode()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:]), nil
+}
