@@ -1,0 +1,95 @@
+package running
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/architect/dispatch"
+)
+
+var attempt = dispatch.Attempt{Build: build.ID{Store: "aaaaaa", Number: 7}, Task: "s0t0", Number: 2}
+
+func result(text, times []byte) dispatch.Result {
+	sum := sha256.Sum256(text)
+	return dispatch.Result{Attempt: attempt, Times: int64(len(times)),
+		Log: build.Log{Bytes: int64(len(text)), SHA256: hex.EncodeToString(sum[:])}}
+}
+
+// Chunks may come twice, overlap and leave gaps: going on from the size that
+// Write returns always ends in the whole log.
+func TestWriteEndsInTheWholeLog(t *testing.T) {
+	dir := t.TempDir()
+	rapid.Check(t, func(rt *rapid.T) {
+		logs, err := New(filepath.Join(dir, "logs"))
+		if err != nil {
+			rt.Fatal(err)
+		}
+		text := rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(rt, "text")
+		chunk := func(from int64) dispatch.Chunk {
+			to := from + int64(rapid.IntRange(0, 50).Draw(rt, "len"))
+			return dispatch.Chunk{Attempt: attempt, File: dispatch.TextFile, Offset: from, Data: text[from:min(to, int64(len(text)))]}
+		}
+		for range rapid.IntRange(0, 20).Draw(rt, "noise") {
+			if _, err := logs.Write(chunk(int64(rapid.IntRange(0, len(text)).Draw(rt, "from")))); err != nil {
+				rt.Fatal(err)
+			}
+		}
+		have, err := logs.Write(dispatch.Chunk{Attempt: attempt, File: dispatch.TextFile})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if _, err := logs.Finish(result(text, nil)); have < int64(len(text)) && !errors.Is(err, ErrIncomplete) {
+			rt.Fatalf("Finish with %d of %d bytes = %v; want ErrIncomplete", have, len(text), err)
+		}
+		if _, err := logs.Write(dispatch.Chunk{Attempt: attempt, File: dispatch.TextFile, Offset: have, Data: text[have:]}); err != nil {
+			rt.Fatal(err)
+		}
+		file, err := logs.Finish(result(text, nil))
+		if err != nil {
+			rt.Fatal(err)
+		}
+		var got bytes.Buffer
+		if _, err := ReadFrom(file.Text, 0, 1<<20, &got); err != nil || !bytes.Equal(got.Bytes(), text) {
+			rt.Fatalf("kept %q, %v; want %q", got.Bytes(), err, text)
+		}
+	})
+}
+
+func TestFinishTakesAWrongCopyAnew(t *testing.T) {
+	logs, err := New(filepath.Join(t.TempDir(), "logs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(kind dispatch.File, data string) {
+		t.Helper()
+		if _, err := logs.Write(dispatch.Chunk{Attempt: attempt, File: kind, Data: []byte(data)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(dispatch.TextFile, "wrong")
+	want := result([]byte("right"), []byte("0 0\n"))
+	if _, err := logs.Finish(want); !errors.Is(err, ErrIncomplete) {
+		t.Fatalf("Finish of a wrong copy = %v; want ErrIncomplete", err)
+	}
+	write(dispatch.TextFile, "right")
+	if _, err := logs.Finish(want); !errors.Is(err, ErrIncomplete) {
+		t.Fatalf("Finish without line times = %v; want ErrIncomplete", err)
+	}
+	write(dispatch.TimesFile, "0 0\n")
+	file, err := logs.Finish(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	logs.Drop(attempt.Build)
+	if _, err := os.Stat(file.Text); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("after Drop: %v; want no file", err)
+	}
+}
