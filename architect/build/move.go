@@ -110,8 +110,9 @@ func (b *Build) complete(ask Move) (m Move, changes bool, err error) {
 	return m, m.From != m.To, nil
 }
 
-// completeStep fills in a StepMoved. What a step is called is the plan's to say,
-// and an ended step does not move again: messages overtake each other.
+// completeStep fills in a StepMoved. What a step is called is the plan's to say.
+// A step that ended does not move again, and none moves back to Waiting: messages
+// overtake each other, and a builder tells all of an attempt's steps at once.
 func completeStep(t *Task, ask Move, m *Move) (changes bool) {
 	m.Log, m.Index, m.Step = nil, ask.Index, ask.Step
 	if ask.Step == nil || ask.Index < 0 || ask.Index >= len(t.Steps) {
@@ -120,7 +121,7 @@ func completeStep(t *Task, ask Move, m *Move) (changes bool) {
 	now, step := t.Steps[ask.Index], *ask.Step
 	step.Type, step.Name = now.Type, now.Name
 	m.Step = &step
-	return !now.State.Final() && now != step
+	return !now.State.Final() && step.State != Waiting && now != step
 }
 
 // Open starts the first stage: BUILD_START is its first task leaving Waiting.

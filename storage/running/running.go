@@ -48,9 +48,6 @@ func (l *Logs) path(a dispatch.Attempt, kind dispatch.File) string {
 	return filepath.Join(l.dir, strconv.FormatInt(a.Build.Number, 10), fmt.Sprintf("%s.%d.%s", a.Task, a.Number, kind))
 }
 
-// Path is the text of an attempt's log so far; the file may be absent.
-func (l *Logs) Path(a dispatch.Attempt) string { return l.path(a, dispatch.TextFile) }
-
 // Write appends the part of a chunk that is new and returns the size of the copy.
 // A chunk that would leave a gap is not taken: the returned size says where to go
 // on from.
@@ -167,23 +164,20 @@ func (l *Logs) Drop(id build.ID) {
 	_ = os.RemoveAll(dir) // left over, it is cleared at the next start
 }
 
-// ReadFrom copies at most limit bytes of path from offset on to w, as far as they
-// are there, and returns how many. An absent file has none.
-func ReadFrom(path string, offset, limit int64, w io.Writer) (int64, error) {
-	f, err := os.Open(path)
+// Read returns the text of an attempt's log from offset on, as far as it is
+// there, at most limit bytes.
+func (l *Logs) Read(a dispatch.Attempt, offset, limit int64) ([]byte, error) {
+	f, err := os.Open(l.path(a, dispatch.TextFile))
 	if errors.Is(err, os.ErrNotExist) {
-		return 0, nil
+		return nil, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("read log: %w", err)
+		return nil, fmt.Errorf("read log: %w", err)
 	}
 	defer f.Close()
-	if _, err := f.Seek(offset, io.SeekStart); err != nil {
-		return 0, fmt.Errorf("read log: %w", err)
-	}
-	n, err := io.Copy(w, io.LimitReader(f, limit))
+	data, err := io.ReadAll(io.NewSectionReader(f, offset, limit))
 	if err != nil {
-		return n, fmt.Errorf("read log: %w", err)
+		return nil, fmt.Errorf("read log: %w", err)
 	}
-	return n, nil
+	return data, nil
 }

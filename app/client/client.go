@@ -1,0 +1,142 @@
+// Package client speaks to a running architect over its API.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+
+	"github.com/velocity-ci/velocity/app/api"
+	"github.com/velocity-ci/velocity/app/socket"
+)
+
+// A Client speaks to one server.
+type Client struct {
+	http *http.Client
+	base string
+}
+
+// ErrNoServer means that nobody listens.
+var ErrNoServer = errors.New("no server is running for this repository")
+
+// Local speaks to the server that listens on the socket in dir.
+func Local(dir string) *Client {
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		c, err := socket.Dial(ctx, dir)
+		if err != nil {
+			return nil, fmt.Errorf("%w (%w)", ErrNoServer, err)
+		}
+		return c, nil
+	}}
+	return &Client{http: &http.Client{Transport: transport}, base: "http://velocity.local"}
+}
+
+// Wake makes the server look into its inbox now.
+func (c *Client) Wake(ctx context.Context) error {
+	return c.post(ctx, api.PathWake, struct{}{}, nil)
+}
+
+// Start asks for a build by name and returns the trigger's id.
+func (c *Client) Start(ctx context.Context, s api.Start) (string, error) {
+	var a api.Accepted
+	err := c.post(ctx, api.PathStart, s, &a)
+	return a.Trigger, err
+}
+
+// Rerun asks for a build to be built again and returns the trigger's id.
+func (c *Client) Rerun(ctx context.Context, act api.Act) (string, error) {
+	var a api.Accepted
+	err := c.post(ctx, api.PathRerun, act, &a)
+	return a.Trigger, err
+}
+
+// Cancel asks for a build to end.
+func (c *Client) Cancel(ctx context.Context, act api.Act) error {
+	return c.post(ctx, api.PathCancel, act, nil)
+}
+
+// FollowTrigger calls see with what becomes of a trigger, until all its builds
+// are in the archive. It returns nil after the end, an error if the stream broke
+// before.
+func (c *Client) FollowTrigger(ctx context.Context, id string, see func(api.Update) error) error {
+	return c.follow(ctx, api.PathTrigger+url.PathEscape(id)+"/follow", see)
+}
+
+// FollowBuild is FollowTrigger for one build.
+func (c *Client) FollowBuild(ctx context.Context, id string, see func(api.Update) error) error {
+	return c.follow(ctx, api.PathBuild+url.PathEscape(id)+"/follow", see)
+}
+
+func (c *Client) follow(ctx context.Context, path string, see func(api.Update) error) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := c.do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	for dec := json.NewDecoder(resp.Body); ; {
+		var u api.Update
+		if err := dec.Decode(&u); err != nil {
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return fmt.Errorf("follow: the server went away: %w", err)
+		}
+		if u.End {
+			return nil
+		}
+		if err := see(u); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *Client) post(ctx context.Context, path string, body, into any) error {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := c.do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if into == nil {
+		return nil
+	}
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+		return fmt.Errorf("read answer of %s: %w", path, err)
+	}
+	return nil
+}
+
+// do sends a request and turns answers other than 2xx into errors.
+func (c *Client) do(req *http.Request) (*http.Response, error) {
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode/100 == 2 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	var p api.Problem
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<16)).Decode(&p); err != nil || p.Message == "" {
+		return nil, fmt.Errorf("%s %s: %s", req.Method, req.URL.Path, resp.Status)
+	}
+	return nil, errors.New(p.Message)
+}

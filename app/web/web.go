@@ -1,0 +1,126 @@
+// Package web answers the architect's API. It acts only through the architect
+// and the desk it is given.
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/velocity-ci/velocity/app/api"
+	"github.com/velocity-ci/velocity/architect"
+	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/blueprint/plan"
+)
+
+// A Desk makes triggers of what people ask for. They are durable when it returns.
+type Desk interface {
+	Start(ctx context.Context, s api.Start) (plan.Trigger, error)
+	Rerun(ctx context.Context, act api.Act) (plan.Trigger, error)
+	// Find resolves an id, a number or a commit to a build.
+	Find(ctx context.Context, text string) (*build.Build, error)
+}
+
+// A Server answers for one site.
+type Server struct {
+	Architect *architect.Architect
+	Site      *architect.Site
+	Desk      Desk
+	Encode    func(*build.Build) ([]byte, error) // a build in its stored form
+	Log       *slog.Logger
+}
+
+// largestBody bounds what a request may send.
+const largestBody = 1 << 20
+
+// Handler is the API.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+api.PathWake, s.wake)
+	mux.HandleFunc("POST "+api.PathStart, s.start)
+	mux.HandleFunc("POST "+api.PathRerun, s.rerun)
+	mux.HandleFunc("POST "+api.PathCancel, s.cancel)
+	mux.HandleFunc("GET "+api.PathTrigger+"{id}/follow", s.followTrigger)
+	mux.HandleFunc("GET "+api.PathBuild+"{id}/follow", s.followBuild)
+	return mux
+}
+
+func (s *Server) wake(w http.ResponseWriter, _ *http.Request) {
+	s.Site.Wake()
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (s *Server) start(w http.ResponseWriter, r *http.Request) {
+	var ask api.Start
+	if !s.decode(w, r, &ask) {
+		return
+	}
+	t, err := s.Desk.Start(r.Context(), ask)
+	s.accepted(w, t, err)
+}
+
+func (s *Server) rerun(w http.ResponseWriter, r *http.Request) {
+	var act api.Act
+	if !s.decode(w, r, &act) {
+		return
+	}
+	t, err := s.Desk.Rerun(r.Context(), act)
+	s.accepted(w, t, err)
+}
+
+func (s *Server) accepted(w http.ResponseWriter, t plan.Trigger, err error) {
+	if err != nil {
+		s.problem(w, http.StatusBadRequest, err)
+		return
+	}
+	s.Site.Wake()
+	s.reply(w, http.StatusAccepted, api.Accepted{Trigger: t.ID})
+}
+
+func (s *Server) cancel(w http.ResponseWriter, r *http.Request) {
+	var act api.Act
+	if !s.decode(w, r, &act) {
+		return
+	}
+	b, err := s.Desk.Find(r.Context(), act.Build)
+	if err != nil {
+		s.problem(w, http.StatusNotFound, err)
+		return
+	}
+	reason := act.Reason
+	if reason == "" {
+		reason = "canceled"
+	}
+	switch err := s.Architect.Cancel(r.Context(), b.ID, reason); {
+	case errors.Is(err, architect.ErrNoBuild):
+		s.problem(w, http.StatusConflict, errors.New("build "+b.ID.String()+" is over: it "+string(b.State())))
+	case err != nil:
+		s.problem(w, http.StatusInternalServerError, err)
+	default:
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+func (s *Server) decode(w http.ResponseWriter, r *http.Request, into any) bool {
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, largestBody))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		s.problem(w, http.StatusBadRequest, err)
+		return false
+	}
+	return true
+}
+
+func (s *Server) problem(w http.ResponseWriter, status int, err error) {
+	s.reply(w, status, api.Problem{Message: err.Error()})
+}
+
+func (s *Server) reply(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(body); err != nil {
+		s.Log.Debug("answer not read", "err", err)
+	}
+}

@@ -1,0 +1,207 @@
+// Package architect is the only mover of builds. It takes triggers in, has their
+// plans drawn, hands tasks to builders, listens to what becomes of them, and
+// records every move in the repository's ledger before anyone is told of it.
+//
+// It keeps the unfinished builds in memory, one step ahead of the ledger: a move
+// is made at once, and whatever it causes outside (an assignment, an answer, an
+// event) waits until the move is durable. A process that dies loses nothing but
+// what nobody had been told.
+package architect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/architect/dispatch"
+)
+
+// A Wire carries what the architect says to builders.
+type Wire interface {
+	// Assign returns nil once the builder has the task, a *dispatch.RefusedError
+	// if it will not take it, another error if nobody knows.
+	Assign(ctx context.Context, builder string, a dispatch.Assignment) error
+	// Cancel returns nil once the builder knows that it shall stop.
+	Cancel(ctx context.Context, builder string, a dispatch.Attempt, reason string) error
+	// Publish tells followers; nothing depends on its arrival.
+	Publish(e build.Event) error
+}
+
+// Limits of the architect's patience.
+const (
+	DefaultAttempts = 3                // interrupted tries of a task before it fails
+	acceptWithin    = 10 * time.Second // for a builder to answer an assignment
+	stopWithin      = 15 * time.Second // for a canceled attempt to end
+	overtime        = time.Minute      // on top of a task's own timeout
+	sweepEvery      = time.Second
+)
+
+// An Architect serves any number of sites. Its fields are set before Run. All
+// methods are safe for concurrent use.
+type Architect struct {
+	Wire     Wire
+	Logger   *slog.Logger
+	Now      func() time.Time
+	Attempts int                // 0 means DefaultAttempts
+	Opened   func(id build.ID)  // called when a build was made durable; may be nil
+	Closed   func(*build.Build) // called when a build is final and in the archive; may be nil
+
+	mu       sync.Mutex
+	sites    []*Site
+	works    map[build.ID]*work
+	dirty    []*work // works with moves that are not yet on their way to the ledger
+	builders map[string]*member
+	changed  chan struct{} // closed and renewed whenever something a waiter may wait for changes
+	fatal    chan error
+}
+
+// New is an architect without sites.
+func New(wire Wire, log *slog.Logger, now func() time.Time) *Architect {
+	return &Architect{
+		Wire: wire, Logger: log, Now: now,
+		works:    map[build.ID]*work{},
+		builders: map[string]*member{},
+		changed:  make(chan struct{}),
+		fatal:    make(chan error, 1),
+	}
+}
+
+// Open takes a site into the architect's care: its unfinished builds go on.
+// Attempts that were under way are the builder's to claim; what it does not
+// claim is interrupted and tried again.
+func (a *Architect) Open(ctx context.Context, s *Site) error {
+	loaded, err := s.History.Live(ctx)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", s.Name, err)
+	}
+	tips, known, err := s.History.Tips(ctx)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", s.Name, err)
+	}
+	s.prepare(tips, known)
+	a.mu.Lock()
+	defer a.commit()
+	a.sites = append(a.sites, s)
+	for _, l := range loaded {
+		a.adopt(s, l)
+	}
+	return nil
+}
+
+// adopt goes on with a build that an earlier process left unfinished.
+func (a *Architect) adopt(s *Site, l Loaded) {
+	if l.Build.State().Final() {
+		return // the ledger folds it
+	}
+	w := newWork(s, l.Build, l.Plan)
+	w.durable = l.Build.Clone()
+	now := a.Now()
+	for i := range l.Build.Stages {
+		for j := range l.Build.Stages[i].Tasks {
+			if t := &l.Build.Stages[i].Tasks[j]; inFlight(t) {
+				w.flights[t.Key] = &flight{builder: t.Builder, attempt: t.Attempt, sent: now}
+			}
+		}
+	}
+	a.works[l.Build.ID] = w
+	w.record(l.Build.Open(now), nil) // a start that was cut off before its first task was ready
+	a.touch(w)
+	s.answer(l.Build.Trigger.ID, Answer{Builds: []build.ID{l.Build.ID}})
+}
+
+// Run serves the sites until ctx ends or a ledger breaks; the error then says
+// how. Nothing is lost by stopping: what is unfinished stays so in git.
+func (a *Architect) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	a.mu.Lock()
+	for _, s := range a.sites {
+		group.Go(func() error { a.intake(ctx, s); return nil })
+	}
+	a.mu.Unlock()
+	group.Go(func() error { a.sweep(ctx); return nil })
+	group.Go(func() error {
+		select {
+		case err := <-a.fatal:
+			return err
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	return group.Wait()
+}
+
+// fail ends Run: a ledger that cannot record is nothing to go on with.
+func (a *Architect) fail(err error) {
+	select {
+	case a.fatal <- err:
+	default: // the first failure is the cause of the others
+	}
+}
+
+// notify wakes whoever waits for something to change. The lock is held.
+func (a *Architect) notify() {
+	close(a.changed)
+	a.changed = make(chan struct{})
+}
+
+// ErrNoBuild means that the architect has no unfinished build of that id.
+var ErrNoBuild = errors.New("no unfinished build of this id")
+
+// Cancel asks for a build to end, for a reason such as "canceled". What waits
+// for a builder fails at once; what runs is stopped.
+func (a *Architect) Cancel(ctx context.Context, id build.ID, reason string) error {
+	a.mu.Lock()
+	w, ok := a.works[id]
+	if !ok {
+		a.mu.Unlock()
+		return fmt.Errorf("cancel %s: %w", id, ErrNoBuild)
+	}
+	durable := make(chan struct{})
+	err := w.do(build.Move{Kind: build.Canceling, Reason: reason, At: a.Now()}, func() { close(durable) })
+	a.touch(w)
+	for key, f := range w.flights {
+		a.stop(w, key, f, w.b.Canceled)
+	}
+	a.commit()
+	if err != nil {
+		return fmt.Errorf("cancel %s: %w", id, err)
+	}
+	select {
+	case <-durable:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("cancel %s: %w", id, context.Cause(ctx))
+	}
+}
+
+// WaitIdle returns when no site has anything to do, or ctx ends.
+func (a *Architect) WaitIdle(ctx context.Context) error {
+	for {
+		a.mu.Lock()
+		idle, changed := a.idle(), a.changed
+		a.mu.Unlock()
+		if idle {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (a *Architect) idle() bool {
+	for _, s := range a.sites {
+		if !s.quiet() {
+			return false
+		}
+	}
+	return len(a.works) == 0
+}

@@ -1,0 +1,166 @@
+package architect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/blueprint"
+	"github.com/velocity-ci/velocity/blueprint/plan"
+)
+
+// ErrGone means that the repository does not have a commit (any more).
+var ErrGone = errors.New("no such commit in the repository")
+
+// fallback names the build that says why a trigger could not be planned.
+const fallback = "default"
+
+// A draft is a build to be made: a plan, or the reason why there is none.
+type draft struct {
+	kind    plan.Kind
+	name    string
+	plan    *plan.Plan
+	digest  string
+	config  plan.Commit
+	refused string
+	secrets map[string]string
+}
+
+func refusal(name, reason string) draft {
+	if name == "" {
+		name = fallback
+	}
+	return draft{kind: plan.OfPipeline, name: name, refused: reason}
+}
+
+// A reading is what a trigger turns out to ask for.
+type reading struct {
+	trigger plan.Trigger // with the commit that was really meant
+	drafts  []draft      // builds to be made
+	known   []build.ID   // builds that answer it already
+	note    string       // why there is nothing to build
+}
+
+func refused(t plan.Trigger, reason string) reading {
+	return reading{trigger: t, drafts: []draft{refusal(t.Name, reason)}}
+}
+
+// read opens the configuration at the trigger's commit and draws what it asks
+// for. Whatever is wrong with what users wrote is a refused draft; an error is a
+// repository that cannot be read.
+func (a *Architect) read(ctx context.Context, s *Site, t plan.Trigger) (r reading, err error) {
+	defer func() {
+		if p := recover(); p != nil { // one poisoned trigger must not hold up the others
+			a.Logger.Error("planning broke", "trigger", t.ID, "panic", p, "stack", string(debug.Stack()))
+			r, err = refused(t, fmt.Sprintf("internal error while planning: %v", p)), nil
+		}
+	}()
+	if t.Skip {
+		return reading{trigger: t, note: "skipped: the push said so"}, nil
+	}
+	tree, commit, err := s.Repo.Tree(ctx, t.Commit)
+	if errors.Is(err, ErrGone) {
+		return refused(t, fmt.Sprintf("commit %s is gone from the repository", t.Commit)), nil
+	}
+	if err != nil {
+		return r, err
+	}
+	t.Commit = commit // what a tag points at
+	config, findings, err := blueprint.Load(tree)
+	if err != nil {
+		return r, err
+	}
+	if err := findings.Err(); err != nil {
+		return refused(t, describe(err)), nil
+	}
+	return a.wanted(ctx, s, config, t)
+}
+
+// wanted draws the plans of a trigger, except those that an equal trigger has
+// been answered with.
+func (a *Architect) wanted(ctx context.Context, s *Site, config *blueprint.Config, t plan.Trigger) (reading, error) {
+	r := reading{trigger: t}
+	names := []string{t.Name}
+	if t.Name == "" {
+		names = config.Match(t)
+	}
+	if len(names) == 0 {
+		r.note = nothing(config, t)
+		return r, nil
+	}
+	have, err := a.existing(ctx, s, t)
+	if err != nil {
+		return r, err
+	}
+	for _, name := range names {
+		if id, ok := have[name]; ok && t.Request == "" {
+			r.known = append(r.known, id)
+			continue
+		}
+		r.drafts = append(r.drafts, s.draw(ctx, config, name, t))
+	}
+	return r, nil
+}
+
+// draw draws one plan.
+func (s *Site) draw(ctx context.Context, config *blueprint.Config, name string, t plan.Trigger) draft {
+	p, err := config.Draw(blueprint.Request{
+		Name: name, Trigger: t, Config: t.Commit, Git: s.Repo.Facts(ctx, t.Commit, t.Ref),
+	})
+	if err != nil {
+		d := refusal(name, err.Error())
+		d.config = t.Commit
+		return d
+	}
+	digest, err := p.Digest()
+	if err != nil {
+		return refusal(name, err.Error())
+	}
+	return draft{kind: p.Kind, name: p.Name, plan: p, digest: digest, config: t.Commit}
+}
+
+// existing maps pipelines to the builds that an equal trigger made before.
+func (a *Architect) existing(ctx context.Context, s *Site, t plan.Trigger) (map[string]build.ID, error) {
+	have := map[string]build.ID{}
+	finished, err := s.History.OfCommit(ctx, t.Commit)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range finished {
+		if k.Event == t.Event && k.Ref == t.Ref {
+			have[k.Name] = k.ID
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for id, w := range a.works {
+		of := w.b.Trigger
+		if w.site == s && of.Commit == t.Commit && of.Event == t.Event && of.Ref == t.Ref {
+			have[w.b.Name] = id
+		}
+	}
+	return have, nil
+}
+
+// describe is what a build says whose configuration has errors: the first of
+// them, and how many there are.
+func describe(err error) string {
+	var bad blueprint.Findings
+	if !errors.As(err, &bad) || len(bad) == 0 {
+		return "configuration: " + err.Error()
+	}
+	if len(bad) == 1 {
+		return "configuration: " + bad[0].String()
+	}
+	return fmt.Sprintf("configuration: %s (and %d more; velocity lint shows all)", bad[0], len(bad)-1)
+}
+
+// nothing says why no pipeline is built.
+func nothing(config *blueprint.Config, t plan.Trigger) string {
+	if len(config.Pipelines())+len(config.Blueprints()) == 0 {
+		return "no configuration at " + t.Commit.Short() + ": nothing to build"
+	}
+	return "no pipeline asks for " + t.Ref
+}

@@ -1,0 +1,212 @@
+package architect
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/blueprint/plan"
+)
+
+// intake turns a site's triggers into builds, one after the other, whenever it is
+// woken.
+func (a *Architect) intake(ctx context.Context, s *Site) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.wake:
+		}
+		look, n := s.begin()
+		err := a.inbox(ctx, s)
+		if err == nil && look {
+			err = a.look(ctx, s)
+		}
+		s.end(n)
+		if err != nil && ctx.Err() == nil {
+			a.fail(fmt.Errorf("take triggers of %s: %w", s.Name, err))
+			return
+		}
+		a.mu.Lock()
+		a.notify()
+		a.mu.Unlock()
+	}
+}
+
+// inbox answers every trigger that waits there.
+func (a *Architect) inbox(ctx context.Context, s *Site) error {
+	pending, err := s.Inbox.Pending(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range pending {
+		if !s.take(t.ID) {
+			continue
+		}
+		if err := a.answer(ctx, s, t, []string{t.ID}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// look compares the refs with the tips last dealt with and makes a trigger of
+// each difference. The refs themselves are the durable record of it, so it needs
+// no place in the inbox.
+func (a *Architect) look(ctx context.Context, s *Site) error {
+	tips, err := s.Repo.Tips(ctx)
+	if err != nil {
+		return err
+	}
+	if s.first {
+		return a.firstLook(ctx, s, tips)
+	}
+	for ref, commit := range tips {
+		if s.tips[ref] == commit {
+			continue
+		}
+		if err := a.answer(ctx, s, a.found(s, ref, commit), nil); err != nil {
+			return err
+		}
+	}
+	gone := map[string]plan.Commit{}
+	for ref := range s.tips {
+		if _, there := tips[ref]; !there {
+			gone[ref] = ""
+			delete(s.tips, ref)
+		}
+	}
+	if len(gone) > 0 {
+		a.settle(s, build.Change{Tips: gone})
+	}
+	return nil
+}
+
+// firstLook remembers all tips of a repository that was never scanned and builds
+// only HEAD: nobody wants a hundred builds of old branches.
+func (a *Architect) firstLook(ctx context.Context, s *Site, tips map[string]plan.Commit) error {
+	head, err := s.Repo.Head(ctx)
+	if err != nil {
+		return err
+	}
+	s.first = false
+	rest := map[string]plan.Commit{}
+	for ref, commit := range tips {
+		if ref != head && s.tips[ref] == "" {
+			s.tips[ref], rest[ref] = commit, commit
+		}
+	}
+	a.settle(s, build.Change{Tips: rest})
+	if commit, ok := tips[head]; ok && s.tips[head] != commit {
+		return a.answer(ctx, s, a.found(s, head, commit), nil)
+	}
+	return nil
+}
+
+// found is the trigger for a new tip that nobody told us of.
+func (a *Architect) found(s *Site, ref string, commit plan.Commit) plan.Trigger {
+	return plan.Trigger{
+		ID:    "tip-" + string(commit) + "-" + strings.ReplaceAll(ref, "/", "-"),
+		Event: plan.EventPush, Ref: ref, Commit: commit, Before: s.tips[ref], Received: a.Now(),
+	}
+}
+
+// answer makes the builds that a trigger asks for, or says why there are none.
+// settled are the inbox entries that this answers. An error means that the
+// repository or its ledger cannot be read: what is wrong with the trigger itself
+// becomes a build that says so.
+func (a *Architect) answer(ctx context.Context, s *Site, t plan.Trigger, settled []string) error {
+	r, err := a.read(ctx, s, t)
+	if err != nil {
+		return fmt.Errorf("plan trigger %s: %w", t.ID, err)
+	}
+	t = r.trigger
+	change := build.Change{Settled: settled}
+	if t.Event == plan.EventPush && t.Parent == "" && t.Ref != "" && t.Name == "" {
+		change.Tips = map[string]plan.Commit{t.Ref: t.Commit}
+		s.tips[t.Ref] = t.Commit
+	}
+	ids := slices.Clone(r.known)
+	for i, d := range r.drafts {
+		id, err := s.Ledger.Next(ctx)
+		if err != nil {
+			return fmt.Errorf("number a build: %w", err)
+		}
+		ids = append(ids, id)
+		mine := build.Change{}
+		if i == len(r.drafts)-1 {
+			mine = change // the trigger is answered when its last build is there
+		}
+		a.open(s, id, t, d, mine)
+	}
+	if len(r.drafts) == 0 {
+		a.settle(s, change)
+	}
+	s.answer(t.ID, Answer{Builds: ids, Note: r.note})
+	a.Logger.Info("trigger", "repo", s.Name, "trigger", t.ID, "ref", t.Ref, "commit", string(t.Commit), "builds", len(r.drafts), "note", r.note)
+	return nil
+}
+
+// settle records what needs no build.
+func (a *Architect) settle(s *Site, c build.Change) {
+	if len(c.Settled) == 0 && len(c.Tips) == 0 {
+		return
+	}
+	s.Ledger.Append(c, func(err error) {
+		if err != nil {
+			a.fail(fmt.Errorf("record triggers of %s: %w", s.Name, err))
+			return
+		}
+		s.settled(c.Settled)
+		a.mu.Lock()
+		a.notify()
+		a.mu.Unlock()
+	})
+}
+
+// open makes a build of a draft. c is what belongs in the same change.
+func (a *Architect) open(s *Site, id build.ID, t plan.Trigger, d draft, c build.Change) {
+	req := build.Request{
+		ID: id, Repository: s.Name, Kind: d.kind, Name: d.name, Plan: d.digest,
+		Trigger: t, Config: d.config,
+	}
+	if d.plan != nil {
+		req.Stages = build.Outline(d.plan)
+	}
+	now := a.Now()
+	b, moves := build.New(req, now)
+	w := newWork(s, b, d.plan)
+	w.told = &build.Build{}
+	w.values = d.secrets
+	w.pending = c
+	w.pending.Plan = d.plan
+	a.mu.Lock()
+	defer a.commit()
+	a.works[id] = w
+	a.touch(w)
+	w.record(moves, nil)
+	if d.refused != "" {
+		if err := w.do(build.Move{Kind: build.Refuse, Reason: d.refused, At: now}, nil); err != nil {
+			a.Logger.Error("refuse", "build", id.String(), "err", err)
+		}
+		return
+	}
+	w.record(b.Open(now), nil)
+}
+
+// Submit makes a build of a plan that the caller has drawn, with the values of
+// its secret parameters, which are kept in memory only.
+func (a *Architect) Submit(ctx context.Context, s *Site, p *plan.Plan, t plan.Trigger, secrets map[string]string) (build.ID, error) {
+	digest, err := p.Digest()
+	if err != nil {
+		return build.ID{}, err
+	}
+	id, err := s.Ledger.Next(ctx)
+	if err != nil {
+		return id, fmt.Errorf("number a build: %w", err)
+	}
+	a.open(s, id, t, draft{kind: p.Kind, name: p.Name, plan: p, digest: digest, config: p.ConfigCommit, secrets: secrets}, build.Change{})
+	return id, nil
+}

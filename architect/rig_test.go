@@ -1,0 +1,334 @@
+package architect_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/velocity-ci/velocity/architect"
+	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/architect/dispatch"
+	"github.com/velocity-ci/velocity/blueprint"
+	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/storage/memory"
+	"github.com/velocity-ci/velocity/storage/running"
+)
+
+// files is the configuration of a commit.
+type files map[string]string
+
+func (f files) List(dir string) ([]string, error) {
+	var names []string
+	for name := range f {
+		if strings.HasPrefix(name, dir+"/") {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+func (f files) Read(path string) ([]byte, error) {
+	text, ok := f[path]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return []byte(text), nil
+}
+
+// repository is what plans are drawn from, and what the ledger remembers of it.
+type repository struct {
+	ledger *memory.Ledger
+	head   string
+	live   []architect.Loaded
+	panics bool
+
+	mu      sync.Mutex
+	commits map[plan.Commit]files
+	tips    map[string]plan.Commit
+	pending []plan.Trigger
+	known   []architect.Known
+}
+
+func (r *repository) Tips(context.Context) (map[string]plan.Commit, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.tips), nil
+}
+
+func (r *repository) Head(context.Context) (string, error) { return r.head, nil }
+
+func (r *repository) Tree(_ context.Context, c plan.Commit) (blueprint.Tree, plan.Commit, error) {
+	if r.panics {
+		panic("poison")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f, ok := r.commits[c]
+	if !ok {
+		return nil, c, fmt.Errorf("read %s: %w", c, architect.ErrGone)
+	}
+	return f, c, nil
+}
+
+func (r *repository) Facts(_ context.Context, c plan.Commit, ref string) func(string) (string, error) {
+	return func(name string) (string, error) {
+		if name == "git.branch" {
+			return plan.Branch(ref), nil
+		}
+		return string(c), nil
+	}
+}
+
+func (r *repository) Pending(context.Context) ([]plan.Trigger, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.pending), nil
+}
+
+func (r *repository) Live(context.Context) ([]architect.Loaded, error) { return r.live, nil }
+
+func (r *repository) OfCommit(context.Context, plan.Commit) ([]architect.Known, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.known), nil
+}
+
+// history is the repository's past.
+type history struct{ *repository }
+
+func (h history) Tips(context.Context) (map[string]plan.Commit, bool, error) {
+	tips := h.ledger.Tips()
+	return tips, len(tips) > 0, nil
+}
+
+// ledger empties the inbox of what was settled, as the real one does in the same
+// batch.
+type ledger struct {
+	*memory.Ledger
+	r *repository
+}
+
+func (l ledger) Append(c build.Change, done func(error)) {
+	l.Ledger.Append(c, func(err error) {
+		l.r.mu.Lock()
+		l.r.pending = slices.DeleteFunc(l.r.pending, func(t plan.Trigger) bool { return slices.Contains(c.Settled, t.ID) })
+		if b := c.Build; b != nil && b.State().Final() {
+			l.r.known = append(l.r.known, architect.Known{ID: b.ID, Name: b.Name, Event: b.Trigger.Event, Ref: b.Trigger.Ref})
+		}
+		l.r.mu.Unlock()
+		done(err)
+	})
+}
+
+// rig is an architect with one site and one scripted builder.
+type rig struct {
+	t      *testing.T
+	a      *architect.Architect
+	site   *architect.Site
+	repo   *repository
+	ledger *memory.Ledger
+	worker *worker
+	wire   *dispatch.Direct
+	closed chan *build.Build
+
+	mu    sync.Mutex
+	clock time.Time
+}
+
+func (g *rig) now() time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.clock = g.clock.Add(time.Millisecond)
+	return g.clock
+}
+
+func (g *rig) advance(d time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.clock = g.clock.Add(d)
+}
+
+const head = plan.Commit("1111111111111111111111111111111111111111")
+
+// newRig serves config at refs/heads/main. script plays the builder.
+func newRig(t *testing.T, config files, play script) *rig {
+	t.Helper()
+	g := &rig{t: t, clock: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC), closed: make(chan *build.Build, 100)}
+	g.ledger = memory.New("abc123")
+	g.repo = &repository{
+		commits: map[plan.Commit]files{head: config},
+		tips:    map[string]plan.Commit{"refs/heads/main": head},
+		head:    "refs/heads/main", ledger: g.ledger,
+	}
+	logs, err := running.New(filepath.Join(t.TempDir(), "running"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.wire = &dispatch.Direct{Name: "b"}
+	g.a = architect.New(g.wire, slog.New(slog.NewTextHandler(io.Discard, nil)), g.now)
+	g.a.Closed = func(b *build.Build) { g.closed <- b }
+	g.ledger.Folded = g.a.Folded
+	g.worker = &worker{ear: g.wire, script: play, boot: "one"}
+	g.wire.Worker, g.wire.Ear = g.worker, g.a
+	g.site = &architect.Site{
+		Name: "repo", Source: "/repo", Ledger: ledger{g.ledger, g.repo}, Inbox: g.repo,
+		History: history{g.repo}, Repo: g.repo, Logs: logs,
+	}
+	return g
+}
+
+// run opens the site and runs the architect until the test ends.
+func (g *rig) run() {
+	g.t.Helper()
+	if err := g.a.Open(g.t.Context(), g.site); err != nil {
+		g.t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- g.a.Run(ctx) }()
+	g.t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			g.t.Errorf("Run = %v", err)
+		}
+	})
+}
+
+// here shows the builder to the architect.
+func (g *rig) here() {
+	g.t.Helper()
+	if err := g.wire.Here(g.t.Context(), g.worker.presence()); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+// final waits for the next build to end.
+func (g *rig) final() *build.Build {
+	g.t.Helper()
+	select {
+	case b := <-g.closed:
+		return b
+	case <-time.After(30 * time.Second):
+		g.t.Fatalf("no build ended; unfinished: %v", g.a.Unfinished())
+		return nil
+	}
+}
+
+func (g *rig) submit(t plan.Trigger) {
+	if t.ID == "" {
+		t.ID = fmt.Sprint("t", g.now().UnixNano())
+	}
+	g.repo.mu.Lock()
+	g.repo.pending = append(g.repo.pending, t)
+	g.repo.mu.Unlock()
+	g.site.Wake()
+}
+
+// A script says what the builder does with an attempt. wait blocks until the
+// attempt is stopped and returns the reason. A result without a verdict is never
+// sent: the builder is lost with it.
+type script func(a dispatch.Assignment, wait func() string) dispatch.Result
+
+// worker is a builder that plays a script.
+type worker struct {
+	ear    *dispatch.Direct
+	script script
+
+	mu      sync.Mutex
+	boot    string
+	running map[dispatch.Attempt]chan string
+	refuse  error
+}
+
+func (w *worker) presence() dispatch.Presence {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p := dispatch.Presence{Boot: w.boot, Capacity: 4}
+	for at := range w.running {
+		p.Running = append(p.Running, at)
+	}
+	return p
+}
+
+func (w *worker) Take(a dispatch.Assignment) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.refuse != nil {
+		return w.refuse
+	}
+	if w.running == nil {
+		w.running = map[dispatch.Attempt]chan string{}
+	}
+	stopped := make(chan string, 10)
+	w.running[a.Attempt] = stopped
+	go func() {
+		r := w.script(a, func() string { return <-stopped })
+		if r.Verdict != "" {
+			w.end(a, r)
+		}
+	}()
+	return nil
+}
+
+// end reports until it is answered.
+func (w *worker) end(a dispatch.Assignment, r dispatch.Result) {
+	w.mu.Lock()
+	delete(w.running, a.Attempt)
+	w.mu.Unlock()
+	r.Attempt = a.Attempt
+	r.Steps = make([]build.Step, len(a.Task.Steps)+1)
+	for i := range r.Steps {
+		r.Steps[i].State = build.Succeeded
+	}
+	if r.Log.Bytes == 0 {
+		r.Log = logOf("")
+	}
+	for {
+		err := w.ear.End(context.Background(), r)
+		if err == nil || errors.Is(err, dispatch.ErrStale) {
+			return
+		}
+	}
+}
+
+func logOf(text string) build.Log {
+	sum := sha256.Sum256([]byte(text))
+	return build.Log{Bytes: int64(len(text)), SHA256: hex.EncodeToString(sum[:])}
+}
+
+func (w *worker) Stop(a dispatch.Attempt, reason string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if ch := w.running[a]; ch != nil {
+		select {
+		case ch <- reason:
+		default: // it was told often enough
+		}
+	}
+	return nil
+}
+
+func succeed(dispatch.Assignment, func() string) dispatch.Result {
+	return dispatch.Result{Verdict: dispatch.Succeeded}
+}
+
+// twoStages is a pipeline of a and b, then c.
+func twoStages() files {
+	step := "steps:\n  - type: run\n    command: \"true\"\n"
+	return files{
+		".velocityci/blueprints/a.yml": step, ".velocityci/blueprints/b.yml": step, ".velocityci/blueprints/c.yml": step,
+		".velocityci/pipelines/default.yml": "stages:\n  - name: one\n    blueprints: [a, b]\n  - name: two\n    blueprints: [c]\n",
+	}
+}

@@ -1,0 +1,147 @@
+package architect
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/architect/dispatch"
+	"github.com/velocity-ci/velocity/architect/queue"
+	"github.com/velocity-ci/velocity/blueprint/plan"
+)
+
+// A member is a builder that has shown signs of life.
+type member struct {
+	boot     string
+	capacity int // 0 while it drains
+	seen     time.Time
+}
+
+// schedule assigns ready tasks to free builders. The assignments leave when they
+// are durable, so that an attempt's number is never used twice. The lock is held.
+func (a *Architect) schedule() {
+	for _, pick := range queue.Decide(a.picture()) {
+		w := a.works[pick.Task.Build]
+		m := a.builders[pick.Builder]
+		key := pick.Task.Key
+		move := build.Move{Kind: build.Assign, Task: key, Builder: pick.Builder, At: a.Now()}
+		if err := w.do(move, func() { go a.send(w, key, pick.Builder) }); err != nil {
+			a.Logger.Error("assign", "build", w.b.ID.String(), "task", key, "err", err)
+			continue
+		}
+		t, _ := w.b.Task(key)
+		w.flights[key] = &flight{builder: pick.Builder, boot: m.boot, attempt: t.Attempt, sent: move.At}
+		a.touch(w)
+	}
+}
+
+// picture is the moment that queue.Decide judges.
+func (a *Architect) picture() queue.Picture {
+	p := queue.Picture{Running: map[string]int{}}
+	busy := map[string]int{}
+	for id, w := range a.works {
+		for _, f := range w.flights {
+			busy[f.builder]++
+			p.Running[w.site.Name]++
+		}
+		for i := range w.b.Stages {
+			for j := range w.b.Stages[i].Tasks {
+				if t := &w.b.Stages[i].Tasks[j]; t.State == build.Ready {
+					p.Ready = append(p.Ready, queue.Task{Repository: w.site.Name, Build: id, Key: t.Key, Since: t.Ready})
+				}
+			}
+		}
+	}
+	for name, m := range a.builders {
+		p.Builders = append(p.Builders, queue.Builder{Name: name, Capacity: m.capacity, Busy: busy[name]})
+	}
+	return p
+}
+
+// send offers an attempt, now durable, to its builder.
+func (a *Architect) send(w *work, key, builder string) {
+	a.mu.Lock()
+	t, ok := w.b.Task(key)
+	if !ok || t.State != build.Scheduled || t.Builder != builder {
+		a.mu.Unlock()
+		return // canceled or interrupted meanwhile
+	}
+	assignment, err := w.assignment(t)
+	a.mu.Unlock()
+	if err == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), acceptWithin)
+		err = a.Wire.Assign(ctx, builder, assignment)
+		cancel()
+	}
+	a.mu.Lock()
+	defer a.commit()
+	a.accepted(w, key, assignment.Attempt, err)
+}
+
+// accepted takes a builder's answer to an assignment. The lock is held.
+func (a *Architect) accepted(w *work, key string, at dispatch.Attempt, answer error) {
+	f := w.flights[key]
+	if f == nil || f.attempt != at.Number {
+		return
+	}
+	var refused *dispatch.RefusedError
+	var err error
+	switch {
+	case answer == nil:
+		f.taken = true
+		err = w.do(build.Move{Kind: build.Begin, Task: key, Attempt: at.Number, Builder: f.builder, At: a.Now()}, nil)
+		a.touch(w)
+		if f.reason != "" {
+			a.stop(w, key, f, f.reason) // wished for while nobody knew whether it had begun
+		}
+	case errors.As(answer, &refused):
+		if m := a.builders[f.builder]; m != nil {
+			m.capacity = 0 // until its next sign of life says otherwise
+		}
+		err = a.interrupt(w, key, at.Number, "refused: "+refused.Reason, nil)
+	default:
+		a.stop(w, key, f, "no answer in time") // it may have it after all
+		err = a.interrupt(w, key, at.Number, "no answer from builder "+f.builder, nil)
+	}
+	if err != nil {
+		a.Logger.Error("answer to assignment", "build", w.b.ID.String(), "task", key, "err", err)
+	}
+}
+
+// stop asks a builder, without waiting, to end an attempt. The sweep asks again.
+// The lock is held.
+func (a *Architect) stop(w *work, key string, f *flight, reason string) {
+	if f.stopped.IsZero() {
+		f.stopped = a.Now()
+	}
+	f.reason = reason
+	at := dispatch.Attempt{Build: w.b.ID, Task: key, Number: f.attempt}
+	a.recall(f.builder, at, reason)
+}
+
+// recall sends a cancel in a goroutine of its own.
+func (a *Architect) recall(builder string, at dispatch.Attempt, reason string) {
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), acceptWithin)
+		defer cancel()
+		if err := a.Wire.Cancel(ctx, builder, at, reason); err != nil {
+			a.Logger.Warn("cancel not delivered", "builder", builder, "attempt", at.String(), "err", err)
+		}
+	}()
+}
+
+// facts are the build.* values.
+func facts(b *build.Build) map[string]string {
+	created := b.Created.UTC()
+	values := map[string]string{
+		"build.id":      b.ID.String(),
+		"build.number":  itoa(b.ID.Number),
+		"build.rfc3339": created.Format(time.RFC3339),
+		"build.rfc822":  created.Format(time.RFC822),
+	}
+	for _, name := range []string{"build.rfc3339", "build.rfc822"} {
+		values[name+".clean"] = plan.Clean(values[name])
+	}
+	return values
+}

@@ -1,0 +1,201 @@
+package architect
+
+import (
+	"context"
+	"maps"
+	"sync"
+
+	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/architect/dispatch"
+	"github.com/velocity-ci/velocity/blueprint"
+	"github.com/velocity-ci/velocity/blueprint/plan"
+)
+
+// A Ledger records one repository's builds. It has one writer.
+type Ledger interface {
+	// Next reserves the identity of a build. It is never given out again.
+	Next(ctx context.Context) (build.ID, error)
+	// Append returns at once. done is called exactly once, when the change is
+	// durable or when it never will be, in the order of the calls. It must not be
+	// called before Append returns.
+	Append(c build.Change, done func(error))
+}
+
+// An Inbox holds the triggers that were accepted and not yet answered.
+type Inbox interface {
+	Pending(ctx context.Context) ([]plan.Trigger, error)
+}
+
+// A Loaded build is one that is not in the archive yet.
+type Loaded struct {
+	Build *build.Build
+	Plan  *plan.Plan // nil if none could be drawn
+}
+
+// A Known build of a commit, for telling equal triggers apart from new ones.
+type Known struct {
+	ID    build.ID
+	Name  string
+	Event plan.Event
+	Ref   string
+}
+
+// A History is what was recorded before.
+type History interface {
+	// Live lists the builds that are not in the archive.
+	Live(ctx context.Context) ([]Loaded, error)
+	// Tips are the refs with the commit last dealt with. known is false on the
+	// first scan of a repository.
+	Tips(ctx context.Context) (tips map[string]plan.Commit, known bool, err error)
+	// OfCommit lists the finished builds of a commit.
+	OfCommit(ctx context.Context, c plan.Commit) ([]Known, error)
+}
+
+// A Repository is what plans are drawn from. It is read, never written.
+type Repository interface {
+	// Tips lists branches and tags with the commits they stand for now.
+	Tips(ctx context.Context) (map[string]plan.Commit, error)
+	// Head is the branch that is checked out or the default one; "" if there is none.
+	Head(ctx context.Context) (string, error)
+	// Tree opens the files of a commit, which may be named by a tag object. The
+	// commit it resolved to comes with it. ErrGone if there is no such commit.
+	Tree(ctx context.Context, c plan.Commit) (blueprint.Tree, plan.Commit, error)
+	// Facts finds the values of git.* for a commit built for a ref.
+	Facts(ctx context.Context, c plan.Commit, ref string) func(name string) (string, error)
+}
+
+// Logs keeps running copies of the logs that builders send.
+type Logs interface {
+	// Write puts a chunk in its place and returns how many bytes of that file are
+	// there from its start. A chunk beyond that is not taken.
+	Write(c dispatch.Chunk) (int64, error)
+	// Finish names the files of an attempt once they are as long and have the sum
+	// that the result says; dispatch.ErrStale never comes from here.
+	Finish(r dispatch.Result) (build.LogFile, error)
+	// Read returns the text from offset on, as far as it is there, at most limit
+	// bytes.
+	Read(a dispatch.Attempt, offset, limit int64) ([]byte, error)
+	// Drop forgets the logs of a build.
+	Drop(id build.ID)
+}
+
+// A Site is one repository in the architect's care.
+type Site struct {
+	Name    string // as people know it
+	Source  string // where builders fetch from
+	Ledger  Ledger
+	Inbox   Inbox
+	History History
+	Repo    Repository
+	Logs    Logs
+
+	// Only the intake touches these after Open.
+	tips  map[string]plan.Commit // as of the newest plan, durable or on its way
+	first bool                   // no tips were known: only HEAD is built
+
+	wake chan struct{} // capacity 1
+
+	mu      sync.Mutex
+	look    bool            // the refs shall be compared with the tips
+	pending int             // wake-ups not yet worked off
+	taken   map[string]bool // triggers in hand, until they have left the inbox
+	answers map[string]Answer
+	order   []string // of answers, oldest first
+}
+
+// An Answer is what became of a trigger.
+type Answer struct {
+	Builds []build.ID
+	Note   string // why there are none, for people
+}
+
+// keepAnswers bounds the memory of answers.
+const keepAnswers = 4096
+
+func (s *Site) prepare(tips map[string]plan.Commit, known bool) {
+	s.wake = make(chan struct{}, 1)
+	s.tips = maps.Clone(tips)
+	if s.tips == nil {
+		s.tips = map[string]plan.Commit{}
+	}
+	s.first = !known
+	s.taken = map[string]bool{}
+	s.answers = map[string]Answer{}
+}
+
+// Wake makes the site look into its inbox.
+func (s *Site) Wake() { s.rouse(false) }
+
+// Look makes the site look into its inbox and compare its refs with the tips.
+func (s *Site) Look() { s.rouse(true) }
+
+func (s *Site) rouse(look bool) {
+	s.mu.Lock()
+	s.look = s.look || look
+	s.pending++
+	s.mu.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default: // it is about to look anyway
+	}
+}
+
+// begin takes the wake-ups that there are; end gives them back as done.
+func (s *Site) begin() (look bool, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	look, s.look = s.look, false
+	return look, s.pending
+}
+
+func (s *Site) end(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending -= n
+}
+
+// quiet reports whether the site has worked off all wake-ups and triggers.
+func (s *Site) quiet() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pending == 0 && len(s.taken) == 0
+}
+
+// take claims a trigger; false if it is in hand already.
+func (s *Site) take(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.taken[id] {
+		return false
+	}
+	s.taken[id] = true
+	return true
+}
+
+func (s *Site) settled(ids []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range ids {
+		delete(s.taken, id)
+	}
+}
+
+func (s *Site) answer(id string, a Answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.answers[id]; !ok {
+		s.order = append(s.order, id)
+	}
+	s.answers[id] = a
+	if len(s.order) > keepAnswers {
+		delete(s.answers, s.order[0])
+		s.order = s.order[1:]
+	}
+}
+
+func (s *Site) answered(id string) (Answer, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, ok := s.answers[id]
+	return a, ok
+}

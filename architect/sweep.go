@@ -1,0 +1,80 @@
+package architect
+
+import (
+	"context"
+	"time"
+
+	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/architect/dispatch"
+)
+
+// sweep looks after what is overdue, so that every state that is not final ends
+// some day even if every message about it is lost. Nothing that goes well waits
+// for it.
+func (a *Architect) sweep(ctx context.Context) {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			a.Overdue()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Overdue ends what should have ended by now.
+func (a *Architect) Overdue() {
+	a.mu.Lock()
+	defer a.commit()
+	now := a.Now()
+	for name, m := range a.builders {
+		if now.Sub(m.seen) > dispatch.LostAfter {
+			a.Logger.Warn("builder lost", "builder", name, "seen", m.seen)
+			delete(a.builders, name)
+		}
+	}
+	for id, w := range a.works {
+		for key, f := range w.flights {
+			a.judge(w, dispatch.Attempt{Build: id, Task: key, Number: f.attempt}, f, now)
+		}
+	}
+}
+
+// judge ends one attempt if it is overdue.
+func (a *Architect) judge(w *work, at dispatch.Attempt, f *flight, now time.Time) {
+	limit := w.timeout(at.Task)
+	switch present := a.builders[f.builder] != nil; {
+	case !present && now.Sub(f.sent) > dispatch.LostAfter:
+		a.lose(w, at, "lost builder")
+	case !f.stopped.IsZero() && now.Sub(f.stopped) > stopWithin:
+		a.expire(w, at, build.Cancel, f.reason, now)
+	case !f.stopped.IsZero():
+		a.stop(w, at.Task, f, f.reason)
+	case limit > 0 && now.Sub(f.sent) > limit+overtime:
+		a.stop(w, at.Task, f, "timed out")
+		a.expire(w, at, build.Fail, "timed out", now)
+	}
+}
+
+// expire ends a task whose builder does not. The lock is held.
+func (a *Architect) expire(w *work, at dispatch.Attempt, kind build.Kind, reason string, now time.Time) {
+	if err := w.do(build.Move{Kind: kind, Task: at.Task, Attempt: at.Number, Reason: reason, At: now}, nil); err != nil {
+		a.Logger.Error("end", "attempt", at.String(), "err", err)
+		return
+	}
+	a.touch(w)
+}
+
+// timeout is how long an attempt of the task may take; 0 is for ever.
+func (w *work) timeout(key string) time.Duration {
+	if w.plan == nil {
+		return 0
+	}
+	t, ok := w.plan.Task(key)
+	if !ok {
+		return 0
+	}
+	return time.Duration(t.Timeout)
+}

@@ -1,0 +1,102 @@
+package architect
+
+import (
+	"context"
+
+	"github.com/velocity-ci/velocity/architect/build"
+)
+
+// A Watch shows a build while it is built. It is level-triggered: a watcher that
+// is slow sees fewer states, never a wrong one, and reads logs at its own pace.
+type Watch struct {
+	a *Architect
+	w *work
+}
+
+// Watch follows an unfinished build. The caller must Close it. ok is false if
+// the build is not in the architect's hands: it is in the ledger then, or nowhere.
+func (a *Architect) Watch(id build.ID) (*Watch, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	w, ok := a.works[id]
+	if !ok || w.durable == nil {
+		return nil, false
+	}
+	w.watchers++
+	return &Watch{a: a, w: w}, true
+}
+
+// Await is Watch for a build that may not be recorded yet. ok is false if it is
+// not in the architect's hands, or ctx ends first.
+func (a *Architect) Await(ctx context.Context, id build.ID) (v *Watch, ok bool) {
+	for {
+		a.mu.Lock()
+		_, here := a.works[id]
+		changed := a.changed
+		a.mu.Unlock()
+		if v, ok := a.Watch(id); ok {
+			return v, true
+		}
+		if !here {
+			return nil, false
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, false
+		}
+	}
+}
+
+// State is the build as recorded, which the caller must not change; over says
+// that it is final and in the archive; changed is closed when there is news.
+func (v *Watch) State() (b *build.Build, over bool, changed <-chan struct{}) {
+	v.a.mu.Lock()
+	defer v.a.mu.Unlock()
+	return v.w.durable, v.w.folded, v.w.changed
+}
+
+// Close ends the watch.
+func (v *Watch) Close() {
+	v.a.mu.Lock()
+	defer v.a.mu.Unlock()
+	v.w.watchers--
+	if v.w.watchers == 0 && v.w.folded {
+		v.w.site.Logs.Drop(v.w.b.ID)
+	}
+}
+
+// Answered waits for what becomes of a trigger of the site. ok is false when the
+// trigger is neither answered in this process' memory nor waiting: an earlier
+// process has dealt with it.
+func (a *Architect) Answered(ctx context.Context, s *Site, id string) (answer Answer, ok bool, err error) {
+	for {
+		a.mu.Lock()
+		changed := a.changed
+		a.mu.Unlock()
+		if answer, ok := s.answered(id); ok {
+			return answer, true, nil
+		}
+		if s.quiet() {
+			return Answer{}, false, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return Answer{}, false, context.Cause(ctx)
+		}
+	}
+}
+
+// Unfinished lists the builds in the architect's hands, as recorded.
+func (a *Architect) Unfinished() []*build.Build {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var all []*build.Build
+	for _, w := range a.works {
+		if w.durable != nil {
+			all = append(all, w.durable)
+		}
+	}
+	return all
+}

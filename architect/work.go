@@ -1,0 +1,233 @@
+package architect
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/architect/dispatch"
+	"github.com/velocity-ci/velocity/blueprint/plan"
+)
+
+// A work is an unfinished build in the architect's hands.
+type work struct {
+	site *Site
+	plan *plan.Plan
+	b    *build.Build // ahead of the ledger by the moves in pending and on their way
+
+	values  map[string]string // of secret parameters, in memory only
+	flights map[string]*flight
+
+	pending build.Change
+	after   []func() // called without the lock once pending is durable
+
+	durable  *build.Build // as recorded; never changed, only replaced
+	told     *build.Build // replays the recorded moves, to learn their events
+	folded   bool
+	watchers int
+	changed  chan struct{} // closed and renewed when watchers have something new
+}
+
+// A flight is an attempt that a builder has or was offered.
+type flight struct {
+	builder string
+	boot    string // of the builder's process that was asked; "" for an earlier architect's
+	attempt int
+	sent    time.Time
+	taken   bool
+	missed  int // signs of life of that builder that did not mention it
+	stopped time.Time
+	reason  string // to give with the stop
+}
+
+func newWork(s *Site, b *build.Build, p *plan.Plan) *work {
+	return &work{site: s, plan: p, b: b, flights: map[string]*flight{}, told: b.Clone(), changed: make(chan struct{})}
+}
+
+func inFlight(t *build.Task) bool { return t.State == build.Scheduled || t.State == build.Building }
+
+// do makes a move. then is called once it is durable; it may be nil.
+func (w *work) do(m build.Move, then func()) error {
+	moves, err := w.b.Do(m)
+	if err != nil {
+		return err
+	}
+	w.record(moves, then)
+	return nil
+}
+
+// record queues moves that were made.
+func (w *work) record(moves []build.Move, then func()) {
+	w.pending.Moves = append(w.pending.Moves, moves...)
+	for _, m := range moves {
+		if t, ok := w.b.Task(m.Task); ok && !inFlight(t) {
+			delete(w.flights, m.Task)
+		}
+	}
+	if then != nil {
+		w.after = append(w.after, then)
+	}
+}
+
+// touch notes that w has something to record. The lock is held.
+func (a *Architect) touch(w *work) {
+	if !slices.Contains(a.dirty, w) {
+		a.dirty = append(a.dirty, w)
+	}
+}
+
+// commit hands out what is ready, sends everything that was moved to the ledger,
+// and gives the lock back. What one turn of the architect moves in a build goes
+// in one change, so that a verdict, the next stage's start and its assignments
+// cost one write.
+func (a *Architect) commit() {
+	a.schedule()
+	for _, w := range a.dirty {
+		a.flush(w)
+	}
+	a.dirty = a.dirty[:0]
+	a.mu.Unlock()
+}
+
+// flush sends a work's pending moves to the ledger. The lock is held.
+func (a *Architect) flush(w *work) {
+	if len(w.pending.Moves) == 0 && len(w.after) == 0 {
+		return
+	}
+	c, after := w.pending, w.after
+	w.pending, w.after = build.Change{}, nil
+	c.Build = w.b.Clone()
+	if len(c.Moves) == 0 {
+		c.Build = nil // nothing new of the build: only its waiters are served
+	}
+	w.site.Ledger.Append(c, func(err error) {
+		if err != nil {
+			a.fail(fmt.Errorf("record build %s of %s: %w", w.b.ID, w.site.Name, err))
+			return
+		}
+		a.recorded(w, c)
+		for _, then := range after {
+			then()
+		}
+	})
+}
+
+// recorded shows a durable change to everyone it concerns.
+func (a *Architect) recorded(w *work, c build.Change) {
+	w.site.settled(c.Settled)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if c.Build != nil {
+		opened := w.durable == nil
+		w.durable = c.Build
+		for _, m := range c.Moves {
+			events, _ := w.told.Apply(m) // the same moves were legal on w.b
+			a.tell(w, m, events)
+		}
+		if opened && a.Opened != nil {
+			go a.Opened(w.b.ID)
+		}
+	}
+	a.stir(w)
+}
+
+// tell publishes events and logs the move.
+func (a *Architect) tell(w *work, m build.Move, events []build.Event) {
+	for _, e := range events {
+		if err := a.Wire.Publish(e); err != nil {
+			a.Logger.Warn("event not published", "build", w.b.ID.String(), "event", string(e.Type), "err", err)
+		}
+	}
+	if m.From != m.To {
+		a.Logger.Info("move", "repo", w.site.Name, "build", w.b.ID.String(), "task", m.Task, "attempt", m.Attempt,
+			"builder", m.Builder, "from", string(m.From), "to", string(m.To), "reason", m.Reason)
+	}
+}
+
+// stir wakes a work's watchers. The lock is held.
+func (a *Architect) stir(w *work) {
+	close(w.changed)
+	w.changed = make(chan struct{})
+	a.notify()
+}
+
+// Folded tells the architect that a build is final and in the archive. The
+// ledger's owner calls it.
+func (a *Architect) Folded(id build.ID) {
+	a.mu.Lock()
+	w, ok := a.works[id]
+	if !ok {
+		a.mu.Unlock()
+		return
+	}
+	w.folded = true
+	delete(a.works, id)
+	if w.watchers == 0 {
+		w.site.Logs.Drop(id)
+	}
+	a.mu.Unlock()
+	if a.Closed != nil {
+		a.Closed(w.durable)
+	}
+	a.mu.Lock()
+	a.stir(w)
+	a.mu.Unlock()
+}
+
+// interrupt ends an attempt without a verdict, and the task with it when it has
+// been tried often enough. The lock is held.
+func (a *Architect) interrupt(w *work, key string, attempt int, reason string, then func()) error {
+	now := a.Now()
+	err := w.do(build.Move{Kind: build.Interrupt, Task: key, Attempt: attempt, Reason: reason, At: now}, then)
+	if err != nil {
+		return err
+	}
+	a.touch(w)
+	t, ok := w.b.Task(key)
+	if ok && t.State == build.Ready && t.Attempt >= a.attempts() {
+		reason := fmt.Sprintf("%s (%d attempts)", reason, t.Attempt)
+		return w.do(build.Move{Kind: build.Fail, Task: key, Reason: reason, At: now}, nil)
+	}
+	return nil
+}
+
+func (a *Architect) attempts() int {
+	if a.Attempts > 0 {
+		return a.Attempts
+	}
+	return DefaultAttempts
+}
+
+// current finds the work and task of an attempt that somebody speaks for.
+func (a *Architect) current(builder string, at dispatch.Attempt) (*work, *build.Task, error) {
+	w, ok := a.works[at.Build]
+	if !ok {
+		return nil, nil, dispatch.ErrStale
+	}
+	t, ok := w.b.Task(at.Task)
+	if !ok || !inFlight(t) || t.Attempt != at.Number || t.Builder != builder {
+		return nil, nil, dispatch.ErrStale
+	}
+	return w, t, nil
+}
+
+// assignment is what a builder needs for an attempt.
+func (w *work) assignment(t *build.Task) (dispatch.Assignment, error) {
+	task, ok := w.plan.Task(t.Key)
+	if !ok {
+		return dispatch.Assignment{}, fmt.Errorf("plan of build %s has no task %s", w.b.ID, t.Key)
+	}
+	values := maps.Clone(w.values)
+	if values == nil {
+		values = map[string]string{}
+	}
+	maps.Copy(values, facts(w.b))
+	return dispatch.Assignment{
+		Attempt:    dispatch.Attempt{Build: w.b.ID, Task: t.Key, Number: t.Attempt},
+		Repository: w.b.Repository, Source: w.site.Source,
+		Commit: w.plan.Commit, Ref: w.plan.Ref, Git: w.plan.Git,
+		Task: *task, Values: values,
+	}, nil
+}
