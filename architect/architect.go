@@ -49,7 +49,7 @@ type Architect struct {
 	Logger   *slog.Logger
 	Now      func() time.Time
 	Attempts int                // 0 means DefaultAttempts
-	Opened   func(id build.ID)  // called when a build was made durable; may be nil
+	Opened   func(*Watch)       // called when a build was made durable, to be closed by it; may be nil
 	Closed   func(*build.Build) // called when a build is final and in the archive; may be nil
 
 	mu       sync.Mutex
@@ -165,9 +165,7 @@ func (a *Architect) Cancel(ctx context.Context, id build.ID, reason string) erro
 	durable := make(chan struct{})
 	err := w.do(build.Move{Kind: build.Canceling, Reason: reason, At: a.Now()}, func() { close(durable) })
 	a.touch(w)
-	for key, f := range w.flights {
-		a.stop(w, key, f, w.b.Canceled)
-	}
+	a.stopAll(w)
 	a.commit()
 	if err != nil {
 		return fmt.Errorf("cancel %s: %w", id, err)

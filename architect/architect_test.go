@@ -33,7 +33,7 @@ func TestFirstLookBuildsOnlyHead(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]plan.Commit{"refs/heads/main": head, "refs/heads/old": head}
-	if diff := cmp.Diff(want, g.ledger.Tips()); diff != "" {
+	if diff := cmp.Diff(want, g.tips()); diff != "" {
 		t.Errorf("tips (-want +got):\n%s", diff)
 	}
 }
@@ -89,7 +89,7 @@ func TestWhatCannotBePlannedIsABuildThatSaysSo(t *testing.T) {
 			if b.State() != build.Failed || !strings.Contains(b.Reason(), c.want) {
 				t.Errorf("build %s, reason %q; want failed with %q", b.State(), b.Reason(), c.want)
 			}
-			if _, moves := g.ledger.Build(b.ID); len(moves) != 2 {
+			if _, moves := g.build(b.ID); len(moves) != 2 {
 				t.Errorf("%d moves; want submit and refuse", len(moves))
 			}
 		})
@@ -118,8 +118,8 @@ func TestNothingToBuildIsSaid(t *testing.T) {
 			if err := g.a.WaitIdle(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if len(g.repo.pending) > 0 {
-				t.Errorf("the inbox still holds %v", g.repo.pending)
+			if left, err := g.ledger.Pending(t.Context()); err != nil || len(left) > 0 {
+				t.Errorf("the inbox still holds %v, %v", left, err)
 			}
 		})
 	}
@@ -336,8 +336,7 @@ func TestOpenGoesOn(t *testing.T) {
 	g.untilBuilding(id)
 
 	next := newRig(t, twoStages(), succeed)
-	b, _ := g.ledger.Build(id)
-	_, moves := g.ledger.Build(id)
+	b, moves := g.build(id)
 	replayed, err := build.Replay(moves)
 	if err != nil {
 		t.Fatal(err)
@@ -346,7 +345,11 @@ func TestOpenGoesOn(t *testing.T) {
 		t.Fatalf("recorded state and replay differ (-state +replay):\n%s", diff)
 	}
 	p := g.plan()
-	next.repo.live = []architect.Loaded{{Build: replayed, Plan: p}}
+	recorded := make(chan error, 1)
+	next.ledger.Append(build.Change{Build: replayed, Moves: moves, Plan: p}, func(err error) { recorded <- err })
+	if err := <-recorded; err != nil {
+		t.Fatal(err)
+	}
 	next.worker.boot = "two"
 	next.worker.running = map[dispatch.Attempt]chan string{{Build: id, Task: "s0t1", Number: 1}: make(chan string, 1)}
 	next.run()
@@ -417,7 +420,7 @@ func TestFollow(t *testing.T) {
 			}
 			return dispatch.Result{Verdict: dispatch.Succeeded, Log: logOf(text)}
 		})
-	g.ledger.Folded = nil // the test says when
+	g.folded = func(build.ID) {} // the test says when
 	g.run()
 	g.submit(plan.Trigger{ID: "one", Event: plan.EventPush, Ref: "refs/heads/main", Commit: head})
 	answer, _, err := g.a.Answered(t.Context(), g.site, "one")

@@ -24,14 +24,14 @@ func (v *Watch) Follow(ctx context.Context, to Viewer) error {
 	seen := map[dispatch.Attempt]int64{}
 	for shown := (*build.Build)(nil); ; {
 		b, over, changed := v.State()
-		if err := v.logs(b, seen, to); err != nil {
-			return err
-		}
 		if b != shown {
-			if err := to.Build(b); err != nil {
+			if err := v.show(shown, b, seen, to); err != nil {
 				return err
 			}
 			shown = b
+		}
+		if err := v.logs(b, seen, to); err != nil {
+			return err
 		}
 		if over {
 			return nil
@@ -42,6 +42,17 @@ func (v *Watch) Follow(ctx context.Context, to Viewer) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// show shows a new state, after the rest of what was printed by tasks that ran in
+// the one before: a task's outcome comes after its last line.
+func (v *Watch) show(before, b *build.Build, seen map[dispatch.Attempt]int64, to Viewer) error {
+	if before != nil {
+		if err := v.logs(before, seen, to); err != nil {
+			return err
+		}
+	}
+	return to.Build(b)
 }
 
 // logs shows what the logs of current attempts have gained.

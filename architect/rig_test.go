@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -47,18 +46,14 @@ func (f files) Read(path string) ([]byte, error) {
 	return []byte(text), nil
 }
 
-// repository is what plans are drawn from, and what the ledger remembers of it.
+// repository is what plans are drawn from.
 type repository struct {
-	ledger *memory.Ledger
 	head   string
-	live   []architect.Loaded
 	panics bool
 
 	mu      sync.Mutex
 	commits map[plan.Commit]files
 	tips    map[string]plan.Commit
-	pending []plan.Trigger
-	known   []architect.Known
 }
 
 func (r *repository) Tips(context.Context) (map[string]plan.Commit, error) {
@@ -91,45 +86,25 @@ func (r *repository) Facts(_ context.Context, c plan.Commit, ref string) func(st
 	}
 }
 
-func (r *repository) Pending(context.Context) ([]plan.Trigger, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.pending), nil
+// history is the ledger's, in the architect's words.
+type history struct{ *memory.Ledger }
+
+func (h history) Live(ctx context.Context) ([]architect.Loaded, error) {
+	stored, err := h.Ledger.Live(ctx)
+	var loaded []architect.Loaded
+	for _, l := range stored {
+		loaded = append(loaded, architect.Loaded(l))
+	}
+	return loaded, err
 }
 
-func (r *repository) Live(context.Context) ([]architect.Loaded, error) { return r.live, nil }
-
-func (r *repository) OfCommit(context.Context, plan.Commit) ([]architect.Known, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.known), nil
-}
-
-// history is the repository's past.
-type history struct{ *repository }
-
-func (h history) Tips(context.Context) (map[string]plan.Commit, bool, error) {
-	tips := h.ledger.Tips()
-	return tips, len(tips) > 0, nil
-}
-
-// ledger empties the inbox of what was settled, as the real one does in the same
-// batch.
-type ledger struct {
-	*memory.Ledger
-	r *repository
-}
-
-func (l ledger) Append(c build.Change, done func(error)) {
-	l.Ledger.Append(c, func(err error) {
-		l.r.mu.Lock()
-		l.r.pending = slices.DeleteFunc(l.r.pending, func(t plan.Trigger) bool { return slices.Contains(c.Settled, t.ID) })
-		if b := c.Build; b != nil && b.State().Final() {
-			l.r.known = append(l.r.known, architect.Known{ID: b.ID, Name: b.Name, Event: b.Trigger.Event, Ref: b.Trigger.Ref})
-		}
-		l.r.mu.Unlock()
-		done(err)
-	})
+func (h history) OfCommit(ctx context.Context, c plan.Commit) ([]architect.Known, error) {
+	stored, err := h.Ledger.OfCommit(ctx, c)
+	var known []architect.Known
+	for _, k := range stored {
+		known = append(known, architect.Known(k))
+	}
+	return known, err
 }
 
 // rig is an architect with one site and one scripted builder.
@@ -142,6 +117,7 @@ type rig struct {
 	worker *worker
 	wire   *dispatch.Direct
 	closed chan *build.Build
+	folded func(build.ID)
 
 	mu    sync.Mutex
 	clock time.Time
@@ -166,11 +142,12 @@ const head = plan.Commit("1111111111111111111111111111111111111111")
 func newRig(t *testing.T, config files, play script) *rig {
 	t.Helper()
 	g := &rig{t: t, clock: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC), closed: make(chan *build.Build, 100)}
-	g.ledger = memory.New("abc123")
+	g.ledger = memory.New(func(id build.ID) { g.folded(id) })
+	t.Cleanup(g.ledger.Release)
 	g.repo = &repository{
 		commits: map[plan.Commit]files{head: config},
 		tips:    map[string]plan.Commit{"refs/heads/main": head},
-		head:    "refs/heads/main", ledger: g.ledger,
+		head:    "refs/heads/main",
 	}
 	logs, err := running.New(filepath.Join(t.TempDir(), "running"))
 	if err != nil {
@@ -179,12 +156,12 @@ func newRig(t *testing.T, config files, play script) *rig {
 	g.wire = &dispatch.Direct{Name: "b"}
 	g.a = architect.New(g.wire, slog.New(slog.NewTextHandler(io.Discard, nil)), g.now)
 	g.a.Closed = func(b *build.Build) { g.closed <- b }
-	g.ledger.Folded = g.a.Folded
+	g.folded = g.a.Folded
 	g.worker = &worker{ear: g.wire, script: play, boot: "one"}
 	g.wire.Worker, g.wire.Ear = g.worker, g.a
 	g.site = &architect.Site{
-		Name: "repo", Source: "/repo", Ledger: ledger{g.ledger, g.repo}, Inbox: g.repo,
-		History: history{g.repo}, Repo: g.repo, Logs: logs,
+		Name: "repo", Source: "/repo", Ledger: g.ledger, Inbox: g.ledger,
+		History: history{g.ledger}, Repo: g.repo, Logs: logs,
 	}
 	return g
 }
@@ -230,9 +207,9 @@ func (g *rig) submit(t plan.Trigger) {
 	if t.ID == "" {
 		t.ID = fmt.Sprint("t", g.now().UnixNano())
 	}
-	g.repo.mu.Lock()
-	g.repo.pending = append(g.repo.pending, t)
-	g.repo.mu.Unlock()
+	if err := g.ledger.Accept(g.t.Context(), []plan.Trigger{t}); err != nil {
+		g.t.Fatal(err)
+	}
 	g.site.Wake()
 }
 
@@ -331,4 +308,24 @@ func twoStages() files {
 		".velocityci/blueprints/a.yml": step, ".velocityci/blueprints/b.yml": step, ".velocityci/blueprints/c.yml": step,
 		".velocityci/pipelines/default.yml": "stages:\n  - name: one\n    blueprints: [a, b]\n  - name: two\n    blueprints: [c]\n",
 	}
+}
+
+// build is what the ledger has of a build.
+func (g *rig) build(id build.ID) (*build.Build, []build.Move) {
+	g.t.Helper()
+	b, moves, err := g.ledger.Build(g.t.Context(), id)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return b, moves
+}
+
+// tips are what the ledger remembers of refs.
+func (g *rig) tips() map[string]plan.Commit {
+	g.t.Helper()
+	tips, _, err := g.ledger.Tips(g.t.Context())
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return tips
 }

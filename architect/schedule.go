@@ -120,6 +120,19 @@ func (a *Architect) stop(w *work, key string, f *flight, reason string) {
 	a.recall(f.builder, at, reason)
 }
 
+// stopAll ends the attempts of a canceled build. Those of builders that are not
+// there have nobody to end them. The lock is held.
+func (a *Architect) stopAll(w *work) {
+	for key, f := range w.flights {
+		if a.builders[f.builder] != nil {
+			a.stop(w, key, f, w.b.Canceled)
+			continue
+		}
+		at := dispatch.Attempt{Build: w.b.ID, Task: key, Number: f.attempt}
+		a.expire(w, at, build.Cancel, w.b.Canceled, a.Now())
+	}
+}
+
 // recall sends a cancel in a goroutine of its own.
 func (a *Architect) recall(builder string, at dispatch.Attempt, reason string) {
 	go func() {

@@ -127,7 +127,8 @@ func (a *Architect) recorded(w *work, c build.Change) {
 			a.tell(w, m, events)
 		}
 		if opened && a.Opened != nil {
-			go a.Opened(w.b.ID)
+			w.watchers++
+			go a.Opened(&Watch{a: a, w: w})
 		}
 	}
 	a.stir(w)

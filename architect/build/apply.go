@@ -46,9 +46,9 @@ func (b *Build) submit(m Move) {
 }
 
 func steps(plans []StepPlan) []Step {
-	out := make([]Step, len(plans))
-	for i, p := range plans {
-		out[i] = Step{Type: p.Type, Name: p.Name, State: Waiting}
+	var out []Step
+	for _, p := range plans {
+		out = append(out, Step{Type: p.Type, Name: p.Name, State: Waiting})
 	}
 	return out
 }

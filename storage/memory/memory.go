@@ -22,9 +22,11 @@ const Store = "memory"
 // A Ledger is safe for concurrent use.
 type Ledger struct {
 	folded func(build.ID)
-	calls  chan func() // what was promised to callers of Append, in order
+	wake   chan struct{} // capacity 1
 
 	mu     sync.Mutex
+	calls  []func() // what was promised to callers of Append, in order
+	closed bool
 	last   int64
 	builds map[build.ID]*record
 	inbox  map[string]plan.Trigger
@@ -41,19 +43,44 @@ type record struct {
 // recorded. Release it.
 func New(folded func(build.ID)) *Ledger {
 	l := &Ledger{
-		folded: folded, calls: make(chan func(), 1024),
+		folded: folded, wake: make(chan struct{}, 1),
 		builds: map[build.ID]*record{}, inbox: map[string]plan.Trigger{},
 	}
-	go func() {
-		for call := range l.calls {
-			call()
-		}
-	}()
+	go l.run()
 	return l
 }
 
+// run makes the calls, which may use the ledger, until it is released.
+func (l *Ledger) run() {
+	for range l.wake {
+		l.mu.Lock()
+		calls, closed := l.calls, l.closed
+		l.calls = nil
+		l.mu.Unlock()
+		for _, call := range calls {
+			call()
+		}
+		if closed {
+			return
+		}
+	}
+}
+
+// rouse makes run look. The lock is held.
+func (l *Ledger) rouse() {
+	select {
+	case l.wake <- struct{}{}:
+	default: // it is about to look anyway
+	}
+}
+
 // Release ends the ledger. Nothing may be appended any more.
-func (l *Ledger) Release() { close(l.calls) }
+func (l *Ledger) Release() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	l.rouse()
+}
 
 // Next reserves the identity of a build.
 func (l *Ledger) Next(context.Context) (build.ID, error) {
@@ -68,12 +95,13 @@ func (l *Ledger) Append(c build.Change, done func(error)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	err := l.add(c)
-	l.calls <- func() {
+	l.calls = append(l.calls, func() {
 		done(err)
 		if err == nil && l.folded != nil && c.Build != nil && c.Build.State().Final() {
 			l.folded(c.Build.ID)
 		}
-	}
+	})
+	l.rouse()
 }
 
 func (l *Ledger) add(c build.Change) error {
