@@ -63,3 +63,16 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	*d = Duration(v)
 	return nil
 }
+
+// Clean is the `.clean` form of a built-in value, which is safe wherever it is
+// put: lower case, every byte but a-z, 0-9, dot, dash and underscore made a
+// dash, with no dash or dot at either end.
+func Clean(value string) string {
+	safe := []byte(strings.ToLower(value))
+	for i, c := range safe {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '.' && c != '_' {
+			safe[i] = '-'
+		}
+	}
+	return strings.Trim(string(safe), "-.")
+}

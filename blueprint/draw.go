@@ -1,0 +1,302 @@
+package blueprint
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/velocity-ci/velocity/blueprint/plan"
+)
+
+// Limits on what is drawn.
+const (
+	maxValue = 64 << 10 // bytes of one text after expansion
+	maxSteps = 1000     // of one task, included blueprints expanded
+	maxPlan  = 16 << 20 // bytes of text in all
+)
+
+// A Request asks for the construction plan of one pipeline or blueprint.
+type Request struct {
+	Name    string       // a pipeline if there is one of this name, else a blueprint
+	Trigger plan.Trigger // its Parameters count as given, its Commit is built
+	Config  plan.Commit  // where the configuration was read
+
+	// Given are values of parameters that a person gave; they win over the
+	// trigger's. A name that no task knows is an error. Of a secret parameter only
+	// its presence matters: no value of one that was given gets into the plan.
+	Given map[string]string
+	// Lookup, if not nil, is asked for parameters that nobody gave, before their
+	// defaults: for the environment, or to tell which secrets exist.
+	Lookup func(name string) (value string, ok bool)
+	// Git returns the value of a built-in parameter without `.clean`: "git.branch"
+	// is "" if the build is not about a branch. Each is asked for at most once,
+	// git.describe and git.describe.all only if the plan uses them.
+	Git func(name string) (string, error)
+}
+
+// An UnknownNameError means that there is no pipeline, blueprint or parameter of
+// the name asked for.
+type UnknownNameError struct {
+	What    string // "pipeline or blueprint", or "parameter"
+	Name    string
+	Nearest string // what was probably meant, or ""
+}
+
+func (e *UnknownNameError) Error() string {
+	s := fmt.Sprintf("there is no %s %q", e.What, e.Name)
+	if e.Nearest != "" {
+		s += fmt.Sprintf("; did you mean %q?", e.Nearest)
+	}
+	return s
+}
+
+// A MissingError lists the parameters that need a value from somebody.
+type MissingError struct{ Parameters []Missing }
+
+// A Missing is a parameter without a value.
+type Missing struct {
+	Name    string   `json:"name"`
+	Secret  bool     `json:"secret,omitempty"`
+	Options []string `json:"options,omitempty"` // the only values allowed, if any are listed
+}
+
+func (e *MissingError) Error() string {
+	names := make([]string, len(e.Parameters))
+	for i, p := range e.Parameters {
+		names[i] = p.Name
+	}
+	return "no value for the parameters " + strings.Join(names, ", ")
+}
+
+// A ValueError means that a given value cannot be the parameter's. It does not
+// hold the value, which may be secret.
+type ValueError struct {
+	Name    string
+	Options []string // the values it can have, if they are listed
+	Why     string
+}
+
+func (e *ValueError) Error() string { return fmt.Sprintf("parameter %q %s", e.Name, e.Why) }
+
+// Draw draws the construction plan. Equal configurations and requests give equal
+// plans, byte by byte. It fails with Findings if the files have errors that
+// concern the plan, and with *UnknownNameError, *MissingError or *ValueError if
+// the request does; other errors come from the request's Git.
+func (c *Config) Draw(req Request) (*plan.Plan, error) {
+	p, isPipeline := c.pipelines[req.Name]
+	b, isBlueprint := c.blueprints[req.Name]
+	switch {
+	case isPipeline:
+		return c.draw(req, plan.OfPipeline, p.Description.Value, p.file, p.Stages)
+	case isBlueprint:
+		one := stage{Name: word{Value: b.name}, Blueprints: []entry{{Name: word{Value: b.name}}}}
+		return c.draw(req, plan.OfBlueprint, b.Description.Value, b.file, []stage{one})
+	}
+	if err := c.errorsIn(nil).orNil(); err != nil {
+		return nil, err // the name may stand in what could not be read
+	}
+	return nil, &UnknownNameError{What: "pipeline or blueprint", Name: req.Name, Nearest: nearest(req.Name, c.names())}
+}
+
+func (c *Config) draw(req Request, kind plan.Kind, description, file string, stages []stage) (*plan.Plan, error) {
+	if err := c.readable(file, stages); err != nil {
+		return nil, err
+	}
+	if !utf8.ValidString(req.Trigger.Ref) {
+		return nil, fmt.Errorf("ref %q is not UTF-8 text", req.Trigger.Ref)
+	}
+	d := &drawer{
+		config: c, req: req, git: map[string]string{}, cleaned: map[string]string{}, blueprints: map[*blueprint][]placed{},
+		declared: map[string]bool{}, names: map[string]bool{},
+	}
+	out := &plan.Plan{
+		Version: plan.Version, Kind: kind, Name: req.Name, Description: description,
+		Event: req.Trigger.Event, Ref: req.Trigger.Ref, Commit: req.Trigger.Commit, ConfigCommit: req.Config,
+	}
+	for i := range stages {
+		if s := d.stage(len(out.Stages), i, &stages[i]); len(s.Tasks) > 0 {
+			out.Stages = append(out.Stages, s)
+		}
+	}
+	out.Git = d.builtIns()
+	if err := d.finish(); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// readable reports the errors in the files that the stages are made of.
+func (c *Config) readable(file string, stages []stage) error {
+	files := map[string]bool{file: true}
+	seen := map[string]bool{}
+	tasks := 0
+	for _, s := range stages {
+		for _, e := range s.Blueprints {
+			tasks++
+			if b, ok := c.blueprints[e.Name.Value]; ok && !seen[b.name] {
+				seen[b.name] = true
+				for _, inner := range c.closure(b) {
+					files[inner.file] = true
+				}
+			}
+		}
+	}
+	if tasks > plan.MaxTasks {
+		return Findings{{
+			Position: Position{File: file}, Severity: SeverityError,
+			Message: fmt.Sprintf("%d tasks in one plan, more than %d", tasks, plan.MaxTasks),
+		}}
+	}
+	return c.errorsIn(files).orNil()
+}
+
+// A drawer draws one plan.
+type drawer struct {
+	config *Config
+	req    Request
+	report report
+	err    error // the first that is nobody's mistake in a file
+
+	git        map[string]string // values that were asked for, by name without .clean
+	cleaned    map[string]string // the clean forms of some of them
+	blueprints map[*blueprint][]placed
+	declared   map[string]bool // names of parameters that a value can be given to
+	names      map[string]bool // of tasks
+	missing    []Missing
+	size       int
+}
+
+// finish is the outcome: what stands in files comes before what was given.
+func (d *drawer) finish() error {
+	if d.err != nil {
+		return d.err
+	}
+	for _, given := range []map[string]string{d.req.Given, d.req.Trigger.Parameters} {
+		for _, name := range slices.Sorted(maps.Keys(given)) {
+			if !d.declared[name] {
+				return &UnknownNameError{What: "parameter", Name: name, Nearest: nearest(name, slices.Sorted(maps.Keys(d.declared)))}
+			}
+		}
+	}
+	if len(d.missing) > 0 {
+		return &MissingError{Parameters: d.missing}
+	}
+	return d.report.findings(d.config.root.configPath()).orNil()
+}
+
+// fail keeps the first error.
+func (d *drawer) fail(err error) {
+	if d.err == nil {
+		d.err = err
+	}
+}
+
+// spend counts bytes that go into the plan and reports whether there is room.
+func (d *drawer) spend(at Position, n int) bool {
+	const overhead = 64 // of the names and brackets around a text
+	if d.size > maxPlan {
+		return false
+	}
+	if d.size += n + overhead; d.size > maxPlan {
+		d.report.errorf(at, "the plan is larger than %d MiB", maxPlan>>20)
+	}
+	return d.size <= maxPlan
+}
+
+func (d *drawer) stage(index, position int, s *stage) plan.Stage {
+	out := plan.Stage{Name: s.Name.Value}
+	if out.Name == "" {
+		out.Name = "stage " + strconv.Itoa(position+1)
+	}
+	for i := range s.Blueprints {
+		if d.size > maxPlan || d.err != nil {
+			break
+		}
+		out.Tasks = append(out.Tasks, d.task(plan.Key(index, i), &s.Blueprints[i]))
+	}
+	return out
+}
+
+func (d *drawer) task(key string, e *entry) plan.Task {
+	b := d.config.blueprints[e.Name.Value]
+	t := &task{drawer: d, entry: e, values: map[string]string{}}
+	t.scope = d.config.scope(b, t.source)
+	t.check = checker{report: &d.report, scope: t.scope, value: t.value}
+	out := plan.Task{
+		Key: key, Blueprint: b.name, Description: b.Description.Value,
+		Timeout: plan.Duration(b.Timeout.Value), MayFail: e.IgnoreErrors.Value,
+		Git:        plan.Git{Submodule: d.config.root.Git.Submodule.Value, Depth: d.config.root.Git.Depth.Value},
+		Parameters: t.parameters(),
+	}
+	out.Name = d.unique(b.name + t.label())
+	if len(d.missing) > 0 || d.err != nil {
+		return out // texts that use what is missing would be full of false errors
+	}
+	for _, p := range d.steps(b) {
+		if s, ok := t.step(p); ok {
+			out.Steps = append(out.Steps, s)
+		}
+	}
+	return out
+}
+
+// unique makes the name differ from those of earlier tasks.
+func (d *drawer) unique(name string) string {
+	free := name
+	for n := 2; d.names[free]; n++ {
+		free = name + "#" + strconv.Itoa(n)
+	}
+	d.names[free] = true
+	return free
+}
+
+// builtIns are the values about the commit that every step finds in its
+// environment.
+func (d *drawer) builtIns() map[string]string {
+	all := map[string]string{}
+	for _, name := range gitNames() {
+		if _, used := d.git[name]; costly(name) && !used {
+			continue
+		}
+		v := d.gitValue(name)
+		all[name], all[name+cleanSuffix] = v, d.cleanValue(name)
+	}
+	return all
+}
+
+// maxGit bounds built-in values: a longer one would not fit into a process's
+// environment together with its clean form.
+const maxGit = 32 << 10
+
+// cleanValue is the clean form of a built-in value, made once.
+func (d *drawer) cleanValue(base string) string {
+	v, ok := d.cleaned[base]
+	if !ok {
+		v = plan.Clean(d.gitValue(base))
+		d.cleaned[base] = v
+	}
+	return v
+}
+
+// gitValue asks for the value of a built-in parameter once. Git's texts are
+// bytes: what cannot stand in an environment or in JSON is replaced or cut.
+func (d *drawer) gitValue(base string) string {
+	if v, ok := d.git[base]; ok {
+		return v
+	}
+	v, err := d.req.Git(base)
+	if err != nil {
+		d.fail(fmt.Errorf("find out %s: %w", base, err))
+	}
+	v, _, _ = strings.Cut(v, "\x00")
+	v = strings.ToValidUTF8(v, "\ufffd")
+	for len(v) > maxGit {
+		_, n := utf8.DecodeLastRuneInString(v[:maxGit+1])
+		v = v[:maxGit+1-n]
+	}
+	d.git[base] = v
+	return v
+}

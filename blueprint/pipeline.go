@@ -1,0 +1,60 @@
+package blueprint
+
+import (
+	"reflect"
+
+	"gopkg.in/yaml.v3"
+)
+
+// A pipeline is one file under pipelines/: stages of blueprints, and what starts
+// them.
+type pipeline struct {
+	unit
+	spot
+	Description word    `yaml:"description" jsonschema_description:"For people"`
+	On          *on     `yaml:"on" jsonschema_description:"What starts the pipeline; without it, default runs for every push to a branch and others when asked for"`
+	Stages      []stage `yaml:"stages" jsonschema:"required" jsonschema_description:"Stages, one after the other"`
+}
+
+func (pipeline) noun() string { return "a pipeline" }
+
+type on struct {
+	Push   *push   `yaml:"push" jsonschema_description:"Pushes; without branches and tags, all of them"`
+	Manual boolean `yaml:"manual" jsonschema_description:"That the pipeline is started by hand"`
+}
+
+func (on) noun() string { return "on" }
+
+type push struct {
+	Branches words `yaml:"branches" jsonschema_description:"Patterns of branch names; !pattern takes away again"`
+	Tags     words `yaml:"tags" jsonschema_description:"Patterns of tag names; !pattern takes away again"`
+}
+
+func (push) noun() string { return "on.push" }
+
+type stage struct {
+	spot
+	Name       word    `yaml:"name" jsonschema_description:"For people"`
+	Blueprints []entry `yaml:"blueprints" jsonschema:"required" jsonschema_description:"Blueprints that may be built at the same time"`
+}
+
+func (stage) noun() string { return "a stage" }
+
+// An entry is one blueprint of a stage: its name alone, or with settings.
+type entry struct {
+	spot
+	Name         word      `yaml:"name" jsonschema:"required" jsonschema_description:"Name of the blueprint"`
+	Parameters   arguments `yaml:"parameters" jsonschema_description:"Values that stand in for defaults"`
+	IgnoreErrors boolean   `yaml:"ignoreErrors" jsonschema_description:"Whether the stage succeeds although this fails"`
+}
+
+func (entry) noun() string { return "a blueprint of a stage" }
+
+func (e *entry) read(d *decoder, n *yaml.Node) {
+	if n.Kind == yaml.ScalarNode && !isNull(n) {
+		e.place(d.at(n))
+		e.Name.read(d, n)
+		return
+	}
+	d.object(n, reflect.ValueOf(e).Elem())
+}
