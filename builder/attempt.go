@@ -1,0 +1,134 @@
+package builder
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/architect/dispatch"
+	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/builder/mask"
+	"github.com/velocity-ci/velocity/builder/source"
+)
+
+// An attempt is one try of a task. Only its own goroutine touches it; what others
+// may know of it goes through its report.
+type attempt struct {
+	builder   *Builder
+	given     dispatch.Assignment
+	log       *slog.Logger
+	steps     []build.Step // the implicit setup first
+	values    values
+	masker    *mask.Masker
+	journal   *journal
+	report    *report
+	workspace source.Workspace
+}
+
+// run carries an attempt out from beginning to end. work ends what it does,
+// reporting what it says about it.
+func (b *Builder) run(work, reporting context.Context, a dispatch.Assignment, s *slot) {
+	log := b.Log.With(slog.String("build", a.Attempt.Build.String()),
+		slog.String("task", a.Attempt.Task), slog.Int("attempt", a.Attempt.Number))
+	base := fileName(a.Attempt)
+	r := newReport(b.Architect, a.Attempt, filepath.Join(b.SpoolDir, base), b.pace, log)
+	r.stale = func() { s.stop(dispatch.ErrStale); s.drop() }
+	t := &attempt{builder: b, given: a, log: log, report: r, masker: new(mask.Masker), steps: steps(a.Task)}
+	journal, err := newJournal(b.SpoolDir, base, b.Now, r.grown)
+	if err != nil { // a full disk: without a log nothing may run
+		b.finished(s)
+		r.end(reporting, t.result(err))
+		return
+	}
+	t.journal = journal
+	r.start(reporting, &journal.size)
+	result := t.close(t.work(work))
+	b.finished(s)
+	late := time.AfterFunc(reportFor, s.drop)
+	defer late.Stop()
+	r.finish(reporting, result)
+	for _, path := range []string{r.textPath(), r.timesPath()} {
+		if err := os.Remove(path); err != nil {
+			log.Warn("log stays on disk", slog.Any("error", err))
+		}
+	}
+}
+
+func steps(t plan.Task) []build.Step {
+	all := []build.Step{{Type: plan.StepSetup, Name: "setup", State: build.Waiting}}
+	for _, s := range t.Steps {
+		all = append(all, build.Step{Type: s.Type, Name: s.Name, State: build.Waiting})
+	}
+	return all
+}
+
+// fileName is the attempt's name in the file system: k3f9a2-12-s0t1.1. Builds
+// that are not recorded have no id and are told apart by their builder alone.
+func fileName(a dispatch.Attempt) string {
+	id := "local"
+	if !a.Build.Zero() {
+		id = a.Build.String()
+	}
+	return fmt.Sprintf("%s-%s.%d", id, a.Task, a.Number)
+}
+
+// work runs setup and then the steps, up to the first that fails.
+func (t *attempt) work(ctx context.Context) error {
+	limit := t.given.Task.Timeout
+	if most := plan.Duration(t.builder.Limit); most > 0 && (limit <= 0 || limit > most) {
+		limit = most
+	}
+	ctx, cancel := limited(ctx, limit)
+	defer cancel()
+	release := func() error { return nil }
+	defer func() {
+		if err := release(); err != nil {
+			t.log.Warn("workspace stays on disk", slog.Any("error", err))
+		}
+	}()
+	err := t.step(ctx, 0, 0, func(ctx context.Context) error {
+		closeWorkspace, err := t.setup(ctx)
+		if closeWorkspace != nil {
+			release = closeWorkspace
+		}
+		return err
+	})
+	for i, s := range t.given.Task.Steps {
+		if err != nil {
+			return err
+		}
+		err = t.step(ctx, i+1, s.Timeout, func(ctx context.Context) error { return t.runStep(ctx, i) })
+		if verdict, _ := judge(err); verdict == dispatch.Failed && s.IgnoreErrors && ctx.Err() == nil {
+			err = nil
+		}
+	}
+	return err
+}
+
+// close ends the log and returns the result of an attempt whose work ended with
+// err.
+func (t *attempt) close(err error) dispatch.Result {
+	summary, logErr := t.journal.log.Close()
+	if logErr != nil && !errors.As(err, new(*ending)) {
+		err = logErr
+	}
+	r := t.result(err)
+	r.Log = build.Log{Bytes: summary.Size, Lines: int(summary.Lines), SHA256: hex.EncodeToString(summary.SHA256[:])}
+	if info, err := os.Stat(t.report.timesPath()); err == nil {
+		r.Times = info.Size()
+	}
+	return r
+}
+
+func (t *attempt) result(err error) dispatch.Result {
+	verdict, reason := judge(err)
+	reason = shown(t.masker, reason)
+	t.log.Info("attempt ended", slog.String("verdict", string(verdict)), slog.String("reason", reason))
+	return dispatch.Result{Attempt: t.given.Attempt, Verdict: verdict, Reason: reason, Steps: t.steps}
+}

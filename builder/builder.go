@@ -1,0 +1,86 @@
+// Package builder is the worker: it takes an attempt, runs its steps and tells
+// how it went.
+//
+// It promises that an attempt leaves nothing behind: no process, no workspace,
+// no log once the architect has it. No secret leaves it unmasked, in logs, in
+// reasons or anywhere else. It decides nothing about builds: which attempt counts
+// is the architect's to say, and an attempt that is told to be stale just ends.
+//
+// The messages of architect/dispatch are the words it speaks, and the only thing
+// of the architect's side that it imports.
+package builder
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/velocity-ci/velocity/architect/dispatch"
+	"github.com/velocity-ci/velocity/builder/executor"
+	"github.com/velocity-ci/velocity/builder/source"
+)
+
+// An Architect is told how attempts go, from many goroutines. Each call returns
+// nil once the architect will not forget what it was told, or dispatch.ErrStale
+// if nobody waits for the attempt any more. Any other error means: say it again.
+// A chunk's data is only valid until Log returns.
+type Architect interface {
+	Here(ctx context.Context, p dispatch.Presence) error
+	Step(ctx context.Context, p dispatch.Progress) error
+	Log(ctx context.Context, c dispatch.Chunk) (have int64, err error)
+	End(ctx context.Context, r dispatch.Result) error
+}
+
+// Workspaces are where attempts find the files of their commit. What Open
+// returns belongs to the attempt until it calls close, once. Reap removes what
+// an earlier process left and is called before the first Open.
+type Workspaces interface {
+	Open(ctx context.Context, want source.Request) (ws source.Workspace, close func() error, err error)
+	Reap(ctx context.Context) error
+}
+
+// An Executor runs commands. When ctx ends, Run stops what it started and
+// returns once all of it is gone. Reap ends what earlier processes of this
+// builder left running, except for the owners that running knows.
+type Executor interface {
+	Run(ctx context.Context, cmd executor.Command) (executor.Result, error)
+	Reap(ctx context.Context, running func(owner string) bool) (int, error)
+}
+
+// A ContainerExecutor runs commands in containers, if its engine answers.
+type ContainerExecutor interface {
+	Executor
+	Available(ctx context.Context) error
+}
+
+// A Builder runs attempts, each in a goroutine of its own. Its exported fields
+// are set before it is used and not changed after. It is a dispatch.Worker.
+type Builder struct {
+	Name     string // unique among the builders that share a machine: Reap goes by it
+	Boot     string // differs after every start
+	Capacity int    // attempts at the same time
+
+	Architect  Architect
+	Workspaces Workspaces
+
+	Host          Executor          // nil: steps without an image are refused
+	Docker        ContainerExecutor // nil: steps with an image are refused
+	HostForImages bool              // steps with an image run on the host, too
+
+	SpoolDir string        // an existing directory of this builder alone
+	Grace    time.Duration // between asking a process to end and making it
+	Limit    time.Duration // most that an attempt may take; 0 is no limit
+	Log      *slog.Logger
+	Now      func() time.Time
+
+	pace pace
+
+	mu       sync.Mutex
+	slots    map[dispatch.Attempt]*slot
+	ended    []dispatch.Attempt // the last ones, so that none is begun twice
+	draining bool
+	halted   bool
+	left     chan struct{} // closed and renewed when an attempt leaves its slot
+	attempts sync.WaitGroup
+}

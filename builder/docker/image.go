@@ -1,0 +1,126 @@
+package docker
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/client"
+
+	"github.com/velocity-ci/velocity/builder/executor"
+)
+
+// create makes the container name, fetching its image as pull says. The usual
+// case, an image that is there, costs one call: only the engine's refusal makes
+// us look further.
+func (e *Executor) create(ctx context.Context, name string, s spec, pull executor.Pull) error {
+	if pull == executor.PullAlways {
+		if err := e.pull(ctx, s.config.Image); err != nil {
+			return err
+		}
+	}
+	err := e.tryCreate(ctx, name, s)
+	if cerrdefs.IsNotFound(err) && (pull == executor.PullMissing || pull == "") {
+		if err := e.pull(ctx, s.config.Image); err != nil {
+			return err
+		}
+		err = e.tryCreate(ctx, name, s)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case cerrdefs.IsNotFound(err):
+		return &executor.StartError{
+			What: fmt.Sprintf("image %q is not on this builder", s.config.Image),
+			Hint: "load it there, or let the step pull it",
+			Err:  err,
+		}
+	}
+	return startError(s.config.Image, err)
+}
+
+func (e *Executor) tryCreate(ctx context.Context, name string, s spec) error {
+	_, err := e.api.ContainerCreate(ctx, s.config, s.host, nil, nil, name)
+	return err
+}
+
+// containerName is known before the engine answers, so that a container whose
+// making was cut short can still be removed.
+func containerName() string { return "velocity-" + rand.Text() }
+
+// pull fetches ref.
+func (e *Executor) pull(ctx context.Context, ref string) error {
+	body, err := e.api.ImagePull(ctx, ref, image.PullOptions{})
+	switch {
+	case client.IsErrConnectionFailed(err):
+		return noEngine(err)
+	case err != nil:
+		return pullRefused(ref, err)
+	}
+	defer body.Close()
+	refusal, err := pullOutcome(body)
+	switch {
+	case err != nil:
+		return broke("pull image", err)
+	case refusal != "":
+		return pullRefused(ref, errors.New(refusal))
+	}
+	return nil
+}
+
+func pullRefused(ref string, err error) error {
+	return &executor.StartError{
+		What: fmt.Sprintf("image %q cannot be pulled: %v", ref, err),
+		Hint: "check its name and tag, and whether this builder may read its registry",
+		Err:  err,
+	}
+}
+
+// pullOutcome reads progress messages to their end, since the engine answers 200
+// before it knows, and returns the first failure among them. An error means that
+// the engine did not come to the end.
+func pullOutcome(r io.Reader) (refusal string, err error) {
+	for d := json.NewDecoder(r); ; {
+		var message struct {
+			Error string `json:"error"`
+		}
+		err := d.Decode(&message)
+		switch {
+		case errors.Is(err, io.EOF):
+			return "", nil
+		case err != nil:
+			return "", fmt.Errorf("read pull progress: %w", err)
+		case message.Error != "":
+			return message.Error, nil
+		}
+	}
+}
+
+// startError sorts why a container was not made or started: the engine is gone,
+// it refuses what the step asks for, or it is in trouble itself.
+func startError(ref string, err error) error {
+	switch {
+	case client.IsErrConnectionFailed(err):
+		return noEngine(err)
+	case cerrdefs.IsInvalidArgument(err), cerrdefs.IsNotFound(err), cerrdefs.IsConflict(err),
+		cerrdefs.IsPermissionDenied(err), cerrdefs.IsNotImplemented(err), noSuchUser(err):
+		return &executor.StartError{
+			What: fmt.Sprintf("container of image %q did not start: %v", ref, err),
+			Hint: "check the step's image, user and network",
+			Err:  err,
+		}
+	}
+	return broke("start container", err)
+}
+
+// noSuchUser recognises the one mistake of a step's author that the engine
+// reports as its own (status 500), so that its text is all there is to go by.
+func noSuchUser(err error) bool {
+	return strings.Contains(err.Error(), "unable to find user ") || strings.Contains(err.Error(), "unable to find group ")
+}

@@ -1,0 +1,99 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/volume"
+	"github.com/docker/docker/client"
+)
+
+// Reap removes the containers, networks and volumes labelled with this builder's
+// name whose owner (executor.Owner's String) is not running any more, and
+// returns how many it removed. Others' are not looked at. One that cannot be
+// removed does not keep the rest from being removed.
+func (e *Executor) Reap(ctx context.Context, running func(owner string) bool) (int, error) {
+	r := reaper{api: e.api, mine: filters.NewArgs(filters.Arg("label", labelBuilder+"="+e.builder)), running: running}
+	// Containers first: they hold on to the others.
+	r.containers(ctx)
+	r.networks(ctx)
+	r.volumes(ctx)
+	return r.removed, errors.Join(r.errs...)
+}
+
+// A reaper is one sweep over one engine.
+type reaper struct {
+	api     *client.Client
+	mine    filters.Args
+	running func(owner string) bool
+	removed int
+	errs    []error
+}
+
+func (r *reaper) containers(ctx context.Context) {
+	found, err := r.api.ContainerList(ctx, container.ListOptions{All: true, Filters: r.mine})
+	r.failed("list containers", err)
+	for _, c := range found {
+		r.remove(c.Labels, "container "+c.ID, func() error { return removeContainer(ctx, r.api, c.ID) })
+	}
+}
+
+func (r *reaper) networks(ctx context.Context) {
+	found, err := r.api.NetworkList(ctx, network.ListOptions{Filters: r.mine})
+	r.failed("list networks", err)
+	for _, n := range found {
+		r.remove(n.Labels, "network "+n.ID, func() error { return r.api.NetworkRemove(ctx, n.ID) })
+	}
+}
+
+func (r *reaper) volumes(ctx context.Context) {
+	found, err := r.api.VolumeList(ctx, volume.ListOptions{Filters: r.mine})
+	r.failed("list volumes", err)
+	for _, v := range found.Volumes {
+		r.remove(v.Labels, "volume "+v.Name, func() error { return r.api.VolumeRemove(ctx, v.Name, true) })
+	}
+}
+
+// remove removes one thing unless its owner runs. Somebody else having removed
+// it meanwhile is as good.
+func (r *reaper) remove(labels map[string]string, what string, remove func() error) {
+	if r.running(ownerOf(labels)) {
+		return
+	}
+	err := remove()
+	switch {
+	case err == nil:
+		r.removed++
+	case !cerrdefs.IsNotFound(err):
+		r.failed("remove "+what, err)
+	}
+}
+
+func (r *reaper) failed(verb string, err error) {
+	if err != nil {
+		r.errs = append(r.errs, fmt.Errorf("%s: %w", verb, err))
+	}
+}
+
+// ownerOf is the owner's String put together again from labels.
+func ownerOf(labels map[string]string) string {
+	return strings.Join([]string{
+		labels[labelBuilder], labels[labelBuild], labels[labelTask], labels[labelAttempt],
+	}, "/")
+}
+
+// removeContainer kills a container if it runs and removes it with its anonymous
+// volumes. One that is gone, or that the engine is already removing, is no error.
+func removeContainer(ctx context.Context, api *client.Client, id string) error {
+	err := api.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	if cerrdefs.IsNotFound(err) || cerrdefs.IsConflict(err) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,67 @@
+package builder
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/velocity-ci/velocity/builder/mask"
+	"github.com/velocity-ci/velocity/builder/spool"
+)
+
+// A journal is the log of an attempt. Its parts are written one after the other:
+// output of a process, or lines of the builder itself.
+type journal struct {
+	log  *spool.Log
+	size atomic.Int64
+	open atomic.Bool // the last line has no end yet
+}
+
+// newJournal makes a log in dir. grown is called whenever it has grown, and must
+// return at once.
+func newJournal(dir, base string, now func() time.Time, grown func()) (*journal, error) {
+	j := &journal{}
+	log, err := spool.Create(dir, base, spool.Options{
+		Now: now,
+		OnAppend: func(offset int64, p []byte) {
+			j.open.Store(p[len(p)-1] != '\n')
+			j.size.Store(offset + int64(len(p)))
+			grown()
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	j.log = log
+	return j, nil
+}
+
+// output gives write two masked streams, and returns when all they were given is
+// in the log.
+func (j *journal) output(m *mask.Masker, write func(stdout, stderr io.Writer)) {
+	s := j.log.Step()
+	stdout, stderr := m.Writer(s.Stdout), m.Writer(s.Stderr)
+	write(stdout, stderr)
+	// None of these fails: the log keeps errors of the disk for its end.
+	for _, c := range []io.Closer{stdout, stderr, s.Stdout, s.Stderr} {
+		_ = c.Close()
+	}
+	s.Close()
+}
+
+// print writes text into the log, masked.
+func (j *journal) print(m *mask.Masker, text string) {
+	j.output(m, func(stdout, _ io.Writer) { _, _ = io.WriteString(stdout, text) })
+}
+
+// note writes lines of the builder's own, recognisable as such.
+func (j *journal) note(m *mask.Masker, format string, args ...any) {
+	start := ""
+	if j.open.Load() {
+		start = "\n"
+	}
+	text := strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "\n[velocity] ")
+	j.print(m, start+"[velocity] "+text+"\n")
+}

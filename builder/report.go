@@ -1,0 +1,133 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/architect/dispatch"
+)
+
+// A report tells the architect how one attempt goes, beside the attempt's work
+// and never in its way. It ends when the result was taken, or with its context,
+// or when nobody waits for the attempt any more; then it calls stale.
+type report struct {
+	to      Architect
+	attempt dispatch.Attempt
+	base    string // path of the log without its endings
+	pace    pace
+	log     *slog.Logger
+	stale   func()
+
+	more     chan struct{} // the log has grown
+	complete chan struct{} // closed: the log grows no more
+	moved    chan struct{} // steps has changed
+	loops    sync.WaitGroup
+	quiet    context.CancelFunc // ends the progress messages
+
+	mu    sync.Mutex
+	steps []build.Step
+}
+
+func newReport(to Architect, a dispatch.Attempt, base string, p pace, log *slog.Logger) *report {
+	return &report{
+		to: to, attempt: a, base: base, pace: p, log: log,
+		more: make(chan struct{}, 1), complete: make(chan struct{}), moved: make(chan struct{}, 1),
+	}
+}
+
+func (r *report) textPath() string  { return r.base + ".txt" }
+func (r *report) timesPath() string { return r.base + ".times" }
+
+// start sends the log, whose length is size, and the progress from now on.
+func (r *report) start(ctx context.Context, size *atomic.Int64) {
+	progress, quiet := context.WithCancel(ctx)
+	r.quiet = quiet
+	r.loops.Go(func() { r.sendProgress(progress) })
+	r.loops.Go(func() { r.sendText(ctx, size) })
+}
+
+// grown says that the log has grown. It returns at once.
+func (r *report) grown() { wake(r.more) }
+
+// publish says where the steps are. It returns at once; of several states only
+// the newest may be sent.
+func (r *report) publish(steps []build.Step) {
+	r.mu.Lock()
+	r.steps = append(r.steps[:0], steps...)
+	r.mu.Unlock()
+	wake(r.moved)
+}
+
+func wake(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // it will be seen anyway
+	}
+}
+
+func (r *report) sendProgress(ctx context.Context) {
+	for {
+		select {
+		case <-r.moved:
+		case <-ctx.Done():
+			return
+		}
+		err := r.insist(ctx, func(ctx context.Context) error {
+			r.mu.Lock()
+			p := dispatch.Progress{Attempt: r.attempt, Steps: slices.Clone(r.steps)}
+			r.mu.Unlock()
+			return r.to.Step(ctx, p)
+		})
+		if err != nil {
+			return
+		}
+	}
+}
+
+// finish sends what is left of the log and then the result. The log must be
+// complete. It ends all that start began.
+func (r *report) finish(ctx context.Context, result dispatch.Result) {
+	close(r.complete)
+	r.quiet() // the result says it all
+	r.loops.Wait()
+	r.sendTimes(ctx, result.Times)
+	r.end(ctx, result)
+}
+
+// end repeats the result until it is taken.
+func (r *report) end(ctx context.Context, result dispatch.Result) {
+	err := r.insist(ctx, func(ctx context.Context) error { return r.to.End(ctx, result) })
+	if err != nil {
+		r.log.Warn("result was not taken", slog.Any("error", err))
+	}
+}
+
+// insist asks until there is an answer, or nobody waits for it.
+func (r *report) insist(ctx context.Context, ask func(context.Context) error) error {
+	wait := r.pace.backoff()
+	for tries := 1; ; tries++ {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		one, cancel := context.WithTimeout(ctx, askFor)
+		err := ask(one)
+		cancel()
+		if errors.Is(err, dispatch.ErrStale) {
+			r.stale()
+		}
+		if err == nil || errors.Is(err, dispatch.ErrStale) {
+			return err
+		}
+		if tries == 1 && ctx.Err() == nil {
+			r.log.Warn("architect does not answer, asking again", slog.Any("error", err))
+		}
+		if err := wait(ctx); err != nil {
+			return err
+		}
+	}
+}

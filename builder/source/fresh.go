@@ -1,0 +1,111 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/velocity-ci/velocity/storage/git"
+)
+
+// Fresh gives every attempt a checkout of its own, which is removed when it is
+// closed. A repository on this machine is borrowed from directly; of one
+// elsewhere a mirror is kept and fetched into only when a commit is missing. It
+// is safe for concurrent use; its fields are set before and not changed after.
+type Fresh struct {
+	Mirrors string           // directory of this builder alone, made when needed
+	Work    string           // directory of this builder alone, made when needed
+	Fetch   git.FetchOptions // of mirrors
+
+	mu      sync.Mutex
+	origins map[string]*origin
+}
+
+// Open checks the commit out. The directory around Workspace.Dir belongs to the
+// attempt alone, too.
+//
+// Errors: ErrGone, ErrSubmodules; others are the machine's or the network's.
+func (f *Fresh) Open(ctx context.Context, want Request) (Workspace, func() error, error) {
+	hash, err := git.ParseHash(string(want.Commit))
+	if err != nil {
+		return Workspace{}, nil, err
+	}
+	repo, err := f.origin(want.Repository).with(ctx, hash)
+	if err != nil {
+		return Workspace{}, nil, err
+	}
+	if err := checkSubmodules(repo, hash, want); err != nil {
+		return Workspace{}, nil, err
+	}
+	readOnly, err := objectDirs(repo)
+	if err != nil {
+		return Workspace{}, nil, err
+	}
+	room := filepath.Join(f.Work, want.Name)
+	if err := makeRoom(room); err != nil {
+		return Workspace{}, nil, fmt.Errorf("make workspace: %w", err)
+	}
+	dir := filepath.Join(room, "src")
+	if err := repo.Checkout(ctx, dir, hash); err != nil {
+		return Workspace{}, nil, errors.Join(err, remove(room))
+	}
+	return Workspace{Dir: dir, ReadOnly: readOnly}, func() error { return remove(room) }, nil
+}
+
+// Reap removes the workspaces that an earlier process left. Mirrors stay.
+func (f *Fresh) Reap(context.Context) error {
+	entries, err := os.ReadDir(f.Work)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		err = errors.Join(err, remove(filepath.Join(f.Work, e.Name())))
+	}
+	return err
+}
+
+// checkSubmodules refuses a commit that would be checked out without what its
+// task relies on.
+func checkSubmodules(repo *git.Repository, commit git.Hash, want Request) error {
+	if !want.Submodules {
+		return nil
+	}
+	_, err := repo.Entry(commit, ".gitmodules")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look for submodules: %w", err)
+	}
+	return fmt.Errorf("commit %s has a .gitmodules and the configuration says `submodule: true`: %w", want.Commit, ErrSubmodules)
+}
+
+// makeRoom makes an empty directory that nobody else may enter.
+func makeRoom(dir string) error {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return err
+	}
+	if err := remove(dir); err != nil { // of a process that died
+		return err
+	}
+	return os.Mkdir(dir, 0o700)
+}
+
+// remove deletes a directory and what is in it, also where a step took its own
+// right to do so away, as Go does with its module cache.
+func remove(dir string) error {
+	if os.RemoveAll(dir) == nil {
+		return nil
+	}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			_ = os.Chmod(path, 0o700) // RemoveAll reports what could not be helped
+		}
+		return nil
+	})
+	return errors.Join(err, os.RemoveAll(dir))
+}

@@ -1,0 +1,122 @@
+package source
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"github.com/velocity-ci/velocity/storage/git"
+)
+
+// An origin is a repository that commits are checked out from: one on this
+// machine, or the mirror of one elsewhere.
+type origin struct {
+	name string // the path or URL, as it may be shown
+
+	// open returns the repository as it is, or nil if there is none yet and fetch
+	// will make it.
+	open func(ctx context.Context) (*git.Repository, error)
+	// fetch brings the mirror up to date; nil where there is nothing to fetch.
+	fetch func(ctx context.Context) (*git.Repository, error)
+
+	turn chan struct{}   // holds a token while somebody looks or fetches
+	repo *git.Repository // nil until it was opened
+}
+
+// origin returns the one origin that a repository has here.
+func (f *Fresh) origin(repository string) *origin {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if o, ok := f.origins[repository]; ok {
+		return o
+	}
+	o := local(repository)
+	if !filepath.IsAbs(repository) {
+		o = f.mirror(repository)
+	}
+	o.turn = make(chan struct{}, 1)
+	if f.origins == nil {
+		f.origins = map[string]*origin{}
+	}
+	f.origins[repository] = o
+	return o
+}
+
+func local(path string) *origin {
+	return &origin{
+		name: path,
+		open: func(ctx context.Context) (*git.Repository, error) { return git.Open(ctx, path) },
+	}
+}
+
+func (f *Fresh) mirror(address string) *origin {
+	sum := sha256.Sum256([]byte(address))
+	dir := filepath.Join(f.Mirrors, hex.EncodeToString(sum[:8])+".git")
+	return &origin{
+		name: redacted(address),
+		open: func(ctx context.Context) (*git.Repository, error) {
+			// Looked for here, since Open would go on to look above dir.
+			if _, err := os.Stat(filepath.Join(dir, "HEAD")); errors.Is(err, fs.ErrNotExist) {
+				return nil, nil
+			}
+			return git.Open(ctx, dir)
+		},
+		fetch: func(ctx context.Context) (*git.Repository, error) {
+			if err := os.MkdirAll(f.Mirrors, 0o700); err != nil {
+				return nil, fmt.Errorf("make mirror: %w", err)
+			}
+			return git.FetchMirror(ctx, address, dir, f.Fetch)
+		},
+	}
+}
+
+// redacted is an address without the password that should not have been in it.
+func redacted(address string) string {
+	if u, err := url.Parse(address); err == nil && u.User != nil {
+		return u.Redacted()
+	}
+	return address
+}
+
+// with returns the repository once it has the commit. One caller at a time looks
+// and, if need be, fetches; the next finds what that brought.
+func (o *origin) with(ctx context.Context, commit git.Hash) (*git.Repository, error) {
+	select {
+	case o.turn <- struct{}{}:
+		defer func() { <-o.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	has, err := o.has(ctx, commit)
+	if err == nil && !has && o.fetch != nil {
+		if o.repo, err = o.fetch(ctx); err == nil {
+			has, err = o.has(ctx, commit)
+		}
+	}
+	if err == nil && !has {
+		err = fmt.Errorf("commit %s is not in %s: %w", commit, o.name, ErrGone)
+	}
+	return o.repo, err
+}
+
+// has reports whether the commit is here. The caller has the turn.
+func (o *origin) has(ctx context.Context, commit git.Hash) (bool, error) {
+	if o.repo == nil {
+		repo, err := o.open(ctx)
+		if err != nil || repo == nil {
+			return false, err
+		}
+		o.repo = repo
+	}
+	_, err := o.repo.Commit(commit)
+	if errors.Is(err, git.ErrObjectNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}

@@ -1,0 +1,150 @@
+// Package spool keeps the log of an attempt on the builder's disk: masked bytes
+// in the order in which they came, a time for every line, capped per step.
+//
+// A log is two files. <base>.txt holds the bytes and nothing else. <base>.times
+// holds the times, in version 1 of this format:
+//
+//	file  = "velocity-times 1\n" mark*
+//	mark  = uvarint(offset - offset before) uvarint(milliseconds - milliseconds before)
+//
+// A mark says when the bytes from its offset on, up to the next mark, were
+// written, in milliseconds since the log began. The time of a line is that of
+// its first byte. Offsets and milliseconds never decrease; the first mark counts
+// from zero. A file that ends within a mark was cut off by a crash, and reads as
+// if that mark were not there.
+//
+// No caller can make a log fail a step: errors of the disk are kept for Err and
+// Close, and writers go on swallowing what the step prints.
+package spool
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// defaultCap is the cap of a step's log in bytes unless Options say otherwise.
+const defaultCap = 64 << 20
+
+// Options of a log. Now must be set, the rest may be zero.
+type Options struct {
+	Now func() time.Time
+
+	// After calls f once, in a goroutine of its own, when d has passed, unless
+	// stop was called before. Nil means time.AfterFunc.
+	After func(d time.Duration, f func()) (stop func() bool)
+
+	// Cap is the most bytes a step may leave in the log, the line that says how
+	// many are missing not counted. Zero means 64 MiB.
+	Cap int64
+
+	// OnAppend, unless nil, is told of every run of bytes once the file has it,
+	// in order and never twice at the same time. It must not keep p, and not
+	// call the log.
+	OnAppend func(offset int64, p []byte)
+}
+
+// A Log is the log of one attempt. It is safe for concurrent use.
+type Log struct {
+	o     Options
+	began time.Time
+
+	mu    sync.Mutex
+	text  *os.File
+	times *timesWriter
+	size  int64
+	lines int64
+	ended bool // the last byte was a newline, or there is none
+	sum   hash.Hash
+	err   error // the first error of the disk; nothing is written after it
+}
+
+// A Summary is what a finished log holds.
+type Summary struct {
+	Size   int64 // bytes
+	Lines  int64 // a last one without newline counts
+	SHA256 [sha256.Size]byte
+}
+
+// Create makes the two files of a log in dir, which must exist. Files that are
+// there already are an error: no attempt writes into the log of another.
+func Create(dir, base string, o Options) (*Log, error) {
+	if o.Cap == 0 {
+		o.Cap = defaultCap
+	}
+	if o.After == nil {
+		o.After = func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop }
+	}
+	text, err := create(filepath.Join(dir, base+".txt"))
+	if err != nil {
+		return nil, fmt.Errorf("create log: %w", err)
+	}
+	times, err := create(filepath.Join(dir, base+".times"))
+	if err != nil {
+		return nil, fmt.Errorf("create log: %w", errors.Join(err, text.Close(), os.Remove(text.Name())))
+	}
+	l := &Log{o: o, began: o.Now(), text: text, times: newTimesWriter(times), ended: true, sum: sha256.New()}
+	l.note(l.times.flush()) // the header, so that a crash leaves a file one can read
+	return l, nil
+}
+
+func create(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
+}
+
+// Err returns the first error of the disk. Once there is one the log is no
+// longer whole, and the attempt should end as interrupted.
+func (l *Log) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failure()
+}
+
+func (l *Log) failure() error {
+	if l.err == nil {
+		return nil
+	}
+	return fmt.Errorf("write log: %w", l.err)
+}
+
+// Close makes the log durable. All its steps must be closed. The Summary tells
+// what was written even if there is an error.
+func (l *Log) Close() (Summary, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.note(l.times.flush())
+	l.note(l.text.Sync())
+	l.note(l.times.file.Sync())
+	l.note(l.text.Close())
+	l.note(l.times.file.Close())
+	l.note(syncDir(filepath.Dir(l.text.Name())))
+	s := Summary{Size: l.size, Lines: l.lines}
+	if !l.ended {
+		s.Lines++
+	}
+	l.sum.Sum(s.SHA256[:0])
+	return s, l.failure()
+}
+
+// syncDir makes the names of new files durable.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+func (l *Log) note(err error) {
+	if l.err == nil {
+		l.err = err
+	}
+}
+
+// now is the time since the log began.
+func (l *Log) now() int64 { return max(0, l.o.Now().Sub(l.began).Milliseconds()) }

@@ -1,0 +1,77 @@
+package builder
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/builder/executor"
+)
+
+// step does step i of the attempt, within limit, and records how it went. The
+// error is an *ending or one that judge knows.
+func (t *attempt) step(ctx context.Context, i int, limit plan.Duration, do func(context.Context) error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // the steps before ended well, but there is no time for this one
+	}
+	s := &t.steps[i]
+	s.State, s.Started, s.From = build.Building, t.builder.Now(), t.journal.size.Load()
+	t.report.publish(t.steps)
+
+	within, cancel := limited(ctx, limit)
+	err := do(within)
+	if err != nil {
+		err = because(within, err)
+	}
+	cancel()
+	if logErr := t.journal.log.Err(); logErr != nil && ctx.Err() == nil {
+		err = logErr // a full disk fails steps, too: do not blame them
+	}
+	s.State = build.Succeeded
+	if err != nil {
+		_, reason := judge(err)
+		s.State, s.Reason = build.Failed, shown(t.masker, reason)
+		if s.Exit == 0 { // what the log does not show by itself
+			t.journal.note(t.masker, "%s", reason)
+		}
+	}
+	s.Finished, s.To = t.builder.Now(), t.journal.size.Load()
+	t.report.publish(t.steps)
+	return err
+}
+
+// limited ends ctx as timed out after d, if there is a limit at all.
+func limited(ctx context.Context, d plan.Duration) (context.Context, context.CancelFunc) {
+	if d <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, time.Duration(d), timedOut())
+}
+
+// runStep runs step i of the plan's task.
+func (t *attempt) runStep(ctx context.Context, i int) error {
+	step, state := &t.given.Task.Steps[i], &t.steps[i+1]
+	cmd, err := t.command(step)
+	if err != nil {
+		return failed("step %d: %v", i+1, err)
+	}
+	var result executor.Result
+	t.journal.output(t.masker, func(stdout, stderr io.Writer) {
+		cmd.Stdout, cmd.Stderr = stdout, stderr
+		result, err = t.executor(step.Run).Run(ctx, cmd)
+	})
+	state.Image = result.Image
+	switch {
+	case ctx.Err() != nil: // even if it ended well after it was told to end
+		return context.Cause(ctx)
+	case err != nil:
+		return err
+	}
+	state.Exit = result.Exit
+	if result.Exit != 0 && !step.Run.IgnoreExitCode {
+		return failed("exit %d", result.Exit)
+	}
+	return nil
+}
