@@ -49,7 +49,7 @@ type Architect struct {
 	Logger   *slog.Logger
 	Now      func() time.Time
 	Attempts int                // 0 means DefaultAttempts
-	Opened   func(*Watch)       // called when a build was made durable, to be closed by it; may be nil
+	Opened   func(*Watch)       // shown every build in a goroutine of its own; closes the watch; may be nil
 	Closed   func(*build.Build) // called when a build is final and in the archive; may be nil
 
 	mu       sync.Mutex
@@ -57,6 +57,7 @@ type Architect struct {
 	works    map[build.ID]*work
 	dirty    []*work // works with moves that are not yet on their way to the ledger
 	builders map[string]*member
+	watches  int           // open ones
 	changed  chan struct{} // closed and renewed whenever something a waiter may wait for changes
 	fatal    chan error
 }
@@ -112,6 +113,7 @@ func (a *Architect) adopt(s *Site, l Loaded) {
 	a.works[l.Build.ID] = w
 	w.record(l.Build.Open(now), nil) // a start that was cut off before its first task was ready
 	a.touch(w)
+	a.show(w)
 	s.answer(l.Build.Trigger.ID, Answer{Builds: []build.ID{l.Build.ID}})
 }
 
@@ -178,7 +180,8 @@ func (a *Architect) Cancel(ctx context.Context, id build.ID, reason string) erro
 	}
 }
 
-// WaitIdle returns when no site has anything to do, or ctx ends.
+// WaitIdle returns when no site has anything to do and everybody who watches a
+// build has seen its end, or when ctx ends.
 func (a *Architect) WaitIdle(ctx context.Context) error {
 	for {
 		a.mu.Lock()
@@ -195,11 +198,18 @@ func (a *Architect) WaitIdle(ctx context.Context) error {
 	}
 }
 
+// Idle reports whether WaitIdle would return at once.
+func (a *Architect) Idle() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.idle()
+}
+
 func (a *Architect) idle() bool {
 	for _, s := range a.sites {
 		if !s.quiet() {
 			return false
 		}
 	}
-	return len(a.works) == 0
+	return len(a.works) == 0 && a.watches == 0
 }

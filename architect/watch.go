@@ -22,8 +22,21 @@ func (a *Architect) Watch(id build.ID) (*Watch, bool) {
 	if !ok || w.durable == nil {
 		return nil, false
 	}
+	return a.watch(w), true
+}
+
+// watch counts a watch, which Close takes back. The lock is held.
+func (a *Architect) watch(w *work) *Watch {
 	w.watchers++
-	return &Watch{a: a, w: w}, true
+	a.watches++
+	return &Watch{a: a, w: w}
+}
+
+// show gives a recorded build to whoever wants to see them all. The lock is held.
+func (a *Architect) show(w *work) {
+	if a.Opened != nil {
+		go a.Opened(a.watch(w))
+	}
 }
 
 // Await is Watch for a build that may not be recorded yet. ok is false if it is
@@ -61,6 +74,8 @@ func (v *Watch) Close() {
 	v.a.mu.Lock()
 	defer v.a.mu.Unlock()
 	v.w.watchers--
+	v.a.watches--
+	v.a.notify()
 	if v.w.watchers == 0 && v.w.folded {
 		v.w.site.Logs.Drop(v.w.b.ID)
 	}

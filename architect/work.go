@@ -126,9 +126,8 @@ func (a *Architect) recorded(w *work, c build.Change) {
 			events, _ := w.told.Apply(m) // the same moves were legal on w.b
 			a.tell(w, m, events)
 		}
-		if opened && a.Opened != nil {
-			w.watchers++
-			go a.Opened(&Watch{a: a, w: w})
+		if opened {
+			a.show(w)
 		}
 	}
 	a.stir(w)

@@ -6,6 +6,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -16,7 +17,12 @@ import (
 const startWithin = 10 * time.Second
 
 // A Server is an embedded NATS server without a network listener.
-type Server struct{ nats *server.Server }
+type Server struct {
+	nats *server.Server
+
+	mu    sync.Mutex
+	conns []*nats.Conn
+}
 
 // Start runs a server until Stop.
 func Start() (*Server, error) {
@@ -38,17 +44,26 @@ func Start() (*Server, error) {
 	return &Server{nats: s}, nil
 }
 
-// Connect makes a connection within the process. Its name is for logs.
+// Connect makes a connection within the process, which Stop closes. Its name is
+// for logs.
 func (s *Server) Connect(name string) (*nats.Conn, error) {
 	conn, err := nats.Connect("", nats.InProcessServer(s.nats), nats.Name(name), nats.MaxReconnects(-1))
 	if err != nil {
 		return nil, fmt.Errorf("connect %s to NATS: %w", name, err)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns = append(s.conns, conn)
 	return conn, nil
 }
 
 // Stop ends the server and every connection to it, and returns when it is gone.
 func (s *Server) Stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, conn := range s.conns {
+		conn.Close()
+	}
 	s.nats.Shutdown()
 	s.nats.WaitForShutdown()
 }

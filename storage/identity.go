@@ -1,0 +1,113 @@
+package storage
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/velocity-ci/velocity/architect/build"
+)
+
+// ID is the id of the repository's own store; "" before anything was written.
+func (s *Store) ID() (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.id != "" {
+		return s.id, nil
+	}
+	data, err := os.ReadFile(s.identity())
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read store id: %w", err)
+	}
+	id := strings.TrimSuffix(string(data), "\n")
+	if !build.ValidStore(id) {
+		return "", fmt.Errorf("read store id: %s holds %.20q, not six letters and digits", s.identity(), data)
+	}
+	s.id = id
+	return id, nil
+}
+
+func (s *Store) identity() string { return filepath.Join(s.folder(), "store") }
+
+// ensureID is the own store's id, made if there is none. A repository that was
+// copied with its refs, but without our folder, goes on with the one store it
+// came with; adopted is true then.
+func (s *Store) ensureID() (id string, adopted bool, err error) {
+	if id, err = s.ID(); id != "" || err != nil {
+		return id, false, err
+	}
+	found, err := s.storesInRefs()
+	if err != nil {
+		return "", false, err
+	}
+	candidate := newStoreID()
+	if len(found) == 1 {
+		candidate = found[0]
+	}
+	err = createFile(s.identity(), []byte(candidate+"\n"))
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", false, fmt.Errorf("make store id: %w", err)
+	}
+	id, err = s.ID() // that of the process that came first
+	return id, err == nil && id == candidate && len(found) == 1, err
+}
+
+func newStoreID() string {
+	const alphabet = "abcdefghijklmnopqrstuvwxyz0123456789"
+	id := make([]byte, 0, 6)
+	var b [1]byte
+	for len(id) < cap(id) {
+		rand.Read(b[:])                                          // never fails
+		if i := int(b[0]); i < 256/len(alphabet)*len(alphabet) { // else some would be likelier
+			id = append(id, alphabet[i%len(alphabet)])
+		}
+	}
+	return string(id)
+}
+
+// stores lists the ids of all stores in the repository, the own one first.
+func (s *Store) stores() ([]string, error) {
+	own, err := s.ID()
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.storesInRefs()
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.Index(found, own); i > 0 {
+		found = slices.Insert(slices.Delete(found, i, i+1), 0, own)
+	}
+	return found, nil
+}
+
+// storesInRefs lists the stores that have a ref, sorted.
+func (s *Store) storesInRefs() ([]string, error) {
+	refs, broken, err := s.repo.Refs(RefPrefix)
+	if err != nil {
+		return nil, fmt.Errorf("list stores: %w", err)
+	}
+	var found []string
+	note := func(ref string) {
+		id, _, _ := strings.Cut(strings.TrimPrefix(ref, RefPrefix), "/")
+		if build.ValidStore(id) && !slices.Contains(found, id) {
+			found = append(found, id)
+		}
+	}
+	for _, ref := range refs {
+		note(ref.Name)
+	}
+	for _, ref := range broken {
+		note(ref.Name)
+	}
+	slices.Sort(found)
+	return found, nil
+}

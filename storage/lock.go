@@ -1,0 +1,90 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// HeldError means that another process records in this repository.
+type HeldError struct{ Holder string }
+
+func (e *HeldError) Error() string {
+	return "this repository is recorded in by " + e.Holder
+}
+
+// A lock is the repository's writer lock: held as long as the file is open, so
+// that it ends with its process. The file's content is for people.
+type lock struct {
+	file  *os.File
+	clean bool // the last holder gave it back
+}
+
+// acquire takes the lock for who, or fails with a *HeldError.
+func acquire(path, who string) (*lock, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	content, err := io.ReadAll(io.LimitReader(file, 1024))
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	holder := strings.TrimSpace(string(content))
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		if holder == "" {
+			holder = "another process"
+		}
+		return nil, errors.Join(&HeldError{Holder: holder}, file.Close())
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), file.Close())
+	}
+	l := &lock{file: file, clean: holder == ""}
+	if err := l.note(fmt.Sprintf("%s (pid %d)\n", who, os.Getpid())); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return l, nil
+}
+
+// note replaces the content.
+func (l *lock) note(text string) error {
+	if err := l.file.Truncate(0); err != nil {
+		return err
+	}
+	_, err := l.file.WriteAt([]byte(text), 0)
+	return err
+}
+
+// release gives the lock back: everything is in order.
+func (l *lock) release() error {
+	return errors.Join(l.note(""), l.file.Close())
+}
+
+// abandon frees the lock and leaves it to the next holder to look for damage.
+func (l *lock) abandon() error { return l.file.Close() }
+
+// nextEpoch counts the holders of the lock, who keep the count under it. Every
+// commit names its writer's.
+func nextEpoch(path string) (int64, error) {
+	data, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, err
+	}
+	epoch, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)
+	if err != nil || epoch < 0 {
+		epoch = 0 // lost or damaged: people can tell writers apart by their times
+	}
+	epoch++
+	return epoch, replaceFile(path, fmt.Appendln(nil, epoch))
+}

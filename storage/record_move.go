@@ -1,0 +1,200 @@
+package storage
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/blueprint/plan"
+)
+
+// eventsFile holds a build's moves, a line each; replaying them gives buildFile.
+const eventsFile = "events.jsonl"
+
+type moveRecord struct {
+	Version int            `json:"version,omitempty"` // of the whole file; with its first move
+	Seq     int            `json:"seq"`
+	At      instant        `json:"at"`
+	Kind    build.Kind     `json:"kind"`
+	Task    string         `json:"task,omitempty"`
+	Attempt int            `json:"attempt,omitempty"`
+	Builder string         `json:"builder,omitempty"`
+	From    build.State    `json:"from,omitempty"`
+	To      build.State    `json:"to,omitempty"`
+	Reason  string         `json:"reason,omitempty"`
+	Index   int            `json:"index,omitempty"`
+	Step    *stepRecord    `json:"step,omitempty"`
+	Log     *logRecord     `json:"log,omitempty"`
+	Request *requestRecord `json:"request,omitempty"`
+}
+
+type requestRecord struct {
+	ID         build.ID       `json:"id"`
+	Repository string         `json:"repository,omitempty"`
+	Kind       plan.Kind      `json:"kind,omitempty"`
+	Name       string         `json:"name"`
+	Plan       string         `json:"plan,omitempty"`
+	Config     plan.Commit    `json:"config,omitempty"`
+	Trigger    plan.Trigger   `json:"trigger"`
+	Stages     []stageOutline `json:"stages,omitempty"`
+}
+
+type stageOutline struct {
+	Name  string        `json:"name"`
+	Tasks []taskOutline `json:"tasks,omitempty"`
+}
+
+type taskOutline struct {
+	Key     string        `json:"key"`
+	Name    string        `json:"name"`
+	MayFail bool          `json:"ignoreErrors,omitempty"`
+	Steps   []stepOutline `json:"steps,omitempty"`
+}
+
+type stepOutline struct {
+	Type plan.StepType `json:"type"`
+	Name string        `json:"name,omitempty"`
+}
+
+// encodeMoves prints moves as lines, to be put behind those of the moves before.
+func encodeMoves(moves []build.Move) ([]byte, error) {
+	var lines []byte
+	for i := range moves {
+		line, err := encode(eventsFile, storedMove(&moves[i]))
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, line...)
+	}
+	return lines, nil
+}
+
+func storedMove(m *build.Move) moveRecord {
+	r := moveRecord{
+		Seq: m.Seq, At: stored(m.At), Kind: m.Kind, Task: m.Task, Attempt: m.Attempt, Builder: m.Builder,
+		From: m.From, To: m.To, Reason: m.Reason, Index: m.Index,
+	}
+	if m.Seq == 1 {
+		r.Version = recordVersion
+	}
+	if m.Step != nil {
+		s := storedStep(*m.Step)
+		r.Step = &s
+	}
+	if m.Log != nil {
+		l := logRecord(*m.Log)
+		r.Log = &l
+	}
+	if m.Request != nil {
+		r.Request = storedRequest(m.Request)
+	}
+	return r
+}
+
+func storedRequest(q *build.Request) *requestRecord {
+	r := &requestRecord{
+		ID: q.ID, Repository: q.Repository, Kind: q.Kind, Name: q.Name, Plan: q.Plan, Config: q.Config,
+		Trigger: storedTrigger(q.Trigger),
+	}
+	for _, s := range q.Stages {
+		stage := stageOutline{Name: s.Name}
+		for _, t := range s.Tasks {
+			task := taskOutline{Key: t.Key, Name: t.Name, MayFail: t.MayFail}
+			for _, step := range t.Steps {
+				task.Steps = append(task.Steps, stepOutline(step))
+			}
+			stage.Tasks = append(stage.Tasks, task)
+		}
+		r.Stages = append(r.Stages, stage)
+	}
+	return r
+}
+
+// decodeMoves reads the lines that encodeMoves printed, from the first move on.
+func decodeMoves(data []byte) ([]build.Move, error) {
+	if len(data) == 0 || data[len(data)-1] != '\n' {
+		return nil, errors.New("decode " + eventsFile + ": it ends within a line")
+	}
+	var moves []build.Move
+	for line := range bytes.Lines(data) {
+		m, err := decodeMove(line, len(moves)+1)
+		if err != nil {
+			return nil, err
+		}
+		moves = append(moves, m)
+	}
+	return moves, nil
+}
+
+func decodeMove(line []byte, seq int) (build.Move, error) {
+	var r moveRecord
+	if seq == 1 {
+		if err := decode(eventsFile, line, &r); err != nil {
+			return build.Move{}, err
+		}
+	} else if err := json.Unmarshal(line, &r); err != nil {
+		return build.Move{}, fmt.Errorf("decode %s: line %d: %w", eventsFile, seq, err)
+	}
+	m, err := r.move()
+	if err == nil && m.Seq != seq {
+		err = fmt.Errorf("it holds move %d", m.Seq)
+	}
+	if err != nil {
+		return build.Move{}, fmt.Errorf("decode %s: line %d: %w", eventsFile, seq, err)
+	}
+	return m, nil
+}
+
+func (r *moveRecord) move() (build.Move, error) {
+	m := build.Move{
+		Seq: r.Seq, At: r.At.time(), Kind: r.Kind, Task: r.Task, Attempt: r.Attempt, Builder: r.Builder,
+		From: r.From, To: r.To, Reason: r.Reason, Index: r.Index,
+	}
+	if r.Step != nil {
+		s, err := r.Step.step()
+		if err != nil {
+			return m, err
+		}
+		m.Step = &s
+	}
+	if r.Log != nil {
+		l := build.Log(*r.Log)
+		m.Log = &l
+	}
+	if r.Request != nil {
+		q, err := r.Request.request()
+		if err != nil {
+			return m, err
+		}
+		m.Request = q
+	}
+	return m, nil
+}
+
+func (r *requestRecord) request() (*build.Request, error) {
+	trigger, err := loadedTrigger(r.Trigger)
+	if err := cmp.Or(err, checkCommits(r.Config)); err != nil {
+		return nil, err
+	}
+	q := &build.Request{
+		ID: r.ID, Repository: r.Repository, Kind: r.Kind, Name: r.Name, Plan: r.Plan, Config: r.Config, Trigger: trigger,
+	}
+	for i, s := range r.Stages {
+		stage := build.StagePlan{Name: s.Name}
+		for j, t := range s.Tasks {
+			if t.Key != plan.Key(i, j) {
+				return nil, fmt.Errorf("task %q stands where %s belongs", t.Key, plan.Key(i, j))
+			}
+			task := build.TaskPlan{Key: t.Key, Name: t.Name, MayFail: t.MayFail}
+			for _, step := range t.Steps {
+				task.Steps = append(task.Steps, build.StepPlan(step))
+			}
+			stage.Tasks = append(stage.Tasks, task)
+		}
+		q.Stages = append(q.Stages, stage)
+	}
+	return q, nil
+}

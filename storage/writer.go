@@ -1,0 +1,111 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/storage/git"
+)
+
+// When our packs are merged: soon while nothing is being built, and not before
+// reading suffers while something is, since merging holds up the writer. To
+// count them costs a write's time, so it is done once in a while.
+const (
+	packsIdle  = 32
+	packsBusy  = 256
+	countPacks = 32 // writes between two counts while something is being built
+)
+
+// run is the writer. Batches need no timer: what comes while one is written is
+// the next.
+func (l *Ledger) run(ctx context.Context) {
+	defer close(l.ended)
+	l.fold(ctx) // what an earlier writer left final
+	for {
+		entries, closed := l.queue.take()
+		if len(entries) > 0 {
+			l.record(ctx, entries)
+			l.fold(ctx)
+			continue
+		}
+		l.upkeep(ctx)
+		if closed {
+			return
+		}
+		<-l.queue.wake
+	}
+}
+
+// record writes entries as one batch and answers them.
+func (l *Ledger) record(ctx context.Context, entries []entry) {
+	if l.broken == nil {
+		if err := l.write(ctx, entries); err != nil {
+			l.broken = fmt.Errorf("record: %w", err)
+		}
+	}
+	for _, e := range entries {
+		e.done(l.broken)
+	}
+}
+
+func (l *Ledger) write(ctx context.Context, entries []entry) error {
+	b := newBatch(l)
+	for _, e := range entries {
+		if err := b.add(e.change); err != nil {
+			return err
+		}
+	}
+	return b.write(ctx)
+}
+
+// fold moves what is final into the archive.
+func (l *Ledger) fold(ctx context.Context) {
+	if l.broken != nil {
+		return
+	}
+	var final []*kept
+	for _, k := range l.builds {
+		if k.build.State().Final() {
+			final = append(final, k)
+		}
+	}
+	if len(final) == 0 {
+		return
+	}
+	slices.SortFunc(final, func(a, b *kept) int { return int(a.build.ID.Number - b.build.ID.Number) })
+	if err := l.archive(ctx, final); err != nil {
+		l.broken = fmt.Errorf("fold: %w", err)
+		return
+	}
+	for _, k := range final {
+		delete(l.builds, k.build.ID.Number)
+		l.folded(k.build.ID)
+	}
+}
+
+// upkeep merges packs. That it fails costs time and nothing else: the next round
+// tries again, and a disk that is full shows where it matters.
+func (l *Ledger) upkeep(ctx context.Context) {
+	busy := len(l.builds) > 0
+	if l.broken != nil || l.damaged || l.written == 0 || busy && l.written < countPacks {
+		return
+	}
+	l.written = 0
+	packs := packsIdle
+	if busy {
+		packs = packsBusy
+	}
+	_ = l.repo.Upkeep(ctx, packs)
+}
+
+// kept is what the writer knows about a live build.
+type kept struct {
+	stand                   // its tree
+	entries []git.TreeEntry // of the tree
+	head    git.Hash        // its commit
+	build   *build.Build
+	seq     int
+	events  []byte // eventsFile so far
+}
