@@ -1,0 +1,71 @@
+//go:build linux
+
+package app
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"runtime"
+	"strconv"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/velocity-ci/velocity/blueprint"
+)
+
+// terminal gives the two ends of a terminal: what a person types at and sees,
+// and what a program reads and writes. They stay open: a reader may be left behind.
+func terminal(t *testing.T) (person, program *os.File) {
+	t.Helper()
+	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skipf("needs a pseudo terminal: %v", err)
+	}
+	fd := int(person.Fd())
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err = os.OpenFile("/dev/pts/"+strconv.Itoa(number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return person, program
+}
+
+func echoes(f *os.File) bool {
+	state, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil && state.Lflag&unix.ECHO != 0
+}
+
+// When the command is ended at a question, the terminal shows again what is typed.
+func TestAskEndsWithItsContext(t *testing.T) {
+	person, program := terminal(t)
+	asked, asking := io.Pipe()
+	c := &cli{Streams: Streams{In: program, Err: asking}}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		buf := make([]byte, len("token: "))
+		_, _ = io.ReadFull(asked, buf)
+		for echoes(program) { // until it waits for the secret
+			runtime.Gosched()
+		}
+		cancel()
+		_, _ = io.Copy(io.Discard, asked)
+	}()
+	if _, err := c.ask(ctx, blueprint.Missing{Name: "token", Secret: true}); !errors.Is(err, context.Canceled) {
+		t.Errorf("ask = %v; want %v", err, context.Canceled)
+	}
+	if !echoes(program) {
+		t.Error("the terminal does not show what is typed any more")
+	}
+	if _, err := person.WriteString("x\n"); err != nil { // lets the reader go
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,352 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/velocity-ci/velocity/app/client"
+	"github.com/velocity-ci/velocity/architect"
+	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/hooks"
+	"github.com/velocity-ci/velocity/storage"
+	"github.com/velocity-ci/velocity/storage/git"
+)
+
+func (c *cli) hookCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "hook",
+		Short: "Build pushes to a bare repository",
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(c.hookInstallCommand(), c.postReceiveCommand(), c.hookServeCommand())
+	return cmd
+}
+
+// patience is how long a hook looks for somebody who builds. After that the push
+// is left in the inbox.
+const patience = 20 * time.Second
+
+func (c *cli) postReceiveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:    "post-receive",
+		Short:  "What git runs after a push",
+		Hidden: true,
+		Args:   arguments(0, 0),
+	}
+	executor := executorFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return c.postReceive(cmd.Context(), *executor)
+	}
+	return cmd
+}
+
+// postReceive takes a push in and shows what becomes of it. git has accepted the
+// push: whatever goes wrong here is said, and never fails it.
+func (c *cli) postReceive(ctx context.Context, executor string) error {
+	path := c.env["GIT_DIR"]
+	if path == "" {
+		path = "."
+	}
+	push, err := hooks.ReadPush(c.In, hooks.Options(c.env))
+	if err != nil {
+		return err
+	}
+	for _, note := range push.Notes {
+		fmt.Fprintf(c.Err, "velocity: %s\n", note)
+	}
+	repo, err := openRepository(ctx, path)
+	if err != nil {
+		return err
+	}
+	h := &pushed{c: c, repo: repo, store: c.openStore(repo), executor: executor}
+	for _, u := range push.Updates {
+		h.triggers = append(h.triggers, plan.Trigger{
+			ID: c.newTriggerID(), Event: plan.EventPush, Ref: u.Ref, Commit: u.New, Before: u.Old,
+			Actor: c.pusher(), Received: c.clock(), Skip: push.Skip,
+		})
+	}
+	if len(h.triggers) == 0 {
+		return nil
+	}
+	if err := h.store.Accept(ctx, h.triggers); err != nil {
+		return fmt.Errorf("take the push in: %w", err)
+	}
+	return h.handOver(ctx, push.Detach)
+}
+
+// pusher is who pushed, for people to read.
+func (c *cli) pusher() string {
+	for _, name := range []string{"REMOTE_USER", "GL_USERNAME", "LOGNAME", "USER"} {
+		if who := c.env[name]; who != "" {
+			return who
+		}
+	}
+	return ""
+}
+
+// A pushed is a push that is in the inbox.
+type pushed struct {
+	c        *cli
+	repo     *git.Repository
+	store    *storage.Store
+	executor string
+	triggers []plan.Trigger
+}
+
+// handOver finds a server, or starts one, and follows the builds. That it does
+// not succeed is told and is no error: the push is safe.
+func (h *pushed) handOver(ctx context.Context, detach bool) error {
+	server := client.Local(folderOf(h.repo))
+	if detach {
+		if err := h.find(ctx, func() error { return server.Wake(ctx) }); err != nil {
+			return h.left(err)
+		}
+		fmt.Fprintf(h.c.Err, "velocity: building %s; velocity builds shows the outcome\n", count(len(h.triggers), "ref"))
+		return nil
+	}
+	display, closeDisplay := h.c.progress(h.c.Err)
+	defer closeDisplay()
+	for _, t := range h.triggers {
+		f := newFollower(display)
+		if err := h.find(ctx, func() error { return server.FollowTrigger(ctx, t.ID, f.see) }); err != nil {
+			return h.left(err)
+		}
+		h.outcome(ctx, t, f)
+	}
+	return nil
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
+
+// left says that the push waits for a server.
+func (h *pushed) left(err error) error {
+	fmt.Fprintf(h.c.Err, "velocity: the push is stored but not built: %v\n", err)
+	fmt.Fprintf(h.c.Err, "  the next push or velocity serve builds it; %s may say more\n", h.logFile())
+	return nil
+}
+
+// find calls use until it succeeds, and starts a server when there is none. A
+// server that went away in the middle is followed by another.
+func (h *pushed) find(ctx context.Context, use func() error) error {
+	began := h.c.now()
+	started := time.Time{}
+	for {
+		err := use()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if !errors.Is(err, client.ErrNoServer) {
+			began = h.c.now() // somebody was there: give the next one its time
+		}
+		if now := h.c.now(); now.Sub(began) > patience {
+			return err
+		} else if now.Sub(started) > time.Second {
+			if err := h.spawn(); err != nil {
+				return err
+			}
+			started = now
+		}
+		select {
+		case <-time.After(lookForServer):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// lookForServer is the pace at which a server is looked for that is starting.
+const lookForServer = 10 * time.Millisecond
+
+func (h *pushed) logFile() string { return filepath.Join(folderOf(h.repo), "hook.log") }
+
+// spawn starts a server that ends when nothing is left to build. It belongs to no
+// terminal and no connection: who pushed may go away.
+func (h *pushed) spawn() error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("start a server: %w", err)
+	}
+	log, err := os.OpenFile(h.logFile(), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("start a server: %w", err)
+	}
+	defer log.Close()
+	cmd := exec.Command(self, "hook", "serve", "--repo", h.repo.CommonDir(), "--executor", h.executor)
+	cmd.Env = h.c.environment()
+	cmd.Dir = h.repo.CommonDir()
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start a server: %w", err)
+	}
+	return cmd.Process.Release()
+}
+
+// environment is this process' without git's variables, which are about the push.
+func (c *cli) environment() []string {
+	var env []string
+	for name, value := range c.env {
+		if !strings.HasPrefix(name, "GIT_") {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}
+
+// outcome says where a trigger's builds can be read.
+func (h *pushed) outcome(ctx context.Context, t plan.Trigger, f *follower) {
+	if f.answer != nil && f.answer.Note != "" && len(f.answer.Builds) == 0 {
+		known, err := h.store.OfCommit(ctx, t.Commit)
+		if err == nil && h.before(known, t) {
+			return
+		}
+		fmt.Fprintf(h.c.Err, "velocity: %s: %s\n", t.Ref, f.answer.Note)
+	}
+	for _, id := range f.seen() {
+		fmt.Fprintf(h.c.Err, "velocity: recorded as %s; read it with: git log --notes=velocity, velocity show %s\n", id, id)
+	}
+}
+
+// before tells of builds of the trigger that a server finished which is gone.
+func (h *pushed) before(known []storage.Known, t plan.Trigger) bool {
+	found := false
+	for _, k := range known {
+		if k.Event == t.Event && k.Ref == t.Ref {
+			fmt.Fprintf(h.c.Err, "velocity: %s was built as %s; velocity show %s\n", t.Ref, k.ID, k.ID)
+			found = true
+		}
+	}
+	return found
+}
+
+func (c *cli) hookServeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:    "serve",
+		Short:  "Build what is in the inbox, and end",
+		Hidden: true,
+		Args:   arguments(0, 0),
+	}
+	repo, executor := repoFlag(cmd), executorFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return c.hookServe(cmd.Context(), *repo, *executor) }
+	return cmd
+}
+
+// hookServe builds what is in the inbox and what arrives meanwhile.
+func (c *cli) hookServe(ctx context.Context, repo, executor string) error {
+	on, err := executorsFor(executor, false)
+	if err != nil {
+		return err
+	}
+	log, err := c.logger("text", false)
+	if err != nil {
+		return err
+	}
+	s, err := c.newService(ctx, serviceOptions{
+		paths: []string{repo}, who: holderHook, execute: on, builder: true, attempts: architect.DefaultAttempts, log: log,
+	})
+	var held *storage.HeldError
+	if errors.As(err, &held) {
+		return nil // somebody else builds: the hook will find them
+	}
+	if err != nil {
+		return err
+	}
+	err = s.run(ctx, func(ctx context.Context) error {
+		s.houses[0].site.Wake()
+		return s.untilIdle(ctx)
+	})
+	return errors.Join(err, s.close())
+}
+
+// linger is how long a hook's server waits for the next push.
+const linger = 100 * time.Millisecond
+
+// untilIdle waits until nothing is left to do. A hook that comes after that finds
+// nobody at the socket and starts the next server.
+func (s *service) untilIdle(ctx context.Context) error {
+	for {
+		if err := s.architect.WaitIdle(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-time.After(linger):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if s.architect.Idle() {
+			return errIdle
+		}
+	}
+}
+
+type hookInstallFlags struct {
+	executor *string
+	chain    *bool
+}
+
+func (c *cli) hookInstallCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "install REPO",
+		Short: "Build each push to a bare repository and show it to who pushes",
+		Long: `Build each push to a bare repository and show it to who pushes.
+
+Sets up the post-receive hook. Nobody can push build results to the repository
+afterwards, and pushes may carry -o velocity.skip (build nothing) and
+-o velocity.detach (build, but do not wait).
+
+Steps run in Docker. With --executor host they run on this machine, as the user
+whom git runs as there: everyone who can push can run code as that user.`,
+		Args: arguments(1, 1),
+	}
+	f := hookInstallFlags{executor: executorFlag(cmd), chain: cmd.Flags().Bool("chain", false, "keep the hook that is there and run it first")}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return c.hookInstall(cmd.Context(), args[0], f) }
+	return cmd
+}
+
+func (c *cli) hookInstall(ctx context.Context, path string, f hookInstallFlags) error {
+	on, err := executorsFor(*f.executor, false)
+	if err != nil {
+		return err
+	}
+	repo, err := openRepository(ctx, path)
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("install hook: %w", err)
+	}
+	hook := filepath.Join(repo.CommonDir(), "hooks", "post-receive")
+	if err := hooks.Install(hook, self, *f.executor, *f.chain); err != nil {
+		var exists *hooks.ExistsError
+		if errors.As(err, &exists) {
+			return usage("%w", err).hint("--chain keeps it and runs it first")
+		}
+		return err
+	}
+	if err := repo.Protect(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.Out, "installed %s\n", hook)
+	if on.host {
+		fmt.Fprintf(c.Out, "Whoever can push to this repository can now run code on this machine, as the user whom git runs as.\n")
+		return nil
+	}
+	fmt.Fprintf(c.Out, "Steps run in Docker; those without an image need --executor host.\n")
+	return nil
+}

@@ -1,0 +1,267 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/velocity-ci/velocity/app/term"
+	"github.com/velocity-ci/velocity/architect"
+	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/storage"
+	"github.com/velocity-ci/velocity/storage/git"
+)
+
+type serveFlags struct {
+	repos     *[]string
+	once      *bool
+	noBuilder *bool
+	executor  *string
+	capacity  *int
+	attempts  *int
+	logFormat *string
+}
+
+func (c *cli) serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Build what is pushed to repositories",
+		Long: `Build what is pushed to repositories on this machine.
+
+Each new branch tip and tag is built by its triggers. The server hears of pushes
+from the hook that velocity hook install sets up, and notices others by watching
+the refs. On the first scan of a repository it remembers all tips and builds only
+HEAD. With --once it builds what is due and ends with the outcome as its status.
+
+Steps run on this machine if the repository belongs to the user who serves it, or
+if --executor host asks for it: whoever can push then runs code as this user.`,
+		Args: arguments(0, 0),
+	}
+	f := serveFlags{
+		repos:     cmd.Flags().StringArray("repo", nil, "`path` of a repository to serve; can be repeated (default .)"),
+		once:      cmd.Flags().Bool("once", false, "build what is due, report the outcome and end"),
+		noBuilder: cmd.Flags().Bool("no-builder", false, "run no builder in this process"),
+		executor:  executorFlag(cmd),
+		capacity:  capacityFlag(cmd),
+		attempts:  cmd.Flags().Int("attempts", architect.DefaultAttempts, "tries of a task that is interrupted again and again"),
+		logFormat: cmd.Flags().String("log-format", "text", "text or json"),
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return c.serve(cmd.Context(), f) }
+	return cmd
+}
+
+func executorFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().String("executor", "", "`host` runs all steps on this machine, docker none of them")
+}
+
+func capacityFlag(cmd *cobra.Command) *int {
+	return cmd.Flags().Int("capacity", 0, "tasks at the same time (default: as many as there are CPUs)")
+}
+
+// executorsFor reads --executor. hostByDefault says whether steps without an
+// image may run here although nobody asked for it.
+func executorsFor(flag string, hostByDefault bool) (executors, error) {
+	switch flag {
+	case "":
+		return executors{host: hostByDefault, docker: true}, nil
+	case "host":
+		return executors{host: true, forImages: true}, nil
+	case "docker":
+		return executors{docker: true}, nil
+	}
+	return executors{}, usage("--executor %s: there are host and docker", flag)
+}
+
+// ownedBySelf reports whether the file at path belongs to this user.
+func ownedBySelf(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(stat.Uid) == os.Geteuid()
+}
+
+func (c *cli) serve(ctx context.Context, f serveFlags) error {
+	paths := *f.repos
+	if len(paths) == 0 {
+		paths = []string{"."}
+	}
+	log, err := c.logger(*f.logFormat, *f.once)
+	if err != nil {
+		return err
+	}
+	hostByDefault := true
+	for _, path := range paths {
+		repo, err := openRepository(ctx, path)
+		if err != nil {
+			return err
+		}
+		hostByDefault = hostByDefault && ownedBySelf(repo.CommonDir())
+	}
+	on, err := executorsFor(*f.executor, hostByDefault)
+	if err != nil {
+		return err
+	}
+	o := serviceOptions{
+		paths: paths, who: holderServe, wait: true, execute: on, builder: !*f.noBuilder,
+		capacity: *f.capacity, attempts: *f.attempts, log: log,
+	}
+	if *f.once {
+		return c.once(ctx, o)
+	}
+	s, err := c.newService(ctx, o)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.forever(ctx), s.close())
+}
+
+// logger is for the process' own log. A server that shows builds as they happen
+// says only what is wrong.
+func (c *cli) logger(format string, quiet bool) (*slog.Logger, error) {
+	o := &slog.HandlerOptions{Level: slog.LevelInfo}
+	if quiet {
+		o.Level = slog.LevelWarn
+	}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(c.Err, o)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(c.Err, o)), nil
+	}
+	return nil, usage("--log-format %s: there are text and json", format)
+}
+
+// silent is a log that nobody reads.
+func silent() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+// forever serves until ctx ends.
+func (s *service) forever(ctx context.Context) error {
+	for _, h := range s.houses {
+		if h.repo.WorkTree() == "" {
+			if err := h.repo.Protect(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	s.log.Info("serving", "repos", len(s.houses))
+	return s.run(ctx, s.watch)
+}
+
+// An outcome collects the builds that were seen to their end.
+type outcome struct {
+	display *term.Progress
+
+	mu     sync.Mutex
+	builds []*build.Build
+}
+
+// opened shows a build to its end.
+func (o *outcome) opened(v *architect.Watch) {
+	defer v.Close()
+	on := show{on: o.display}
+	if err := v.Follow(context.Background(), on); err != nil {
+		return // unreachable: a show takes everything
+	}
+	b, _, _ := v.State()
+	on.end(b)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.builds = append(o.builds, b)
+}
+
+// once builds what is due and returns a failure if any of it failed.
+func (c *cli) once(ctx context.Context, o serviceOptions) error {
+	display, closeDisplay := c.progress(c.Out)
+	seen := &outcome{display: display}
+	o.opened = seen.opened
+	s, err := c.newService(ctx, o)
+	if err != nil {
+		closeDisplay()
+		return err
+	}
+	err = s.run(ctx, func(ctx context.Context) error {
+		for _, h := range s.houses {
+			h.site.Look()
+		}
+		if err := s.architect.WaitIdle(ctx); err != nil {
+			return err
+		}
+		return errIdle
+	})
+	closeDisplay()
+	if err == nil && ctx.Err() != nil {
+		err = &failure{status: statusProblem, err: context.Cause(ctx)}
+	}
+	if err == nil {
+		err = c.onceOutcome(ctx, s, seen.builds)
+	}
+	return errors.Join(err, s.close())
+}
+
+// errIdle ends a service that has nothing left to do.
+var errIdle = errors.New("nothing left to do")
+
+// onceOutcome turns what was built into a status; if nothing was due, what HEAD's
+// newest build says counts.
+func (c *cli) onceOutcome(ctx context.Context, s *service, closed []*build.Build) error {
+	if len(closed) == 0 {
+		for _, h := range s.houses {
+			b, err := c.newestAtHead(ctx, h)
+			if err != nil {
+				return err
+			}
+			if b != nil {
+				closed = append(closed, b)
+			}
+		}
+	}
+	for _, b := range closed {
+		if b.State() == build.Failed {
+			return &failure{status: statusFailed}
+		}
+	}
+	return nil
+}
+
+// newestAtHead tells how HEAD stands when nothing was due.
+func (c *cli) newestAtHead(ctx context.Context, h *served) (*build.Build, error) {
+	_, commit, err := h.repo.Head()
+	if err != nil {
+		return nil, fmt.Errorf("read HEAD: %w", err)
+	}
+	if commit.IsZero() {
+		fmt.Fprintf(c.Err, "velocity: %s has no commits: nothing to build\n", h.site.Name)
+		return nil, nil
+	}
+	id, err := h.ledger.Find(ctx, commit.String())
+	if errors.Is(err, storage.ErrNoBuild) {
+		return nil, c.nothingAtHead(h, commit)
+	}
+	if err != nil {
+		return nil, err
+	}
+	b, _, err := h.ledger.Build(ctx, id)
+	if err == nil {
+		fmt.Fprintf(c.Err, "velocity: nothing new to build; the newest build of HEAD is %s: %s %s\n", b.ID, b.Name, b.State())
+	}
+	return b, err
+}
+
+// nothingAtHead says why HEAD was never built.
+func (c *cli) nothingAtHead(h *served, commit git.Hash) error {
+	src := &origin{repo: h.repo, commit: commit}
+	if _, _, err := src.config(); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.Err, "velocity: no pipeline asks for HEAD of %s: nothing to build\n", h.site.Name)
+	return nil
+}

@@ -1,0 +1,42 @@
+package app
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/velocity-ci/velocity/app/term"
+)
+
+func (c *cli) showCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "show BUILD",
+		Short: "Show one build: its stages, tasks, attempts and steps",
+		Long: `Show one build: its stages, tasks, attempts and steps.
+
+BUILD is an id (k3f9a2-12), a number (12), or a commit, branch or tag, whose
+newest build it is.`,
+		Args: arguments(1, 1),
+	}
+	repo := repoFlag(cmd)
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return c.show(cmd.Context(), *repo, args[0], *asJSON)
+	}
+	return cmd
+}
+
+func (c *cli) show(ctx context.Context, repo, which string, asJSON bool) error {
+	r, err := c.openRecord(ctx, repo)
+	if err != nil {
+		return err
+	}
+	b, err := r.build(ctx, which)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return term.BuildJSON(c.Out, b)
+	}
+	return c.page().Build(b)
+}

@@ -1,0 +1,174 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/velocity-ci/velocity/app/api"
+	"github.com/velocity-ci/velocity/app/client"
+	"github.com/velocity-ci/velocity/architect"
+	"github.com/velocity-ci/velocity/storage/git"
+)
+
+func (c *cli) startCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "start [NAME]",
+		Short: "Ask for a build of a pipeline or blueprint",
+		Long: `Ask for a build of a pipeline or blueprint of a repository that is served.
+
+The request is kept in the repository: if no server is running, the next one
+builds it. With --follow the build is shown to its end.`,
+		Args: arguments(0, 1),
+	}
+	repo := repoFlag(cmd)
+	ref := cmd.Flags().String("ref", "", "branch, tag or commit to build (default HEAD)")
+	params := paramFlag(cmd)
+	follow := followFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		given, err := givenParameters(*params)
+		if err != nil {
+			return err
+		}
+		ask := api.Start{Name: strings.Join(args, ""), Ref: *ref, Parameters: given, Actor: c.pusher()}
+		return c.request(cmd.Context(), *repo, *follow,
+			func(ctx context.Context, s *client.Client) (string, error) { return s.Start(ctx, ask) },
+			func(ctx context.Context, d desk) (string, error) { t, err := d.Start(ctx, ask); return t.ID, err })
+	}
+	return cmd
+}
+
+func (c *cli) rerunCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rerun BUILD",
+		Short: "Build a build again",
+		Long: `Build the same pipeline at the same commit again, as a new build.
+
+BUILD is an id, a number, or a commit, which means its newest build.`,
+		Args: arguments(1, 1),
+	}
+	repo, follow := repoFlag(cmd), followFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		act := api.Act{Build: args[0], Actor: c.pusher()}
+		return c.request(cmd.Context(), *repo, *follow,
+			func(ctx context.Context, s *client.Client) (string, error) { return s.Rerun(ctx, act) },
+			func(ctx context.Context, d desk) (string, error) { t, err := d.Rerun(ctx, act); return t.ID, err })
+	}
+	return cmd
+}
+
+func followFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().BoolP("follow", "f", false, "show the build to its end; the outcome is the status")
+}
+
+// request puts a request for a build to a server, or into the inbox if there is
+// none.
+func (c *cli) request(ctx context.Context, path string, follow bool,
+	ask func(context.Context, *client.Client) (string, error), store func(context.Context, desk) (string, error),
+) error {
+	repo, err := openRepository(ctx, path)
+	if err != nil {
+		return err
+	}
+	server := client.Local(folderOf(repo))
+	id, err := ask(ctx, server)
+	if errors.Is(err, client.ErrNoServer) {
+		if _, err := store(ctx, desk{c, repo, c.openStore(repo)}); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.Out, "stored; no server is running for this repository: the next velocity serve or push builds it\n")
+		return nil
+	}
+	if err != nil {
+		return usage("%w", err)
+	}
+	return c.answered(ctx, server, id, follow)
+}
+
+// errAnswered ends a stream of which only the beginning is wanted.
+var errAnswered = errors.New("answered")
+
+// answered says which build a request became, or shows it to its end.
+func (c *cli) answered(ctx context.Context, server *client.Client, trigger string, follow bool) error {
+	if !follow {
+		err := server.FollowTrigger(ctx, trigger, func(u api.Update) error {
+			if u.Answer == nil {
+				return nil
+			}
+			for _, id := range u.Answer.Builds {
+				fmt.Fprintln(c.Out, id)
+			}
+			return errAnswered
+		})
+		if errors.Is(err, errAnswered) {
+			return nil
+		}
+		return err
+	}
+	display, closeDisplay := c.progress(c.Out)
+	defer closeDisplay()
+	f := newFollower(display)
+	if err := server.FollowTrigger(ctx, trigger, f.see); err != nil {
+		return err
+	}
+	if f.failed() {
+		return &failure{status: statusFailed}
+	}
+	return nil
+}
+
+func (c *cli) cancelCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "cancel BUILD",
+		Short: "End a build",
+		Long: `End a build: what waits fails at once, what runs is stopped.
+
+BUILD is an id, a number, or a commit, which means its newest build.`,
+		Args: arguments(1, 1),
+	}
+	repo := repoFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return c.cancel(cmd.Context(), *repo, args[0]) }
+	return cmd
+}
+
+func (c *cli) cancel(ctx context.Context, path, text string) error {
+	repo, err := openRepository(ctx, path)
+	if err != nil {
+		return err
+	}
+	err = client.Local(folderOf(repo)).Cancel(ctx, api.Act{Build: text, Actor: c.pusher()})
+	if errors.Is(err, client.ErrNoServer) {
+		return c.cancelAlone(ctx, repo, text)
+	}
+	if err != nil {
+		return usage("%w", err)
+	}
+	return nil
+}
+
+// cancelAlone ends a build that a server left unfinished.
+func (c *cli) cancelAlone(ctx context.Context, repo *git.Repository, text string) error {
+	b, err := desk{c, repo, c.openStore(repo)}.Find(ctx, text)
+	if err != nil {
+		return err
+	}
+	if b.State().Final() {
+		return usage("build %s is over: it %s", b.ID, b.State())
+	}
+	s, err := c.newService(ctx, serviceOptions{
+		paths: []string{repo.CommonDir()}, who: holderServe, attempts: architect.DefaultAttempts, log: silent(),
+	})
+	if err != nil {
+		return err
+	}
+	err = s.run(ctx, func(ctx context.Context) error {
+		if err := s.architect.Cancel(ctx, b.ID, "canceled"); err != nil && !errors.Is(err, architect.ErrNoBuild) {
+			return err
+		}
+		return errIdle
+	})
+	return errors.Join(err, s.close())
+}

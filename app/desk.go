@@ -1,0 +1,129 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/velocity-ci/velocity/app/api"
+	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/blueprint"
+	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/storage"
+	"github.com/velocity-ci/velocity/storage/git"
+)
+
+// A desk makes triggers of what people ask for and puts them into the inbox,
+// where they are durable. It needs no lock: a server finds them there.
+type desk struct {
+	c     *cli
+	repo  *git.Repository
+	store *storage.Store
+}
+
+func (c *cli) newTriggerID() string { return storage.NewTriggerID(c.now(), rand.Uint64()) }
+
+// Start implements web.Desk.
+func (d desk) Start(ctx context.Context, ask api.Start) (plan.Trigger, error) {
+	rev := ask.Ref
+	if rev == "" {
+		rev = "HEAD"
+	}
+	ref, commit, err := d.repo.Resolve(rev)
+	if err != nil {
+		return plan.Trigger{}, fmt.Errorf("find %s: %w", rev, err)
+	}
+	name := ask.Name
+	if name == "" {
+		name = defaultName
+	}
+	t := plan.Trigger{
+		ID: d.c.newTriggerID(), Event: plan.EventManual, Ref: ref, Commit: planCommit(commit), Actor: ask.Actor,
+		Received: d.c.clock(), Name: name, Parameters: ask.Parameters,
+	}
+	t.Request = t.ID
+	if err := d.check(ctx, t); err != nil {
+		return plan.Trigger{}, err
+	}
+	return t, d.accept(ctx, t)
+}
+
+// check draws the plan once, so that whoever asks hears at once what is wrong,
+// and refuses values that must not be stored.
+func (d desk) check(ctx context.Context, t plan.Trigger) error {
+	tree, commit, err := view{d.repo}.Tree(ctx, t.Commit)
+	if err != nil {
+		return err
+	}
+	config, findings, err := blueprint.Load(tree)
+	if err != nil {
+		return err
+	}
+	if err := findings.Err(); err != nil {
+		return err
+	}
+	if len(config.Blueprints()) == 0 {
+		return usage("there is no configuration at %s", commit.Short()).hint("velocity init writes one")
+	}
+	p, err := config.Draw(blueprint.Request{
+		Name: t.Name, Trigger: t, Config: commit, Git: view{d.repo}.Facts(ctx, commit, t.Ref),
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range secretNames(p) {
+		if _, given := t.Parameters[name]; given {
+			return usage("parameter %s is secret: what is asked of a server is kept in git, where a secret must not be", name)
+		}
+	}
+	return nil
+}
+
+// secretNames are the secret parameters of a plan.
+func secretNames(p *plan.Plan) []string {
+	var names []string
+	for _, s := range p.Stages {
+		for _, t := range s.Tasks {
+			for _, param := range t.Parameters {
+				if param.Secret && param.Name != "" {
+					names = append(names, param.Name)
+				}
+			}
+		}
+	}
+	return names
+}
+
+// Rerun implements web.Desk: the same pipeline at the same commit, as a new
+// build.
+func (d desk) Rerun(ctx context.Context, act api.Act) (plan.Trigger, error) {
+	b, err := d.Find(ctx, act.Build)
+	if err != nil {
+		return plan.Trigger{}, err
+	}
+	t := b.Trigger
+	if t.Event == plan.EventLocal {
+		return plan.Trigger{}, usage("build %s was made by velocity run: velocity start builds it here", b.ID)
+	}
+	t.ID = d.c.newTriggerID()
+	t.Request, t.Parent, t.Name = t.ID, b.ID.String(), b.Name
+	t.Actor, t.Received, t.Skip = act.Actor, d.c.clock(), false
+	return t, d.accept(ctx, t)
+}
+
+func (d desk) accept(ctx context.Context, t plan.Trigger) error {
+	if err := d.store.Accept(ctx, []plan.Trigger{t}); err != nil {
+		return fmt.Errorf("put trigger into the inbox: %w", err)
+	}
+	return nil
+}
+
+// Find implements web.Desk.
+func (d desk) Find(ctx context.Context, text string) (*build.Build, error) {
+	id, err := d.store.Find(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	b, _, err := d.store.Build(ctx, id)
+	return b, err
+}

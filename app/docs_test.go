@@ -1,0 +1,142 @@
+package app_test
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/velocity-ci/velocity/app"
+	"github.com/velocity-ci/velocity/blueprint"
+)
+
+// top is the repository's root.
+const top = ".."
+
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(top, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// pages are all Markdown files.
+func pages(t *testing.T) []string {
+	t.Helper()
+	var all []string
+	err := fs.WalkDir(os.DirFS(top), ".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && path != "." && strings.HasPrefix(d.Name(), ".") {
+			return fs.SkipDir
+		}
+		if strings.HasSuffix(path, ".md") {
+			all = append(all, path)
+		}
+		return err
+	})
+	if err != nil || len(all) < 8 {
+		t.Fatalf("pages %v, %v", all, err)
+	}
+	return all
+}
+
+// Every link within the documentation leads somewhere.
+func TestDocumentationLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#]+)(#[^)]*)?\)`)
+	for _, page := range pages(t) {
+		for _, m := range link.FindAllStringSubmatch(readText(t, page), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(top, filepath.Dir(page), m[1])); err != nil {
+				t.Errorf("%s links to %s: %v", page, m[1], err)
+			}
+		}
+	}
+}
+
+// Every direct dependency has its reason in docs/dependencies.md, and every
+// reason its dependency.
+func TestDependenciesHaveReasons(t *testing.T) {
+	var direct []string
+	for line := range strings.Lines(readText(t, "go.mod")) {
+		words := strings.Fields(strings.TrimPrefix(line, "require "))
+		if len(words) == 2 && strings.Contains(words[0], ".") && strings.HasPrefix(words[1], "v") {
+			direct = append(direct, words[0])
+		}
+	}
+	var explained []string
+	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(readText(t, "docs/dependencies.md"), -1) {
+		explained = append(explained, m[1])
+	}
+	slices.Sort(direct)
+	slices.Sort(explained)
+	if !slices.Equal(direct, explained) {
+		t.Errorf("go.mod requires\n%q\nand docs/dependencies.md explains\n%q", direct, explained)
+	}
+}
+
+// tree is a set of files.
+type tree map[string]string
+
+func (f tree) List(dir string) ([]string, error) {
+	var names []string
+	for name := range f {
+		if strings.HasPrefix(name, dir+"/") {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+func (f tree) Read(path string) ([]byte, error) {
+	if text, ok := f[path]; ok {
+		return []byte(text), nil
+	}
+	return nil, fs.ErrNotExist
+}
+
+// The examples of docs/language.md are a configuration without a finding.
+func TestLanguageExamplesLoad(t *testing.T) {
+	examples := tree{}
+	for _, m := range regexp.MustCompile("(?s)```yaml\n# (\\S+)\n(.*?)```").FindAllStringSubmatch(readText(t, "docs/language.md"), -1) {
+		if _, twice := examples[m[1]]; twice {
+			t.Errorf("two examples are %s", m[1])
+		}
+		examples[m[1]] = m[2]
+	}
+	config, findings, err := blueprint.Load(examples)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range findings {
+		t.Error(f)
+	}
+	if got := fmt.Sprint(len(config.Blueprints()), len(config.Pipelines())); got != "6 2" {
+		t.Errorf("%s blueprints and pipelines were found; want 6 2", got)
+	}
+}
+
+// Every command that a code block of the README shows exists.
+func TestReadmeCommandsExist(t *testing.T) {
+	help := readHelp(t)
+	for _, m := range regexp.MustCompile(`(?m)^velocity ([a-z]+)`).FindAllStringSubmatch(readText(t, "README.md"), -1) {
+		if !strings.Contains(help, "\n  "+m[1]+" ") {
+			t.Errorf("README uses velocity %s, which velocity help does not list", m[1])
+		}
+	}
+}
+
+func readHelp(t *testing.T) string {
+	t.Helper()
+	var out strings.Builder
+	if status := app.Main(t.Context(), []string{"help"}, app.Streams{Out: &out, Err: &out}, nil); status != 0 {
+		t.Fatalf("velocity help ended with %d", status)
+	}
+	return out.String()
+}

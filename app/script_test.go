@@ -1,0 +1,96 @@
+package app_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/velocity-ci/velocity/app"
+)
+
+// TestMain makes this test binary the command velocity of the scripts: each use
+// of it is a process of its own, as for users.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"velocity": func() {
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+			context.AfterFunc(ctx, stop)
+			os.Exit(app.Main(ctx, os.Args[1:], app.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Environ()))
+		},
+	})
+}
+
+// TestScripts runs the stories in testdata/script, each in a folder of its own.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup:               setUp,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":  exits,
+			"record": record,
+		},
+	})
+}
+
+const gitConfig = `[user]
+	name = Ada
+	email = ada@example.com
+[init]
+	defaultBranch = main
+[protocol "file"]
+	allow = always
+`
+
+// setUp gives a script its own home folder and a git that depends on nothing of
+// this machine; commits have the same ids everywhere.
+func setUp(env *testscript.Env) error {
+	home := filepath.Join(env.WorkDir, ".home")
+	if err := os.Mkdir(home, 0o777); err != nil {
+		return err
+	}
+	for name, value := range map[string]string{
+		"HOME":                home,
+		"GIT_CONFIG_NOSYSTEM": "1",
+		"GIT_AUTHOR_DATE":     "2026-11-22T12:00:00Z",
+		"GIT_COMMITTER_DATE":  "2026-11-22T12:00:00Z",
+		"LC_ALL":              "C",
+		"NO_COLOR":            "",
+		"TERM":                "xterm",
+		"GORACE":              "atexit_sleep_ms=0", // else each command takes a second
+	} {
+		env.Setenv(name, value)
+	}
+	return os.WriteFile(filepath.Join(home, ".gitconfig"), []byte(gitConfig), 0o666)
+}
+
+// exits runs a command, `exits STATUS COMMAND ARGUMENT...`, that must end with
+// this status: `! exec` would take a crash for a refusal.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS COMMAND [ARGUMENT...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	got := 0
+	switch {
+	case errors.As(err, &exit):
+		got = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("%v ended with status %d; want %d", args[1:], got, want)
+	}
+}

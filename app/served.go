@@ -1,0 +1,190 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/velocity-ci/velocity/architect"
+	"github.com/velocity-ci/velocity/blueprint"
+	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/storage"
+	"github.com/velocity-ci/velocity/storage/git"
+	"github.com/velocity-ci/velocity/storage/running"
+)
+
+// Who holds a repository's lock, as others are told.
+const (
+	holderServe = "velocity serve"
+	holderHook  = "velocity hook" // ends by itself when there is nothing left to build
+	holderRun   = "velocity run --record"
+)
+
+// A served repository is one whose builds this process records.
+type served struct {
+	repo   *git.Repository
+	ledger *storage.Ledger
+	site   *architect.Site
+	folder string // ours within the git directory
+}
+
+// folderOf is where Velocity keeps its files in a repository.
+func folderOf(repo *git.Repository) string { return filepath.Join(repo.CommonDir(), "velocity") }
+
+// nameOf is the repository as people know it.
+func nameOf(repo *git.Repository) string {
+	if tree := repo.WorkTree(); tree != "" {
+		return filepath.Base(tree)
+	}
+	return strings.TrimSuffix(filepath.Base(repo.CommonDir()), ".git")
+}
+
+// openStore opens the store of a repository.
+func (c *cli) openStore(repo *git.Repository) *storage.Store { return storage.Open(repo, c.clock) }
+
+// clock is the time as it is stored.
+func (c *cli) clock() time.Time { return c.now().UTC().Truncate(time.Millisecond) }
+
+// serveRepository takes a repository's lock, waiting for holders that end by
+// themselves if wait is set, and makes a site of it.
+func (c *cli) serveRepository(ctx context.Context, path, who string, wait bool, a *architect.Architect, log *slog.Logger) (*served, error) {
+	repo, err := openRepository(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	ledger, err := c.acquire(ctx, repo, who, wait, a)
+	if err != nil {
+		return nil, err
+	}
+	for _, found := range ledger.Found() {
+		log.Warn("repository", "repo", nameOf(repo), "found", found)
+	}
+	logs, err := running.New(filepath.Join(folderOf(repo), "running"))
+	if err != nil {
+		return nil, errors.Join(err, ledger.Release(ctx))
+	}
+	s := &served{repo: repo, ledger: ledger, folder: folderOf(repo)}
+	s.site = &architect.Site{
+		Name: nameOf(repo), Source: repo.CommonDir(), Ledger: ledger, Inbox: ledger,
+		History: history{ledger}, Repo: view{repo}, Logs: logs,
+	}
+	if err := a.Open(ctx, s.site); err != nil {
+		return nil, errors.Join(err, ledger.Release(ctx))
+	}
+	return s, nil
+}
+
+// lookAgain is the pace at which a lock is tried that somebody is about to give
+// back. There is no event to wait for: flock has none.
+const lookAgain = 50 * time.Millisecond
+
+func (c *cli) acquire(ctx context.Context, repo *git.Repository, who string, wait bool, a *architect.Architect) (*storage.Ledger, error) {
+	told := false
+	for {
+		ledger, err := c.openStore(repo).Acquire(ctx, who, a.Folded)
+		var held *storage.HeldError
+		if !errors.As(err, &held) {
+			return ledger, err
+		}
+		if !wait || strings.HasPrefix(held.Holder, holderServe) {
+			return nil, &failure{status: statusProblem, err: err}
+		}
+		if !told {
+			fmt.Fprintf(c.Err, "velocity: waiting for %s\n", held.Holder)
+			told = true
+		}
+		select {
+		case <-time.After(lookAgain):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// release gives the repository back. What is unfinished stays so in git.
+func (s *served) release(ctx context.Context) error {
+	if err := s.ledger.Release(ctx); err != nil {
+		return fmt.Errorf("release %s: %w", s.site.Name, err)
+	}
+	return nil
+}
+
+// A history is the ledger's, in the architect's words.
+type history struct{ *storage.Ledger }
+
+func (h history) Live(ctx context.Context) ([]architect.Loaded, error) {
+	stored, err := h.Ledger.Live(ctx)
+	loaded := make([]architect.Loaded, len(stored))
+	for i, l := range stored {
+		loaded[i] = architect.Loaded(l)
+	}
+	return loaded, err
+}
+
+func (h history) OfCommit(ctx context.Context, commit plan.Commit) ([]architect.Known, error) {
+	stored, err := h.Ledger.OfCommit(ctx, commit)
+	known := make([]architect.Known, len(stored))
+	for i, k := range stored {
+		known[i] = architect.Known(k)
+	}
+	return known, err
+}
+
+// A view is a repository as plans are drawn from it.
+type view struct{ repo *git.Repository }
+
+// Tips implements architect.Repository. A ref that cannot be read is left out:
+// it says nothing about what to build.
+func (v view) Tips(context.Context) (map[string]plan.Commit, error) {
+	tips := map[string]plan.Commit{}
+	for _, prefix := range []string{plan.BranchPrefix, plan.TagPrefix} {
+		refs, _, err := v.repo.Refs(prefix)
+		if err != nil {
+			return nil, fmt.Errorf("list refs: %w", err)
+		}
+		for _, ref := range refs {
+			if commit, err := v.repo.Peel(ref.Hash); err == nil {
+				tips[ref.Name] = planCommit(commit)
+			}
+		}
+	}
+	return tips, nil
+}
+
+// Head implements architect.Repository.
+func (v view) Head(context.Context) (string, error) {
+	branch, _, err := v.repo.Head()
+	if err != nil {
+		return "", fmt.Errorf("read HEAD: %w", err)
+	}
+	return branch, nil
+}
+
+// Tree implements architect.Repository.
+func (v view) Tree(_ context.Context, c plan.Commit) (blueprint.Tree, plan.Commit, error) {
+	h, err := git.ParseHash(string(c))
+	if err != nil {
+		return nil, c, fmt.Errorf("%w: %w", architect.ErrGone, err)
+	}
+	commit, err := v.repo.Peel(h)
+	if errors.Is(err, git.ErrObjectNotFound) {
+		return nil, c, fmt.Errorf("%w: %w", architect.ErrGone, err)
+	}
+	if err != nil {
+		return nil, c, err
+	}
+	return commitTree{v.repo, commit}, planCommit(commit), nil
+}
+
+// Facts implements architect.Repository.
+func (v view) Facts(ctx context.Context, c plan.Commit, ref string) func(name string) (string, error) {
+	h, err := git.ParseHash(string(c))
+	if err != nil {
+		return func(string) (string, error) { return "", err }
+	}
+	return facts(ctx, v.repo, ref, h)
+}

@@ -1,0 +1,284 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/velocity-ci/velocity/app/socket"
+	"github.com/velocity-ci/velocity/app/web"
+	"github.com/velocity-ci/velocity/architect"
+	"github.com/velocity-ci/velocity/architect/dispatch"
+	"github.com/velocity-ci/velocity/architect/dispatch/server"
+	"github.com/velocity-ci/velocity/builder"
+	"github.com/velocity-ci/velocity/builder/docker"
+	"github.com/velocity-ci/velocity/builder/host"
+	checkout "github.com/velocity-ci/velocity/builder/source"
+	"github.com/velocity-ci/velocity/storage"
+)
+
+// stepGrace is how long a canceled step may take to end by itself. With what
+// follows it stays below the ten seconds that a cancel may take.
+const stepGrace = 5 * time.Second
+
+// An executors setting says where steps may run.
+type executors struct {
+	host      bool // steps without an image run on this machine
+	forImages bool // steps with an image, too
+	docker    bool
+}
+
+// A service is an architect with the repositories it serves, the embedded NATS
+// server between it and the embedded builder, and a socket in each repository.
+type service struct {
+	c         *cli
+	log       *slog.Logger
+	architect *architect.Architect
+	houses    []*served
+	nats      *server.Server
+	hub       *dispatch.Hub
+	builder   *builder.Builder
+	link      *dispatch.Link
+}
+
+// serviceOptions say what a service serves, and how.
+type serviceOptions struct {
+	paths    []string
+	who      string // for the lock
+	wait     bool   // for holders of the lock that end by themselves
+	execute  executors
+	builder  bool // run the embedded builder
+	capacity int
+	attempts int
+	opened   func(*architect.Watch) // shown every build; may be nil
+	log      *slog.Logger
+}
+
+// newService takes the locks and connects the parts; run makes them work. The
+// caller must close it.
+func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err error) {
+	s = &service{c: c, log: o.log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+			s = nil
+		}
+	}()
+	if s.nats, err = server.Start(); err != nil {
+		return s, err
+	}
+	s.architect = architect.New(nil, o.log, c.clock)
+	s.architect.Attempts, s.architect.Opened = o.attempts, o.opened
+	conn, err := s.nats.Connect("architect")
+	if err != nil {
+		return s, err
+	}
+	if s.hub, err = dispatch.Listen(conn, s.architect); err != nil {
+		return s, err
+	}
+	s.architect.Wire = s.hub
+	for _, path := range o.paths {
+		house, err := c.serveRepository(ctx, path, o.who, o.wait, s.architect, o.log)
+		if err != nil {
+			return s, err
+		}
+		s.houses = append(s.houses, house)
+	}
+	if o.builder {
+		err = s.embed(ctx, o)
+	}
+	return s, err
+}
+
+// embed makes the builder of this process. Its name goes with the first
+// repository's store, so that after a crash the next process of the same
+// repositories finds what this one left.
+func (s *service) embed(ctx context.Context, o serviceOptions) error {
+	store, err := s.houses[0].ledger.ID()
+	if err != nil {
+		return err
+	}
+	name := "embedded-" + store
+	home, err := s.c.builderHome(name, s.houses[0].folder)
+	if err != nil {
+		return err
+	}
+	conn, err := s.nats.Connect(name)
+	if err != nil {
+		return err
+	}
+	b, err := s.c.newBuilder(name, home, o)
+	if err != nil {
+		return err
+	}
+	if err := b.Reap(ctx); err != nil {
+		s.log.Warn("leftovers of an earlier process stay", "err", err)
+	}
+	if s.link, err = dispatch.Join(conn, name, b); err != nil {
+		return err
+	}
+	b.Architect = s.link
+	s.builder = b
+	return nil
+}
+
+// builderHome is a folder for a builder's workspaces and logs: in the user's
+// cache, or in the repository if the user has none.
+func (c *cli) builderHome(name, fallback string) (string, error) {
+	base := c.env["XDG_CACHE_HOME"]
+	if base == "" && c.env["HOME"] != "" {
+		base = filepath.Join(c.env["HOME"], ".cache")
+	}
+	home := filepath.Join(base, "velocity", name)
+	if base == "" || os.MkdirAll(home, 0o700) != nil {
+		home = filepath.Join(fallback, "builder")
+	}
+	if err := os.MkdirAll(filepath.Join(home, "spool"), 0o700); err != nil {
+		return "", fmt.Errorf("make the builder's folder: %w", err)
+	}
+	return home, nil
+}
+
+// newBuilder is a builder with fresh checkouts below home.
+func (c *cli) newBuilder(name, home string, o serviceOptions) (*builder.Builder, error) {
+	b := &builder.Builder{
+		Name: name, Boot: rand.Text(), Capacity: o.capacity,
+		Workspaces: &checkout.Fresh{Mirrors: filepath.Join(home, "mirrors"), Work: filepath.Join(home, "work")},
+		SpoolDir:   filepath.Join(home, "spool"),
+		Grace:      stepGrace, Log: o.log, Now: c.clock,
+	}
+	if b.Capacity <= 0 {
+		b.Capacity = runtime.NumCPU()
+	}
+	return b, c.execute(b, o.execute, o.log)
+}
+
+// execute gives a builder its executors.
+func (c *cli) execute(b *builder.Builder, on executors, log *slog.Logger) error {
+	if on.host {
+		b.Host = &host.Executor{Builder: b.Name, Base: c.stepEnvironment()}
+		b.HostForImages = on.forImages
+	}
+	if on.docker {
+		d, err := docker.New(docker.Config{Builder: b.Name, Log: log})
+		if err != nil {
+			return fmt.Errorf("set up Docker: %w", err)
+		}
+		b.Docker = d
+	}
+	return nil
+}
+
+// stepEnvironment is what host steps see of this process' environment: all of it
+// but what is about git's current command or about Velocity itself.
+func (c *cli) stepEnvironment() []string {
+	var env []string
+	for name, value := range c.env {
+		ours := strings.HasPrefix(name, "VELOCITY_") && name != "VELOCITY_ATTEMPT"
+		if !ours && !strings.HasPrefix(name, "GIT_") {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}
+
+// run serves while work does its part, until work or ctx ends or a repository
+// cannot be recorded in any more. The builder ends first, so that its last words
+// are still heard.
+func (s *service) run(ctx context.Context, work func(ctx context.Context) error) error {
+	upper, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer end(nil)
+	group, lower := errgroup.WithContext(ctx)
+	recording := make(chan error, 1)
+	go func() {
+		err := s.architect.Run(upper)
+		recording <- err
+		end(err)
+	}()
+	group.Go(func() error {
+		select {
+		case <-upper.Done():
+			return context.Cause(upper)
+		case <-lower.Done():
+			return nil
+		}
+	})
+	if s.builder != nil {
+		group.Go(func() error { s.builder.Run(lower); return nil })
+	}
+	for _, h := range s.houses {
+		group.Go(func() error { return s.answer(lower, h) })
+	}
+	group.Go(func() error { return work(lower) })
+	err := group.Wait()
+	end(nil)
+	if broken := <-recording; broken != nil {
+		return broken
+	}
+	if errors.Is(err, errIdle) || ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// answer serves the API on a repository's socket until ctx ends. Followers are
+// cut off then: they can ask again, here or elsewhere.
+func (s *service) answer(ctx context.Context, h *served) error {
+	l, err := socket.Listen(h.folder)
+	if err != nil {
+		return err
+	}
+	srv := s.api(ctx, h)
+	stop := context.AfterFunc(ctx, func() { _ = srv.Close() }) // nothing is left to be lost
+	defer stop()
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve the socket of %s: %w", h.site.Name, err)
+	}
+	return nil
+}
+
+func (s *service) api(ctx context.Context, h *served) *http.Server {
+	answers := &web.Server{
+		Architect: s.architect, Site: h.site, Desk: desk{s.c, h.repo, h.ledger.Store},
+		Encode: storage.EncodeBuild, Log: s.log,
+	}
+	return &http.Server{
+		Handler: answers.Handler(), ReadHeaderTimeout: 10 * time.Second,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		ErrorLog:    slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+}
+
+// close gives everything back.
+func (s *service) close() error {
+	if s.link != nil {
+		s.link.Close()
+	}
+	if s.hub != nil {
+		s.hub.Close()
+	}
+	if s.nats != nil {
+		s.nats.Stop()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), releaseWithin)
+	defer cancel()
+	var errs error
+	for _, h := range s.houses {
+		errs = errors.Join(errs, h.release(ctx))
+	}
+	return errs
+}
+
+// releaseWithin bounds the last writes of a process that ends.
+const releaseWithin = 30 * time.Second
