@@ -90,15 +90,12 @@ func request(id build.ID, ref string, head git.Hash) build.Request {
 func writeLog(dir string, id build.ID) ([]build.LogFile, error) {
 	at := noon
 	base := id.String()
-	log, err := spool.Create(dir, base, spool.Options{Now: func() time.Time { return at }})
-	if err != nil {
-		return nil, err
-	}
+	log := spool.Create(dir, base, spool.Options{Now: func() time.Time { return at }})
 	step := log.Step()
 	fmt.Fprintf(step.Stdout, "line one\n")
 	at = at.Add(1250 * time.Millisecond)
 	fmt.Fprintf(step.Stdout, "\x1b[2Jtwo\n")
-	err = errors.Join(step.Stdout.Close(), step.Stderr.Close())
+	err := errors.Join(step.Stdout.Close(), step.Stderr.Close())
 	step.Close()
 	if _, closed := log.Close(); errors.Join(err, closed) != nil {
 		return nil, errors.Join(err, closed)

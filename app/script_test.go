@@ -36,8 +36,11 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setUp,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":  exits,
-			"record": record,
+			"exits":   exits,
+			"leaks":   leaks,
+			"record":  record,
+			"serving": serving,
+			"waitfor": waitFor,
 		},
 	})
 }
@@ -54,6 +57,7 @@ const gitConfig = `[user]
 // setUp gives a script its own home folder and a git that depends on nothing of
 // this machine; commits have the same ids everywhere.
 func setUp(env *testscript.Env) error {
+	env.Defer(func() { _ = awaitHooks(env.WorkDir) }) // what cannot be awaited has left nothing to wait for
 	home := filepath.Join(env.WorkDir, ".home")
 	if err := os.Mkdir(home, 0o777); err != nil {
 		return err

@@ -121,24 +121,26 @@ func (s *Site) draw(ctx context.Context, config *blueprint.Config, name string, 
 	return draft{kind: p.Kind, name: p.Name, plan: p, digest: digest, config: t.Commit}
 }
 
-// existing maps pipelines to the builds that an equal trigger made before.
+// existing maps pipelines to the builds that an equal trigger made before. It
+// looks at the unfinished ones first: one that ends meanwhile is in the history
+// by then, and would be missed the other way round.
 func (a *Architect) existing(ctx context.Context, s *Site, t plan.Trigger) (map[string]build.ID, error) {
 	have := map[string]build.ID{}
+	a.mu.Lock()
+	for id, w := range a.works {
+		of := w.b.Trigger
+		if w.site == s && of.Commit == t.Commit && of.Event == t.Event && of.Ref == t.Ref {
+			have[w.b.Name] = id
+		}
+	}
+	a.mu.Unlock()
 	finished, err := s.History.OfCommit(ctx, t.Commit)
 	if err != nil {
 		return nil, err
 	}
 	for _, k := range finished {
-		if k.Event == t.Event && k.Ref == t.Ref {
+		if _, unfinished := have[k.Name]; !unfinished && k.Event == t.Event && k.Ref == t.Ref {
 			have[k.Name] = k.ID
-		}
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for id, w := range a.works {
-		of := w.b.Trigger
-		if w.site == s && of.Commit == t.Commit && of.Event == t.Event && of.Ref == t.Ref {
-			have[w.b.Name] = id
 		}
 	}
 	return have, nil

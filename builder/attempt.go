@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -40,21 +41,15 @@ func (b *Builder) run(work, reporting context.Context, a dispatch.Assignment, s 
 	r := newReport(b.Architect, a.Attempt, filepath.Join(b.SpoolDir, base), b.pace, log)
 	r.stale = func() { s.stop(dispatch.ErrStale); s.drop() }
 	t := &attempt{builder: b, given: a, log: log, report: r, masker: new(mask.Masker), steps: steps(a.Task)}
-	journal, err := newJournal(b.SpoolDir, base, b.Now, r.grown)
-	if err != nil { // a full disk: without a log nothing may run
-		b.finished(s)
-		r.end(reporting, t.result(err))
-		return
-	}
-	t.journal = journal
-	r.start(reporting, &journal.size)
+	t.journal = newJournal(b.SpoolDir, base, b.Now, r.grown)
+	r.start(reporting, &t.journal.size)
 	result := t.close(t.work(work))
 	b.finished(s)
 	late := time.AfterFunc(reportFor, s.drop)
 	defer late.Stop()
 	r.finish(reporting, result)
 	for _, path := range []string{r.textPath(), r.timesPath()} {
-		if err := os.Remove(path); err != nil {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			log.Warn("log stays on disk", slog.Any("error", err))
 		}
 	}
@@ -120,9 +115,7 @@ func (t *attempt) close(err error) dispatch.Result {
 	}
 	r := t.result(err)
 	r.Log = build.Log{Bytes: summary.Size, Lines: int(summary.Lines), SHA256: hex.EncodeToString(summary.SHA256[:])}
-	if info, err := os.Stat(t.report.timesPath()); err == nil {
-		r.Times = info.Size()
-	}
+	r.Times = summary.Times
 	return r
 }
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
-	"github.com/velocity-ci/velocity/internal/require"
+	"github.com/velocity-ci/velocity/builder/require"
 )
 
 // A log that finds no room on the disk is nobody's fault: the task is tried

@@ -21,9 +21,9 @@ type journal struct {
 
 // newJournal makes a log in dir. grown is called whenever it has grown, and must
 // return at once.
-func newJournal(dir, base string, now func() time.Time, grown func()) (*journal, error) {
+func newJournal(dir, base string, now func() time.Time, grown func()) *journal {
 	j := &journal{}
-	log, err := spool.Create(dir, base, spool.Options{
+	j.log = spool.Create(dir, base, spool.Options{
 		Now: now,
 		OnAppend: func(offset int64, p []byte) {
 			j.open.Store(p[len(p)-1] != '\n')
@@ -31,11 +31,7 @@ func newJournal(dir, base string, now func() time.Time, grown func()) (*journal,
 			grown()
 		},
 	})
-	if err != nil {
-		return nil, err
-	}
-	j.log = log
-	return j, nil
+	return j
 }
 
 // output gives write two masked streams, and returns when all they were given is

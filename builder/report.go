@@ -95,16 +95,37 @@ func (r *report) finish(ctx context.Context, result dispatch.Result) {
 	close(r.complete)
 	r.quiet() // the result says it all
 	r.loops.Wait()
-	r.sendTimes(ctx, result.Times)
+	r.send(ctx, dispatch.TimesFile, r.timesPath(), result.Times)
 	r.end(ctx, result)
 }
 
-// end repeats the result until it is taken.
+// end repeats the result until it is taken. An architect that does not take it
+// may have lost its copy of the log, or found it damaged: it gets that again.
 func (r *report) end(ctx context.Context, result dispatch.Result) {
-	err := r.insist(ctx, func(ctx context.Context) error { return r.to.End(ctx, result) })
-	if err != nil {
-		r.log.Warn("result was not taken", slog.Any("error", err))
+	wait := r.pace.backoff()
+	for {
+		err := r.ask(ctx, func(ctx context.Context) error { return r.to.End(ctx, result) })
+		if err == nil {
+			return
+		}
+		if errors.Is(err, dispatch.ErrStale) || wait(ctx) != nil {
+			r.log.Warn("result was not taken", slog.Any("error", err))
+			return
+		}
+		r.send(ctx, dispatch.TextFile, r.textPath(), result.Log.Bytes)
+		r.send(ctx, dispatch.TimesFile, r.timesPath(), result.Times)
 	}
+}
+
+// ask asks once.
+func (r *report) ask(ctx context.Context, ask func(context.Context) error) error {
+	one, cancel := context.WithTimeout(ctx, askFor)
+	defer cancel()
+	err := ask(one)
+	if errors.Is(err, dispatch.ErrStale) {
+		r.stale()
+	}
+	return err
 }
 
 // insist asks until there is an answer, or nobody waits for it.
@@ -114,12 +135,7 @@ func (r *report) insist(ctx context.Context, ask func(context.Context) error) er
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		one, cancel := context.WithTimeout(ctx, askFor)
-		err := ask(one)
-		cancel()
-		if errors.Is(err, dispatch.ErrStale) {
-			r.stale()
-		}
+		err := r.ask(ctx, ask)
 		if err == nil || errors.Is(err, dispatch.ErrStale) {
 			return err
 		}

@@ -33,9 +33,9 @@ func (r *report) sendText(ctx context.Context, size *atomic.Int64) {
 	}
 }
 
-// sendTimes sends the finished file of times.
-func (r *report) sendTimes(ctx context.Context, size int64) {
-	u := upload{report: r, file: dispatch.TimesFile, path: r.timesPath()}
+// send sends a finished file, as far as the architect lacks it.
+func (r *report) send(ctx context.Context, file dispatch.File, path string, size int64) {
+	u := upload{report: r, file: file, path: path}
 	defer u.close()
 	if err := u.upTo(ctx, size); err != nil {
 		r.failed(ctx, u.file, err)

@@ -134,9 +134,12 @@ func (b *batch) addFiles(s *staged, c build.Change) error {
 }
 
 func (b *batch) addLog(s *staged, name, path string) error {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return err
+	var data []byte
+	if path != "" {
+		var err error
+		if data, err = os.ReadFile(path); err != nil {
+			return err
+		}
 	}
 	s.logs = append(s.logs, git.TreeEdit{Path: name, Mode: git.ModeFile, Hash: b.objects.Blob(data)})
 	return nil

@@ -12,7 +12,7 @@ import (
 
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint/plan"
-	"github.com/velocity-ci/velocity/internal/require"
+	"github.com/velocity-ci/velocity/builder/require"
 )
 
 // smallDisk is a folder on a disk of its own.

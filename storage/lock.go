@@ -42,8 +42,8 @@ func acquire(path, who string) (*lock, error) {
 	holder := strings.TrimSpace(string(content))
 	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		if holder == "" {
-			holder = "another process"
+		if holder == "" || deserted(holder) {
+			holder = "another process" // which has not said yet who it is
 		}
 		return nil, errors.Join(&HeldError{Holder: holder}, file.Close())
 	}
@@ -51,10 +51,21 @@ func acquire(path, who string) (*lock, error) {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), file.Close())
 	}
 	l := &lock{file: file, clean: holder == ""}
-	if err := l.note(fmt.Sprintf("%s (pid %d)\n", who, os.Getpid())); err != nil {
+	if err := l.note(fmt.Sprintf(holderFormat, who, os.Getpid())); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return l, nil
+}
+
+// holderFormat is how a holder notes itself: what it is, and its process id.
+const holderFormat = "%s (pid %d)\n"
+
+// deserted reports whether a note is of a process that died: its lock is somebody
+// else's by now.
+func deserted(holder string) bool {
+	_, rest, _ := strings.Cut(holder, " (pid ")
+	pid, err := strconv.Atoi(strings.TrimSuffix(rest, ")"))
+	return err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }
 
 // note replaces the content.

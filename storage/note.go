@@ -92,9 +92,9 @@ func word(s string) string {
 	return strconv.Quote(s)
 }
 
-// ErrNotNote means that a line of a note is not about a build, or of a version
+// errNotNote means that a line of a note is not about a build, or of a version
 // that this program does not read.
-var ErrNotNote = errors.New("not a line that velocity/1 writes")
+var errNotNote = errors.New("not a line that velocity/1 writes")
 
 // ParseNote reads a line that String wrote.
 func ParseNote(line string) (Note, error) {
@@ -108,7 +108,7 @@ func ParseNote(line string) (Note, error) {
 func parseNote(line string) (n Note, err error) {
 	rest, ok := strings.CutPrefix(line, notePrefix)
 	if !ok {
-		return n, ErrNotNote
+		return n, errNotNote
 	}
 	id, rest, _ := strings.Cut(rest, " ")
 	if n.ID, err = build.ParseID(id); err != nil {

@@ -89,8 +89,8 @@ func TestFoldIsCompletedAfterACrash(t *testing.T) {
 		if _, ok := refsOf(t, crashed)[liveRef(b.ID)]; ok {
 			t.Errorf("crash after %d refs: the build is still live", done)
 		}
-		if n := cli(t, crashed, "rev-list", "--count", after[steps[1]]); n != "2" {
-			t.Errorf("the archive has %s commits; want one a build", n)
+		if n := cli(t, crashed, "rev-list", "--count", steps[1]); n != "2" {
+			t.Errorf("crash after %d refs: the archive has %s commits; want one a build", done, n)
 		}
 		fsck(t, crashed)
 	}

@@ -43,8 +43,8 @@ func writeJSON(w io.Writer, v any) error {
 // rules.
 type (
 	buildJSON struct {
-		ID       string            `json:"id"`
-		Number   int64             `json:"number"`
+		ID       string            `json:"id,omitempty"` // like the number missing in what is not recorded
+		Number   int64             `json:"number,omitempty"`
 		State    build.State       `json:"state"`
 		Reason   string            `json:"reason,omitempty"`
 		Kind     plan.Kind         `json:"kind,omitempty"`
@@ -105,8 +105,12 @@ type (
 
 func summaryJSON(b *build.Build) buildJSON {
 	t, counts := b.Trigger, b.Counts()
+	id := ""
+	if !b.ID.Zero() {
+		id = b.ID.String()
+	}
 	return buildJSON{
-		ID: b.ID.String(), Number: b.ID.Number, State: b.State(), Reason: b.Reason(),
+		ID: id, Number: b.ID.Number, State: b.State(), Reason: b.Reason(),
 		Kind: b.Kind, Name: b.Name, Event: t.Event, Ref: t.Ref, Commit: t.Commit, Config: b.Config,
 		Actor: t.Actor, Parent: t.Parent, Params: t.Parameters, Plan: b.Plan,
 		Done: counts.Done, Tasks: counts.Tasks,

@@ -136,7 +136,7 @@ func TestLiveFitsTheTerminal(t *testing.T) {
 	s := newStory(t, build.ID{}, build.StagePlan{Name: "s", Tasks: tasks})
 	w, ticks := &screenWriter{}, make(chan time.Time)
 	p := New(Options{Out: w, Now: func() time.Time { return noon }, NoColour: true, Ticks: ticks, Size: func() (int, int) { return 40, 10 }})
-	p.Update(s.do(begin("s0t29")...))
+	p.Update(s.do(begin("s0t15")...))
 	tick(ticks)
 	lines := strings.Split(strings.TrimSuffix(w.String(), "\n"), "\n")
 	if len(lines) != 9 {
@@ -149,6 +149,9 @@ func TestLiveFitsTheTerminal(t *testing.T) {
 	}
 	if !strings.Contains(w.String(), spinner[0]+" long") {
 		t.Errorf("the only task that is building was left out:\n%s", w)
+	}
+	if !strings.Contains(lines[0], "default") {
+		t.Errorf("the build's own line was left out:\n%s", w)
 	}
 	if last := lines[len(lines)-1]; last != "… and 23 more" {
 		t.Errorf("last line %q; want the number left out", last)

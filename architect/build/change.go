@@ -23,6 +23,6 @@ type Change struct {
 type LogFile struct {
 	Task    string // key
 	Attempt int
-	Text    string // path
+	Text    string // path; "" if the log is empty
 	Times   string // path; "" if there are none
 }

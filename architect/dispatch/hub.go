@@ -71,6 +71,10 @@ func Listen(conn *nats.Conn, ear Ear) (*Hub, error) {
 			return nil, err
 		}
 	}
+	if err := conn.Flush(); err != nil { // a builder may speak at once
+		h.Close()
+		return nil, fmt.Errorf("listen: %w", err)
+	}
 	return h, nil
 }
 

@@ -55,6 +55,10 @@ func Join(conn *nats.Conn, name string, worker Worker) (*Link, error) {
 		}
 		l.subs = append(l.subs, sub)
 	}
+	if err := conn.Flush(); err != nil { // who hears of this builder may ask it at once
+		l.Close()
+		return nil, fmt.Errorf("join: %w", err)
+	}
 	return l, nil
 }
 

@@ -4,7 +4,7 @@ import (
 	"os/exec"
 	"testing"
 
-	"github.com/velocity-ci/velocity/internal/require"
+	"github.com/velocity-ci/velocity/builder/require"
 )
 
 // BenchmarkStep and BenchmarkDockerRun are to be read side by side: a step in

@@ -22,7 +22,7 @@ import (
 	"github.com/docker/docker/client"
 
 	"github.com/velocity-ci/velocity/builder/executor"
-	"github.com/velocity-ci/velocity/internal/require"
+	"github.com/velocity-ci/velocity/builder/require"
 )
 
 // testImage is made once per test process and removed at its end.
@@ -139,7 +139,7 @@ func containersOf(tb testing.TB, api *client.Client, builder string) (ids []stri
 		All: true, Filters: filters.NewArgs(filters.Arg("label", labelBuilder+"="+builder)),
 	})
 	if err != nil {
-		tb.Fatalf("list containers: %v", err)
+		tb.Errorf("list containers: %v", err)
 	}
 	for _, c := range found {
 		ids = append(ids, c.ID)
@@ -214,6 +214,18 @@ func (c *cue) Write(p []byte) (int, error) {
 		c.once.Do(func() { close(c.seen) })
 	}
 	return len(p), nil
+}
+
+// once calls act when all cues were seen, unless ctx ends first.
+func once(ctx context.Context, act func(), cues ...*cue) {
+	for _, c := range cues {
+		select {
+		case <-c.seen:
+		case <-ctx.Done():
+			return
+		}
+	}
+	act()
 }
 
 var errTest = errors.New("a person said so")

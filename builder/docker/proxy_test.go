@@ -118,7 +118,7 @@ func TestEngineVanishes(t *testing.T) {
 			cmd := shell(t, "echo ready; sleep 1000")
 			ready := newCue("ready\n")
 			cmd.Stdout = ready
-			go func() { <-ready.seen; <-p.waiting.seen; c.fault(p) }()
+			go once(t.Context(), func() { c.fault(p) }, ready, p.waiting)
 			result, err := e.Run(t.Context(), cmd)
 			if !errors.Is(err, executor.ErrEngine) {
 				t.Errorf("Run = %+v, %v, want ErrEngine", result, err)
@@ -149,21 +149,22 @@ func TestEngineShutsDown(t *testing.T) {
 			ready := newCue("ready\n")
 			cmd.Stdout = ready
 			api := newClient(t)
-			killed := make(chan error, 1)
-			go func() {
-				<-ready.seen
-				<-p.waiting.seen
-				p.Close()
-				for _, id := range containersOf(t, api, e.builder) {
-					killed <- api.ContainerKill(context.Background(), id, "TERM")
-				}
-			}()
+			ctx, cancel := context.WithCancel(t.Context())
+			var killing sync.WaitGroup
+			killed := false
+			killing.Go(func() {
+				once(ctx, func() {
+					p.Close()
+					for _, id := range containersOf(t, api, e.builder) {
+						killed = api.ContainerKill(context.Background(), id, "TERM") == nil
+					}
+				}, ready, p.waiting)
+			})
 			result, err := e.Run(t.Context(), cmd)
-			if !errors.Is(err, executor.ErrEngine) {
-				t.Errorf("Run = %+v, %v, want ErrEngine", result, err)
-			}
-			if err := <-killed; err != nil {
-				t.Fatal(err)
+			cancel()
+			killing.Wait()
+			if !killed || !errors.Is(err, executor.ErrEngine) {
+				t.Errorf("killed: %v; Run = %+v, %v, want ErrEngine", killed, result, err)
 			}
 			e.api = api
 			if n, err := e.Reap(t.Context(), func(string) bool { return false }); n != 1 || err != nil {

@@ -215,7 +215,7 @@ func TestCancel(t *testing.T) {
 			cmd := shell(t, c.script)
 			ready := newCue("ready\n")
 			cmd.Stdout, cmd.Grace = ready, c.grace
-			go func() { <-ready.seen; cancel(errTest) }()
+			go once(ctx, func() { cancel(errTest) }, ready)
 			result, err := e.Run(ctx, cmd)
 			if !errors.Is(err, errTest) || errors.Is(err, executor.ErrEngine) {
 				t.Errorf("error = %v, want the context's cause alone", err)

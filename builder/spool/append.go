@@ -7,6 +7,11 @@ func (l *Log) append(p []byte, millis int64) {
 	if l.err != nil || len(p) == 0 {
 		return
 	}
+	if l.text == nil {
+		if l.note(l.open()); l.err != nil {
+			return
+		}
+	}
 	l.note(l.times.mark(Mark{Offset: l.size, Millis: millis}))
 	n, err := l.text.Write(p)
 	l.note(err)

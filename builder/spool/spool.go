@@ -13,6 +13,11 @@
 // from zero. A file that ends within a mark was cut off by a crash, and reads as
 // if that mark were not there.
 //
+// The files come into being with the first byte: a step that prints nothing, and
+// most print nothing, costs nothing. They are not synced: what a power cut takes
+// from them it takes from an attempt that died with the machine and is tried
+// again; once the architect acknowledges a log it is durable elsewhere.
+//
 // No caller can make a log fail a step: errors of the disk are kept for Err and
 // Close, and writers go on swallowing what the step prints.
 package spool
@@ -52,10 +57,11 @@ type Options struct {
 // A Log is the log of one attempt. It is safe for concurrent use.
 type Log struct {
 	o     Options
+	base  string // path without endings
 	began time.Time
 
 	mu    sync.Mutex
-	text  *os.File
+	text  *os.File // nil before the first byte
 	times *timesWriter
 	size  int64
 	lines int64
@@ -68,29 +74,34 @@ type Log struct {
 type Summary struct {
 	Size   int64 // bytes
 	Lines  int64 // a last one without newline counts
+	Times  int64 // bytes of the file of times
 	SHA256 [sha256.Size]byte
 }
 
-// Create makes the two files of a log in dir, which must exist. Files that are
-// there already are an error: no attempt writes into the log of another.
-func Create(dir, base string, o Options) (*Log, error) {
+// Create begins a log in dir, which must exist by the first byte. Files that are
+// there already are an error then: no attempt writes into the log of another.
+func Create(dir, base string, o Options) *Log {
 	if o.Cap == 0 {
 		o.Cap = defaultCap
 	}
 	if o.After == nil {
 		o.After = func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop }
 	}
-	text, err := create(filepath.Join(dir, base+".txt"))
+	return &Log{o: o, base: filepath.Join(dir, base), began: o.Now(), ended: true, sum: sha256.New()}
+}
+
+// open makes the files. The caller holds l.mu.
+func (l *Log) open() error {
+	text, err := create(l.base + ".txt")
 	if err != nil {
-		return nil, fmt.Errorf("create log: %w", err)
+		return err
 	}
-	times, err := create(filepath.Join(dir, base+".times"))
+	times, err := create(l.base + ".times")
 	if err != nil {
-		return nil, fmt.Errorf("create log: %w", errors.Join(err, text.Close(), os.Remove(text.Name())))
+		return errors.Join(err, text.Close(), os.Remove(text.Name()))
 	}
-	l := &Log{o: o, began: o.Now(), text: text, times: newTimesWriter(times), ended: true, sum: sha256.New()}
-	l.note(l.times.flush()) // the header, so that a crash leaves a file one can read
-	return l, nil
+	l.text, l.times = text, newTimesWriter(times)
+	return l.times.flush() // the header, so that a crash leaves a file one can read
 }
 
 func create(path string) (*os.File, error) {
@@ -112,32 +123,25 @@ func (l *Log) failure() error {
 	return fmt.Errorf("write log: %w", l.err)
 }
 
-// Close makes the log durable. All its steps must be closed. The Summary tells
-// what was written even if there is an error.
+// Close ends the log. All its steps must be closed. The Summary tells what was
+// written even if there is an error. A log of no bytes has no files.
 func (l *Log) Close() (Summary, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.note(l.times.flush())
-	l.note(l.text.Sync())
-	l.note(l.times.file.Sync())
-	l.note(l.text.Close())
-	l.note(l.times.file.Close())
-	l.note(syncDir(filepath.Dir(l.text.Name())))
+	if l.text != nil {
+		l.note(l.times.flush())
+		l.note(l.text.Close())
+		l.note(l.times.file.Close())
+	}
 	s := Summary{Size: l.size, Lines: l.lines}
+	if l.times != nil {
+		s.Times = l.times.size
+	}
 	if !l.ended {
 		s.Lines++
 	}
 	l.sum.Sum(s.SHA256[:0])
 	return s, l.failure()
-}
-
-// syncDir makes the names of new files durable.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 func (l *Log) note(err error) {

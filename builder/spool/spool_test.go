@@ -77,11 +77,7 @@ func newLog(t *testing.T, o Options) fixture {
 	clock := &manual{now: time.Unix(1700000000, 0)}
 	o.Now, o.After = clock.Now, clock.After
 	dir := t.TempDir()
-	l, err := Create(dir, "s0t1", o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fixture{clock, l, filepath.Join(dir, "s0t1")}
+	return fixture{clock, Create(dir, "s0t1", o), filepath.Join(dir, "s0t1")}
 }
 
 func put(t *testing.T, w io.Writer, s string) {
@@ -104,13 +100,17 @@ func (f fixture) end(t *testing.T, s *Step) (string, Summary) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if info, err := os.Stat(f.path + ".times"); err == nil && info.Size() != sum.Times {
+		t.Errorf("%d bytes of times, Close says %d", info.Size(), sum.Times)
+	}
+	sum.Times = 0 // is the format's business
 	return f.text(t), sum
 }
 
 func (f fixture) text(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile(f.path + ".txt")
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
 	return string(text)
@@ -349,12 +349,39 @@ func TestDiskErrorIsKept(t *testing.T) {
 	}
 }
 
-func TestCreateRefusesALogThatExists(t *testing.T) {
+// A log that cannot be made is a failure of the disk like any other.
+func TestFilesThatCannotBeMade(t *testing.T) {
 	f := newLog(t, Options{})
-	if _, err := Create(filepath.Dir(f.path), "s0t1", Options{Now: f.Now}); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("Create = %v, want an error that the file exists", err)
+	s := f.Log.Step()
+	put(t, s.Stdout, "first\n")
+	f.end(t, s)
+	for name, dir := range map[string]string{"a log of another": filepath.Dir(f.path), "no folder": filepath.Join(f.path, "absent")} {
+		l := Create(dir, "s0t1", Options{Now: f.Now})
+		s := l.Step()
+		put(t, s.Stdout, "second\n")
+		if err := errors.Join(s.Stdout.Close(), s.Stderr.Close()); err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		if err := l.Err(); !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: Err = %v, want an error of the file", name, err)
+		}
 	}
-	if _, err := Create(filepath.Join(f.path, "absent"), "s0t1", Options{Now: f.Now}); err == nil {
-		t.Error("Create in a directory that is absent = nil, want an error")
+	if got := f.text(t); got != "first\n" {
+		t.Errorf("the first log is now %q", got)
+	}
+}
+
+// A step that prints nothing leaves no files.
+func TestEmptyLogHasNoFiles(t *testing.T) {
+	f := newLog(t, Options{})
+	text, sum := f.end(t, f.Log.Step())
+	if text != "" || sum.Size != 0 || sum.SHA256 != sha256.Sum256(nil) {
+		t.Errorf("log %q, %+v, want nothing", text, sum)
+	}
+	for _, ending := range []string{".txt", ".times"} {
+		if _, err := os.Stat(f.path + ending); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v, want no file", ending, err)
+		}
 	}
 }

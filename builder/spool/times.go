@@ -59,6 +59,7 @@ type timesWriter struct {
 	last    Mark
 	some    bool
 	flushed int64 // millis
+	size    int64 // bytes written
 }
 
 const (
@@ -86,7 +87,8 @@ func (w *timesWriter) mark(m Mark) error {
 }
 
 func (w *timesWriter) flush() error {
-	_, err := w.file.Write(w.buf)
+	n, err := w.file.Write(w.buf)
+	w.size += int64(n)
 	w.buf = w.buf[:0]
 	w.flushed = w.last.Millis
 	return err

@@ -171,8 +171,10 @@ func checkSize(kind plumbing.ObjectType, size int64) error {
 		if size > maxMeta {
 			return fmt.Errorf("%s: %w: %d bytes, at most %d", kind, ErrTooLarge, size, maxMeta)
 		}
+		return nil
+	default:
+		return nil
 	}
-	return nil
 }
 
 func checkDelta(kind plumbing.ObjectType, delta []byte) error {
@@ -227,8 +229,9 @@ func readEntryHead(r *bufio.Reader, at int64) (entryHead, error) {
 		}
 		head.baseOffset = at - back
 		return head, nil
+	default:
+		return head, fmt.Errorf("%w: type %d", errCorrupt, head.kind)
 	}
-	return head, fmt.Errorf("%w: type %d", errCorrupt, head.kind)
 }
 
 // readSize reads git's little-endian number of seven bits a byte onto n.

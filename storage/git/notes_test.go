@@ -72,7 +72,7 @@ func TestNotesFanout(t *testing.T) {
 				}
 				tip = addNotes(t, r, tip, lines)
 			}
-			tip = addNotes(t, r, tip, map[Hash][]string{head: {"default: succeeded"}})
+			addNotes(t, r, tip, map[Hash][]string{head: {"default: succeeded"}})
 			checkNotes(t, r, dir, want)
 			if got := cli(t, dir, "log", "-1", "--notes=velocity", "--format=%N"); strings.TrimSpace(got) != "default: succeeded" {
 				t.Errorf("git log --notes = %q", got)

@@ -54,6 +54,7 @@ type source struct {
 	objects map[Hash]object
 }
 
+// EncodedObject returns one of the objects.
 func (s source) EncodedObject(_ plumbing.ObjectType, h plumbing.Hash) (plumbing.EncodedObject, error) {
 	o, ok := s.objects[Hash(h)]
 	if !ok {
@@ -170,6 +171,7 @@ func (f *packFolder) Create(string) (billy.File, error) {
 	return file, nil
 }
 
+// Open is how go-git reads what it has just written.
 func (f *packFolder) Open(name string) (billy.File, error) {
 	file, err := os.Open(f.abs(name))
 	if err != nil {
@@ -190,6 +192,7 @@ func (f *packFolder) Lstat(name string) (info os.FileInfo, err error) {
 	return info, nil
 }
 
+// Remove is called for a pack that exists already.
 func (f *packFolder) Remove(name string) error { return f.disk.remove(f.abs(name)) }
 
 // Rename is called for the pack, when the index is closed.
@@ -222,6 +225,7 @@ func (f *packFile) write(p []byte) (int, error) {
 	return f.File.Write(p)
 }
 
+// Close makes what was written durable; publish gives it a name.
 func (f *packFile) Close() error {
 	if f.read {
 		return f.File.Close()
@@ -241,6 +245,8 @@ type writerFunc func([]byte) (int, error)
 
 func (w writerFunc) Write(p []byte) (int, error) { return w(p) }
 
-// Lock and Unlock complete billy.File; a temporary file has one user.
-func (f *packFile) Lock() error   { return nil }
+// Lock does nothing: a temporary file has one user.
+func (f *packFile) Lock() error { return nil }
+
+// Unlock does nothing, see Lock.
 func (f *packFile) Unlock() error { return nil }

@@ -26,7 +26,7 @@ func (r *Repository) repack(ctx context.Context, objects map[Hash]bool) (string,
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(temp)
+	defer func() { _ = os.RemoveAll(temp) }() // what stays, a sweep removes
 	out, err := r.run(ctx, command{
 		options: []string{"pack.threads=1", "pack.writeReverseIndex=false"},
 		args:    []string{"pack-objects", "--quiet", filepath.Join(temp, "pack")},

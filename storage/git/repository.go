@@ -64,10 +64,13 @@ func Open(ctx context.Context, path string) (*Repository, error) {
 		safe:      safe,
 		sleep:     sleep,
 	}
-	r.objects = newObjectStore(filepath.Join(r.commonDir, "objects"), func(d time.Duration) {
-		_ = r.sleep(context.Background(), d) // reads are short and take no context
-	})
+	r.objects = newObjectStore(filepath.Join(r.commonDir, "objects"), r.pauseRead)
 	return r, nil
+}
+
+// pauseRead waits between two tries of a read, which is short and takes no context.
+func (r *Repository) pauseRead(d time.Duration) {
+	_ = r.sleep(context.Background(), d)
 }
 
 // CommonDir is the absolute folder of objects and refs, shared by all work trees

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/velocity-ci/velocity/internal/require"
+	"github.com/velocity-ci/velocity/builder/require"
 )
 
 func TestOpenDiscovers(t *testing.T) {

@@ -18,7 +18,7 @@ func (t *transaction) lockPacked(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("lock packed refs: %w", err)
 	}
-	defer os.Remove(temp.Name())
+	defer func() { _ = os.Remove(temp.Name()) }() // see RemoveStaleLocks
 	if err := t.r.disk.finish(temp, []byte(oursMark)); err != nil {
 		return fmt.Errorf("lock packed refs: %w", err)
 	}

@@ -225,17 +225,19 @@ func order(t *testing.T, open Make) {
 }
 
 func gap(t *testing.T, open Make) {
-	l, c := open(t, nil)
-	b, _ := begin(t, l, c, 1)
-	if _, err := b.Do(build.Move{Kind: build.Notice, Reason: "lost", At: start}); err != nil {
-		t.Fatal(err)
-	}
-	moves, err := b.Do(build.Move{Kind: build.Notice, Reason: "told", At: start})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := record(l, build.Change{Build: b.Clone(), Moves: moves}); err == nil {
-		t.Error("a change that leaves a move out was recorded")
+	for _, repeats := range []int{1, 2} { // twice the same makes up for the number, not for the move
+		l, c := open(t, nil)
+		b, _ := begin(t, l, c, 1)
+		if _, err := b.Do(build.Move{Kind: build.Notice, Reason: "lost", At: start}); err != nil {
+			t.Fatal(err)
+		}
+		moves, err := b.Do(build.Move{Kind: build.Notice, Reason: "told", At: start})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := record(l, build.Change{Build: b.Clone(), Moves: slices.Repeat(moves, repeats)}); err == nil {
+			t.Error("a change that leaves a move out was recorded")
+		}
 	}
 }
 

@@ -16,8 +16,8 @@ import (
 	"github.com/velocity-ci/velocity/storage"
 )
 
-// Store is the store of all builds in memory.
-const Store = "memory"
+// store is the store of all builds in memory.
+const store = "memory"
 
 // A Ledger is safe for concurrent use.
 type Ledger struct {
@@ -87,7 +87,7 @@ func (l *Ledger) Next(context.Context) (build.ID, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.last++
-	return build.ID{Store: Store, Number: l.last}, nil
+	return build.ID{Store: store, Number: l.last}, nil
 }
 
 // Append records c and then calls done, in the order of the calls.
@@ -126,7 +126,7 @@ func (l *Ledger) addBuild(c build.Change) error {
 	if r == nil {
 		r = &record{}
 	}
-	moves := slices.Concat(r.moves, c.Moves)
+	moves := append(r.moves, c.Moves...) // whoever reads has a slice of its own length
 	if len(moves) != c.Build.Seq || len(c.Moves) > 0 && c.Moves[0].Seq != len(r.moves)+1 {
 		return fmt.Errorf("build %s: its moves do not follow those before", c.Build.ID)
 	}

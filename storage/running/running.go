@@ -94,9 +94,12 @@ func (l *Logs) file(path string) (*file, error) {
 var ErrIncomplete = errors.New("the copy of the log is incomplete")
 
 // Finish names an attempt's files once they are as long and have the sum that
-// the result says.
+// the result says. An empty log has none.
 func (l *Logs) Finish(r dispatch.Result) (build.LogFile, error) {
 	out := build.LogFile{Task: r.Attempt.Task, Attempt: r.Attempt.Number}
+	if r.Log.Bytes == 0 {
+		return out, nil // there are no files
+	}
 	text, err := l.file(l.path(r.Attempt, dispatch.TextFile))
 	if err != nil {
 		return out, err

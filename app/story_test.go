@@ -1,0 +1,136 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+
+	"github.com/velocity-ci/velocity/app/socket"
+)
+
+// patience bounds how long a script waits for what nobody tells it of.
+const patience = 30 * time.Second
+
+// until tries something again and again until it succeeds.
+func until(ts *testscript.TestScript, what string, try func() error) {
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	late := time.After(patience)
+	for {
+		err := try()
+		if err == nil {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-late:
+			ts.Fatalf("%s: not within %s: %v", what, patience, err)
+		}
+	}
+}
+
+// waitFor is a command of scripts, `waitfor COMMAND ARGUMENT...`: it runs the
+// command until it succeeds.
+func waitFor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: waitfor COMMAND [ARGUMENT...]")
+	}
+	until(ts, strings.Join(args, " "), func() error { return ts.Exec(args[0], args[1:]...) })
+}
+
+// serving is a command of scripts, `serving GITDIR...`: it waits until a server
+// listens in each of these git directories.
+func serving(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: serving GITDIR...")
+	}
+	for _, dir := range args {
+		until(ts, "a server for "+dir, func() error {
+			l, err := socket.Dial(context.Background(), ts.MkAbs(filepath.Join(dir, "velocity")))
+			if err == nil {
+				err = l.Close()
+			}
+			return err
+		})
+	}
+}
+
+// leaks is a command of scripts, `[!] leaks SECRET PATH...`: some file at or below
+// the paths holds the secret as it is, in base64 at any offset, or in hex.
+func leaks(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: [!] leaks SECRET PATH...")
+	}
+	forms := spellings(args[0])
+	for _, path := range args[1:] {
+		found, searched := searchFiles(ts, ts.MkAbs(path), forms)
+		switch {
+		case searched == 0:
+			ts.Fatalf("there is no file at %s", path)
+		case found != "" && neg:
+			ts.Fatalf("the secret is in %s", found)
+		case found == "" && !neg:
+			ts.Fatalf("the secret is not in %s", path)
+		}
+	}
+}
+
+// spellings are the ways in which a secret would still be one.
+func spellings(secret string) [][]byte {
+	forms := [][]byte{[]byte(secret), []byte(hex.EncodeToString([]byte(secret)))}
+	for shift := range 3 {
+		text := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("x", shift) + secret + "xx"))
+		first, last := (8*shift+5)/6, 8*(shift+len(secret))/6 // digits made of the secret alone
+		forms = append(forms, []byte(text[first:last]))
+	}
+	return forms
+}
+
+func searchFiles(ts *testscript.TestScript, root string, forms [][]byte) (found string, searched int) {
+	ts.Check(filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		searched++
+		text, err := os.ReadFile(path)
+		for _, form := range forms {
+			if bytes.Contains(text, form) {
+				found = path
+			}
+		}
+		return err
+	}))
+	return found, searched
+}
+
+// awaitHooks returns when no server that a hook started holds the lock of a bare
+// repository of the script any more: they end by themselves.
+func awaitHooks(work string) error {
+	locks, err := filepath.Glob(filepath.Join(work, "*.git", "velocity", "lock"))
+	if err != nil {
+		return err
+	}
+	for _, path := range locks {
+		lock, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		err = unix.Flock(int(lock.Fd()), unix.LOCK_EX)
+		if err := lock.Close(); err != nil {
+			return err
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
