@@ -20,6 +20,7 @@ type push struct {
 type pushers struct {
 	y    *yard
 	stop chan struct{}
+	once sync.Once
 	all  sync.WaitGroup
 
 	mu     sync.Mutex
@@ -29,6 +30,7 @@ type pushers struct {
 func (y *yard) startPushers(n int, seed uint64) *pushers {
 	y.t.Helper()
 	p := &pushers{y: y, stop: make(chan struct{})}
+	y.t.Cleanup(p.end)
 	for i := range n {
 		name := "clone" + strconv.Itoa(i)
 		y.must(y.root, "git", "clone", "-q", y.bare, name)
@@ -53,7 +55,7 @@ func (p *pushers) going() bool {
 
 // end waits until everybody has pushed.
 func (p *pushers) end() {
-	close(p.stop)
+	p.once.Do(func() { close(p.stop) })
 	p.all.Wait()
 }
 

@@ -38,6 +38,11 @@ func newYard(t *testing.T) *yard {
 	t.Helper()
 	root := t.TempDir()
 	y := &yard{t: t, root: root, bare: filepath.Join(root, "repo.git")}
+	t.Cleanup(func() { // whatever a failure has left
+		for _, s := range y.processes() {
+			_ = s.handle.Kill()
+		}
+	})
 	y.write(".home/.gitconfig", gitConfig)
 	y.write("seed/.velocityci/pipelines/default.yml", yardPipeline)
 	y.write("seed/.velocityci/blueprints/quick.yml", yardQuick)

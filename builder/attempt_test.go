@@ -292,8 +292,8 @@ func TestWorkspaceErrors(t *testing.T) {
 func TestNoSpool(t *testing.T) {
 	w := newBench(t)
 	w.SpoolDir = filepath.Join(w.SpoolDir, "absent")
-	r := w.build(t, script("true"))
-	if r.Verdict != dispatch.Interrupted || !strings.Contains(r.Reason, "create log") {
+	r := w.build(t, script("echo lost"))
+	if r.Verdict != dispatch.Interrupted || !strings.Contains(r.Reason, "write log") {
 		t.Errorf("ended %s, %q", r.Verdict, r.Reason)
 	}
 }

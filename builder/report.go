@@ -103,7 +103,7 @@ func (r *report) finish(ctx context.Context, result dispatch.Result) {
 // may have lost its copy of the log, or found it damaged: it gets that again.
 func (r *report) end(ctx context.Context, result dispatch.Result) {
 	wait := r.pace.backoff()
-	for {
+	for ctx.Err() == nil {
 		err := r.ask(ctx, func(ctx context.Context) error { return r.to.End(ctx, result) })
 		if err == nil {
 			return

@@ -84,16 +84,16 @@ func (e *Executor) judge(ctx context.Context, b *box, out *output, cmd executor.
 	return executor.Result{Exit: exit, Image: end.Image}, nil
 }
 
-// stillListening asks over a new connection. An engine that shuts down first
-// closes its socket and then stops its containers, which would look like steps
-// that failed, or passed if they end well on TERM; connections from before live
-// on until it is gone.
+// stillListening dials the engine anew. One that shuts down first closes its
+// socket and then stops its containers, which would look like steps that failed,
+// or passed if they end well on TERM; connections from before live on until it
+// is gone.
 func (e *Executor) stillListening(ctx context.Context) error {
-	if err := e.api.Close(); err != nil { // idle connections only
+	conn, err := e.api.Dialer()(ctx)
+	if err != nil {
 		return err
 	}
-	_, err := e.api.Ping(ctx)
-	return err
+	return conn.Close()
 }
 
 // sayOutOfMemory leaves the reason where the step's author looks for it: exit

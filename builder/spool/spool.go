@@ -128,8 +128,8 @@ func (l *Log) failure() error {
 func (l *Log) Close() (Summary, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.note(l.times.flush())
 	if l.text != nil {
-		l.note(l.times.flush())
 		l.note(l.text.Close())
 		l.note(l.times.file.Close())
 	}
