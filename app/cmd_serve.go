@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"sync"
@@ -141,7 +140,7 @@ func (c *cli) logger(format string, quiet bool) (*slog.Logger, error) {
 }
 
 // silent is a log that nobody reads.
-func silent() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // forever serves until ctx ends.
 func (s *service) forever(ctx context.Context) error {

@@ -16,17 +16,18 @@ import (
 	"github.com/velocity-ci/velocity/app"
 )
 
-// TestMain makes this test binary the command velocity of the scripts: each use
-// of it is a process of its own, as for users.
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"velocity": func() {
-			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-			context.AfterFunc(ctx, stop)
-			os.Exit(app.Main(ctx, os.Args[1:], app.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Environ()))
-		},
-	})
+// programs are what scripts can run beside the machine's own programs.
+var programs = map[string]func(){
+	"velocity": func() {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		context.AfterFunc(ctx, stop)
+		os.Exit(app.Main(ctx, os.Args[1:], app.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Environ()))
+	},
 }
+
+// TestMain makes this test binary the programs of the scripts: each use of one is
+// a process of its own, as for users.
+func TestMain(m *testing.M) { testscript.Main(m, programs) }
 
 // TestScripts runs the stories in testdata/script, each in a folder of its own.
 func TestScripts(t *testing.T) {

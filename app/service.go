@@ -235,7 +235,7 @@ func (s *service) run(ctx context.Context, work func(ctx context.Context) error)
 // answer serves the API on a repository's socket until ctx ends. Followers are
 // cut off then: they can ask again, here or elsewhere.
 func (s *service) answer(ctx context.Context, h *served) error {
-	l, err := socket.Listen(h.folder)
+	l, err := socket.Listen(ctx, h.folder)
 	if err != nil {
 		return err
 	}

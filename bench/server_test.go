@@ -2,7 +2,6 @@ package bench
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +10,10 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/storage"
+	store "github.com/velocity-ci/velocity/storage/git"
 )
 
 // served is a bare repository with the hook, a clone of it, and a server.
@@ -59,31 +62,21 @@ func (s served) push(b *testing.B, branch string) time.Duration {
 	return time.Since(began)
 }
 
-// recorded is what is needed of a build's JSON form.
-type recorded struct {
-	Trigger struct{ Received time.Time }
-	Stages  []struct {
-		Tasks []struct {
-			Steps []struct{ Started, Finished time.Time }
-		}
-	}
-	State    string
-	Finished time.Time
-}
-
 // newest is the newest build of the clone's HEAD.
-func (s served) newest(b *testing.B) recorded {
+func (s served) newest(b *testing.B) *build.Build {
 	b.Helper()
-	out, err := exec.Command(program(b), "show", "--repo", s.bare, "--json", git(b, s.clone, "rev-parse", "HEAD")).Output()
+	repo, err := store.Open(b.Context(), s.bare)
 	if err != nil {
-		b.Fatalf("show: %v", err)
-	}
-	var r recorded
-	if err := json.Unmarshal(out, &r); err != nil {
 		b.Fatal(err)
 	}
-	if r.State != "succeeded" {
-		b.Fatalf("build %s", r.State)
+	builds := storage.Open(repo, time.Now)
+	id, err := builds.Find(b.Context(), git(b, s.clone, "rev-parse", "HEAD"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	r, _, err := builds.Build(b.Context(), id)
+	if err != nil || r.State() != build.Succeeded {
+		b.Fatalf("build %v, %v", r, err)
 	}
 	return r
 }

@@ -215,10 +215,7 @@ func agree(replayed, read *build.Build) error {
 // quarantine moves a ref out of the way together with what it names, so that
 // people can look at it. The reason is the message.
 func (l *Ledger) quarantine(ctx context.Context, ref git.Ref, name string, why error) error {
-	entry, err := l.entryOf(ref.Hash)
-	if err != nil {
-		return err
-	}
+	entry := l.entryOf(ref.Hash)
 	batch := l.repo.NewBatch()
 	tree, err := batch.Tree([]git.TreeEntry{entry})
 	if err != nil {
@@ -240,13 +237,13 @@ func (l *Ledger) quarantine(ctx context.Context, ref git.Ref, name string, why e
 }
 
 // entryOf is the object of a ref as something that a tree can hold.
-func (l *Ledger) entryOf(h git.Hash) (git.TreeEntry, error) {
+func (l *Ledger) entryOf(h git.Hash) git.TreeEntry {
 	c, err := l.repo.Commit(h)
 	if err == nil {
-		return git.TreeEntry{Name: "record", Mode: git.ModeTree, Hash: c.Tree}, nil
+		return git.TreeEntry{Name: "record", Mode: git.ModeTree, Hash: c.Tree}
 	}
 	if _, listErr := l.repo.List(h, ""); listErr == nil {
-		return git.TreeEntry{Name: "record", Mode: git.ModeTree, Hash: h}, nil
+		return git.TreeEntry{Name: "record", Mode: git.ModeTree, Hash: h}
 	}
-	return git.TreeEntry{Name: "record", Mode: git.ModeFile, Hash: h}, nil
+	return git.TreeEntry{Name: "record", Mode: git.ModeFile, Hash: h}
 }

@@ -19,13 +19,13 @@ const longest = 100
 
 // Listen makes the socket in dir, which must exist. The caller holds the
 // repository's lock: a socket that an earlier process left is replaced.
-func Listen(dir string) (net.Listener, error) {
+func Listen(ctx context.Context, dir string) (net.Listener, error) {
 	if err := os.Remove(filepath.Join(dir, name)); err != nil && !os.IsNotExist(err) {
 		return nil, fmt.Errorf("listen in %s: %w", dir, err)
 	}
 	var l net.Listener
 	err := within(dir, func(path string) (err error) {
-		l, err = net.Listen("unix", path)
+		l, err = (&net.ListenConfig{}).Listen(ctx, "unix", path)
 		return err
 	})
 	if err != nil {

@@ -30,7 +30,7 @@ func (l line) text(s style, width int) string {
 }
 
 // screen is the block for all builds, cut to the terminal.
-func (f *live) screen(columns, rows int) []line {
+func (f *live) screen(rows int) []line {
 	var lines []line
 	for _, id := range f.p.order {
 		lines = append(lines, f.block(f.p.builds[id], false)...)

@@ -59,8 +59,8 @@ func (f *live) ended(b *build.Build) {
 }
 
 func (f *live) redraw() {
-	columns, rows := f.size()
-	f.put(f.screen(columns, rows))
+	_, rows := f.size()
+	f.put(f.screen(rows))
 }
 
 // turn is where the spinner stands: it follows the clock and not the redraws.

@@ -31,7 +31,7 @@ func (b *box) attach(ctx context.Context) (*stream, error) {
 	}
 	giveUp := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(0, 1)) })
 	s := &stream{Conn: conn, buffered: bufio.NewReader(conn)}
-	err = s.upgrade("/v" + b.api.ClientVersion() + "/containers/" + b.name + "/attach" + attachQuery)
+	err = s.upgrade(ctx, "/v"+b.api.ClientVersion()+"/containers/"+b.name+"/attach"+attachQuery)
 	if !giveUp() && err == nil {
 		err = context.Cause(ctx) // its deadline is spoilt
 	}
@@ -43,8 +43,8 @@ func (b *box) attach(ctx context.Context) (*stream, error) {
 }
 
 // upgrade turns the connection from HTTP into the raw stream.
-func (s *stream) upgrade(path string) error {
-	request, err := http.NewRequest(http.MethodPost, "http://docker"+path, http.NoBody)
+func (s *stream) upgrade(ctx context.Context, path string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://docker"+path, http.NoBody)
 	if err != nil {
 		return err
 	}

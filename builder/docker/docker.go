@@ -47,7 +47,7 @@ type Limits struct {
 
 // Config says which engine to use and on whose behalf.
 type Config struct {
-	Engine  []client.Opt // how to reach the engine, such as client.FromEnv
+	Engine  []client.Opt // how to reach the engine; as the environment says if there are none
 	Builder string       // name by which Reap knows this builder's containers
 	Limits  Limits
 	Log     *slog.Logger
@@ -69,6 +69,9 @@ type Executor struct {
 // New checks the connection options and dials nothing: whether an engine answers
 // is for Available to say.
 func New(c Config) (*Executor, error) {
+	if len(c.Engine) == 0 {
+		c.Engine = []client.Opt{client.FromEnv}
+	}
 	api, err := client.NewClientWithOpts(append([]client.Opt{client.WithAPIVersionNegotiation()}, c.Engine...)...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the Docker engine: %w", err)

@@ -17,8 +17,9 @@ import (
 const endingTime = 10 * time.Second
 
 // Run runs cmd in a new container and returns once its last byte was written
-// and the container is gone. A slow writer slows the command down; at most
-// 32 MiB are held for it.
+// and the container is gone. A slow writer slows the command down, once 32 MiB
+// are held for it; if it then stalls for two seconds just as the command ends,
+// the engine drops up to 64 KiB of each stream's end (see lookahead).
 //
 // Errors: a *executor.StartError if the command never ran; one wrapping
 // executor.ErrEngine if the engine broke; the context's cause if ctx ended

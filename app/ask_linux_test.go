@@ -1,5 +1,3 @@
-//go:build linux
-
 package app
 
 import (
@@ -8,36 +6,12 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"strconv"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/velocity-ci/velocity/blueprint"
 )
-
-// terminal gives the two ends of a terminal: what a person types at and sees,
-// and what a program reads and writes. They stay open: a reader may be left behind.
-func terminal(t *testing.T) (person, program *os.File) {
-	t.Helper()
-	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Skipf("needs a pseudo terminal: %v", err)
-	}
-	fd := int(person.Fd())
-	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	program, err = os.OpenFile("/dev/pts/"+strconv.Itoa(number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return person, program
-}
 
 func echoes(f *os.File) bool {
 	state, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
@@ -46,7 +20,10 @@ func echoes(f *os.File) bool {
 
 // When the command is ended at a question, the terminal shows again what is typed.
 func TestAskEndsWithItsContext(t *testing.T) {
-	person, program := terminal(t)
+	person, program, err := OpenTerminal()
+	if err != nil {
+		t.Skipf("needs a pseudo terminal: %v", err)
+	}
 	asked, asking := io.Pipe()
 	c := &cli{Streams: Streams{In: program, Err: asking}}
 	ctx, cancel := context.WithCancel(t.Context())
