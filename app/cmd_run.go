@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -59,6 +60,9 @@ with --executor docker none.`,
 }
 
 func (c *cli) run(ctx context.Context, f runFlags, name string) error {
+	// A short-lived process with a small heap spends more on collecting garbage
+	// than the garbage is worth.
+	debug.SetGCPercent(400)
 	on, err := executorsFor(*f.executor, true)
 	if err != nil {
 		return err

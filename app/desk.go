@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 
@@ -116,6 +117,15 @@ func (d desk) accept(ctx context.Context, t plan.Trigger) error {
 		return fmt.Errorf("put trigger into the inbox: %w", err)
 	}
 	return nil
+}
+
+// Log implements web.Desk.
+func (d desk) Log(ctx context.Context, id build.ID, task string, attempt int) ([]byte, error) {
+	text, _, err := d.store.Log(ctx, id, task, attempt)
+	if errors.Is(err, storage.ErrNoLog) {
+		return nil, nil
+	}
+	return text, err
 }
 
 // Find implements web.Desk.

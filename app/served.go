@@ -87,8 +87,16 @@ func (c *cli) acquire(ctx context.Context, repo *git.Repository, who string, wai
 	for {
 		ledger, err := c.openStore(repo).Acquire(ctx, who, a.Folded)
 		var held *storage.HeldError
+		if err == nil {
+			go func() {
+				if err := ledger.Wait(); err != nil {
+					a.Fail(fmt.Errorf("%s: %w", nameOf(repo), err))
+				}
+			}()
+			return ledger, nil
+		}
 		if !errors.As(err, &held) {
-			return ledger, err
+			return nil, err
 		}
 		if !wait || strings.HasPrefix(held.Holder, holderServe) {
 			return nil, &failure{status: statusProblem, err: err}

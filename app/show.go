@@ -103,10 +103,7 @@ func (f *follower) see(u api.Update) error {
 		if err != nil {
 			return fmt.Errorf("read what the server says: %w", err)
 		}
-		if id := b.ID.String(); !f.over[id] {
-			f.builds[id] = b
-			f.on.Update(b)
-		}
+		f.build(b)
 	case u.Log != nil:
 		f.log(u.Log)
 	case u.Over != "":
@@ -116,6 +113,34 @@ func (f *follower) see(u api.Update) error {
 		}
 	}
 	return nil
+}
+
+// build shows how a build stands now. One that is over when it is first heard of
+// is shown as it was before: its outcome comes after what it printed.
+func (f *follower) build(b *build.Build) {
+	id := b.ID.String()
+	if f.over[id] {
+		return
+	}
+	shown := b
+	if f.builds[id] == nil && b.State().Final() {
+		shown = begun(b)
+	}
+	f.builds[id] = b
+	f.on.Update(shown)
+}
+
+// begun is a build as it was when its tasks were under way.
+func begun(b *build.Build) *build.Build {
+	b = b.Clone()
+	for i := range b.Stages {
+		for j := range b.Stages[i].Tasks {
+			if t := &b.Stages[i].Tasks[j]; t.Log.Bytes > 0 {
+				t.State, t.Reason, t.Finished = build.Building, "", time.Time{}
+			}
+		}
+	}
+	return b
 }
 
 // log shows what is new of a piece of a log.

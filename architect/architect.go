@@ -138,8 +138,9 @@ func (a *Architect) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// fail ends Run: a ledger that cannot record is nothing to go on with.
-func (a *Architect) fail(err error) {
+// Fail ends Run with an error: a ledger that cannot record is nothing to go on
+// with.
+func (a *Architect) Fail(err error) {
 	select {
 	case a.fatal <- err:
 	default: // the first failure is the cause of the others

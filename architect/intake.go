@@ -26,7 +26,7 @@ func (a *Architect) intake(ctx context.Context, s *Site) {
 		}
 		s.end(n)
 		if err != nil && ctx.Err() == nil {
-			a.fail(fmt.Errorf("take triggers of %s: %w", s.Name, err))
+			a.Fail(fmt.Errorf("take triggers of %s: %w", s.Name, err))
 			return
 		}
 		a.mu.Lock()
@@ -156,7 +156,7 @@ func (a *Architect) settle(s *Site, c build.Change) {
 	}
 	s.Ledger.Append(c, func(err error) {
 		if err != nil {
-			a.fail(fmt.Errorf("record triggers of %s: %w", s.Name, err))
+			a.Fail(fmt.Errorf("record triggers of %s: %w", s.Name, err))
 			return
 		}
 		s.settled(c.Settled)

@@ -104,7 +104,7 @@ func (a *Architect) flush(w *work) {
 	}
 	w.site.Ledger.Append(c, func(err error) {
 		if err != nil {
-			a.fail(fmt.Errorf("record build %s of %s: %w", w.b.ID, w.site.Name, err))
+			a.Fail(fmt.Errorf("record build %s of %s: %w", w.b.ID, w.site.Name, err))
 			return
 		}
 		a.recorded(w, c)

@@ -31,8 +31,9 @@ type Ledger struct {
 	builds  map[int64]*kept // live builds by number
 	tips    map[string]plan.Commit
 	desk    git.Hash
-	broken  error // what ended all writing
-	written int   // packs since they were last counted
+	broken  error         // what ended all writing
+	failed  chan struct{} // closed when it did
+	written int           // packs since they were last counted
 
 	numbers numbers
 }
@@ -52,7 +53,7 @@ func (s *Store) Acquire(ctx context.Context, who string, folded func(build.ID)) 
 	if err != nil {
 		return nil, fmt.Errorf("acquire ledger: %w", err)
 	}
-	l := &Ledger{Store: s, lock: lock, folded: folded, builds: map[int64]*kept{}, ended: make(chan struct{})}
+	l := &Ledger{Store: s, lock: lock, folded: folded, builds: map[int64]*kept{}, ended: make(chan struct{}), failed: make(chan struct{})}
 	if l.folded == nil {
 		l.folded = func(build.ID) {}
 	}
@@ -88,6 +89,17 @@ func (l *Ledger) begin(ctx context.Context, who string) error {
 
 // Found says, for people, what was out of order when the ledger was acquired.
 func (l *Ledger) Found() []string { return l.found }
+
+// Wait returns nil once the ledger was released, or before that what ended all
+// writing: a change that could not be recorded, or a fold, which has nobody else
+// to tell.
+func (l *Ledger) Wait() error {
+	select {
+	case <-l.failed:
+	case <-l.ended:
+	}
+	return l.broken
+}
 
 // Release writes what was appended before it, folds what is final, and gives the
 // lock back. Changes that come later fail. The error is also that of a write that

@@ -42,12 +42,18 @@ func (l *Ledger) run(ctx context.Context) {
 func (l *Ledger) record(ctx context.Context, entries []entry) {
 	if l.broken == nil {
 		if err := l.write(ctx, entries); err != nil {
-			l.broken = fmt.Errorf("record: %w", err)
+			l.fail(fmt.Errorf("record: %w", err))
 		}
 	}
 	for _, e := range entries {
 		e.done(l.broken)
 	}
+}
+
+// fail ends all writing. The writer calls it, once.
+func (l *Ledger) fail(err error) {
+	l.broken = err
+	close(l.failed)
 }
 
 func (l *Ledger) write(ctx context.Context, entries []entry) error {
@@ -76,7 +82,7 @@ func (l *Ledger) fold(ctx context.Context) {
 	}
 	slices.SortFunc(final, func(a, b *kept) int { return int(a.build.ID.Number - b.build.ID.Number) })
 	if err := l.archive(ctx, final); err != nil {
-		l.broken = fmt.Errorf("fold: %w", err)
+		l.fail(fmt.Errorf("fold: %w", err))
 		return
 	}
 	for _, k := range final {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 
 	"github.com/velocity-ci/velocity/app/api"
 	"github.com/velocity-ci/velocity/architect/build"
@@ -84,13 +85,43 @@ func (st *stream) build(ctx context.Context, id build.ID) error {
 	return st.send(api.Update{Over: id.String()})
 }
 
-// archived sends a build that is no longer in the architect's hands.
+// pieceSize bounds a piece of a stored log, in bytes.
+const pieceSize = 256 << 10
+
+// archived sends a build that is no longer in the architect's hands, and what it
+// printed.
 func (st *stream) archived(ctx context.Context, id build.ID) error {
 	b, err := st.s.Desk.Find(ctx, id.String())
 	if err != nil {
 		return err
 	}
-	return st.Build(b)
+	if err := st.Build(b); err != nil {
+		return err
+	}
+	for i := range b.Stages {
+		for j := range b.Stages[i].Tasks {
+			if err := st.stored(ctx, b, &b.Stages[i].Tasks[j]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// stored sends the log of a task that is over.
+func (st *stream) stored(ctx context.Context, b *build.Build, t *build.Task) error {
+	text, err := st.s.Desk.Log(ctx, b.ID, t.Key, t.Attempt)
+	if err != nil {
+		return err
+	}
+	offset := int64(0)
+	for piece := range slices.Chunk(text, pieceSize) {
+		if err := st.Log(b, t, offset, piece); err != nil {
+			return err
+		}
+		offset += int64(len(piece))
+	}
+	return nil
 }
 
 // Build implements architect.Viewer.

@@ -21,6 +21,8 @@ type Desk interface {
 	Rerun(ctx context.Context, act api.Act) (plan.Trigger, error)
 	// Find resolves an id, a number or a commit to a build.
 	Find(ctx context.Context, text string) (*build.Build, error)
+	// Log reads what an attempt that is over printed; nothing if it has no log.
+	Log(ctx context.Context, id build.ID, task string, attempt int) ([]byte, error)
 }
 
 // A Server answers for one site.

@@ -2,6 +2,7 @@ package build
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/velocity-ci/velocity/blueprint/plan"
@@ -148,6 +149,7 @@ func (b *Build) change(m Move) {
 // move changes a task; m is known to be legal.
 func (t *Task) move(m Move) {
 	if m.Kind == StepMoved {
+		t.Steps = slices.Clone(t.Steps) // copies of the build share the old ones
 		t.Steps[m.Index] = *m.Step
 		return
 	}
@@ -160,7 +162,7 @@ func (t *Task) move(m Move) {
 	case Begin:
 		t.Started = m.At
 	case Interrupt:
-		t.Lost = append(t.Lost, Lost{Attempt: t.Attempt, Builder: t.Builder, Reason: m.Reason, Ended: m.At})
+		t.Lost = append(slices.Clip(t.Lost), Lost{Attempt: t.Attempt, Builder: t.Builder, Reason: m.Reason, Ended: m.At})
 		t.Ready, t.Started, t.Builder = m.At, time.Time{}, ""
 		t.resetSteps()
 	case Succeed, Fail, Cancel:
@@ -170,6 +172,7 @@ func (t *Task) move(m Move) {
 
 // resetSteps forgets what the steps of an earlier attempt did.
 func (t *Task) resetSteps() {
+	t.Steps = slices.Clone(t.Steps)
 	for i, s := range t.Steps {
 		t.Steps[i] = Step{Type: s.Type, Name: s.Name, State: Waiting}
 	}
@@ -186,7 +189,9 @@ func (t *Task) finish(m Move) {
 		t.Log = *m.Log
 	}
 	for i := range t.Steps {
-		if s := &t.Steps[i]; s.State == Building {
+		if t.Steps[i].State == Building {
+			t.Steps = slices.Clone(t.Steps)
+			s := &t.Steps[i]
 			s.State, s.Reason, s.Finished = m.To, m.Reason, m.At
 		}
 	}

@@ -2,6 +2,7 @@ package build
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -176,18 +177,15 @@ func (b *Build) Task(key string) (*Task, bool) {
 	return &b.Stages[stage].Tasks[index], true
 }
 
-// Clone is a copy that shares nothing which later moves change.
+// Clone is a copy that shares nothing which later moves change. Steps and lost
+// attempts are shared: moves replace them and never change them in place, so a
+// copy costs little for builds of thousands of tasks.
 func (b *Build) Clone() *Build {
 	c := *b
-	c.Notices = append([]string(nil), b.Notices...)
-	c.Stages = make([]Stage, len(b.Stages))
-	for i, s := range b.Stages {
-		c.Stages[i] = Stage{Name: s.Name, Tasks: append([]Task(nil), s.Tasks...)}
-		for j := range c.Stages[i].Tasks {
-			t := &c.Stages[i].Tasks[j]
-			t.Steps = append([]Step(nil), t.Steps...)
-			t.Lost = append([]Lost(nil), t.Lost...)
-		}
+	c.Notices = slices.Clone(b.Notices)
+	c.Stages = slices.Clone(b.Stages)
+	for i := range c.Stages {
+		c.Stages[i].Tasks = slices.Clone(c.Stages[i].Tasks)
 	}
 	return &c
 }

@@ -170,10 +170,11 @@ func (l *Logs) Drop(id build.ID) {
 // Read returns the text of an attempt's log from offset on, as far as it is
 // there, at most limit bytes.
 func (l *Logs) Read(a dispatch.Attempt, offset, limit int64) ([]byte, error) {
-	f, err := os.Open(l.path(a, dispatch.TextFile))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
+	path := l.path(a, dispatch.TextFile)
+	if l.size(path) <= offset {
+		return nil, nil // most looks find nothing new: they cost no look at the disk
 	}
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read log: %w", err)
 	}
@@ -183,4 +184,17 @@ func (l *Logs) Read(a dispatch.Attempt, offset, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("read log: %w", err)
 	}
 	return data, nil
+}
+
+// size is the length of a copy; 0 if there is none.
+func (l *Logs) size(path string) int64 {
+	l.mu.Lock()
+	f := l.open[path]
+	l.mu.Unlock()
+	if f == nil {
+		return 0
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.size
 }
