@@ -70,7 +70,7 @@ func (c *cli) serveRepository(ctx context.Context, path, who string, wait bool, 
 	s := &served{repo: repo, ledger: ledger, folder: folderOf(repo)}
 	s.site = &architect.Site{
 		Name: nameOf(repo), Source: repo.CommonDir(), Ledger: ledger, Inbox: ledger,
-		History: history{ledger}, Repo: view{repo}, Logs: logs,
+		History: history{ledger}, Repo: view{repo}, Logs: logs, Told: who == holderHook,
 	}
 	if err := a.Open(ctx, s.site); err != nil {
 		return nil, errors.Join(err, ledger.Release(ctx))

@@ -38,6 +38,31 @@ func TestFirstLookBuildsOnlyHead(t *testing.T) {
 	}
 }
 
+// Where every push is told, the first one is built and the branches that were
+// there before are only remembered, so that a later look does not build them.
+func TestFirstPushToldRemembersTheRest(t *testing.T) {
+	g := newRig(t, twoStages(), succeed)
+	g.site.Told = true
+	g.repo.tips["refs/heads/old"] = head
+	g.repo.tips["refs/heads/new"] = head
+	g.run()
+	g.here()
+	g.submit(push("refs/heads/new", head))
+	if b := g.final(); b.Trigger.Ref != "refs/heads/new" {
+		t.Errorf("built %s; want the branch that was pushed", b.Trigger.Ref)
+	}
+	g.site.Look()
+	if err := g.a.WaitIdle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(g.closed) > 0 {
+		t.Errorf("the look built %s", (<-g.closed).Trigger.Ref)
+	}
+	if n := len(g.tips()); n != 3 {
+		t.Errorf("%d tips are remembered; want 3", n)
+	}
+}
+
 // An equal trigger is answered with the build that exists, whichever way it came.
 func TestEqualTriggersMakeOneBuild(t *testing.T) {
 	g := newRig(t, twoStages(), succeed)

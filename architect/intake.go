@@ -41,6 +41,16 @@ func (a *Architect) inbox(ctx context.Context, s *Site) error {
 	if err != nil {
 		return err
 	}
+	if s.first && s.Told {
+		tips, err := s.Repo.Tips(ctx)
+		if err != nil {
+			return err
+		}
+		for _, t := range pending {
+			delete(tips, t.Ref)
+		}
+		a.remember(s, tips)
+	}
 	for _, t := range pending {
 		if !s.take(t.ID) {
 			continue
@@ -91,18 +101,26 @@ func (a *Architect) firstLook(ctx context.Context, s *Site, tips map[string]plan
 	if err != nil {
 		return err
 	}
+	commit, ok := tips[head]
+	delete(tips, head)
+	a.remember(s, tips)
+	if ok && s.tips[head] != commit {
+		return a.answer(ctx, s, a.found(s, head, commit), nil)
+	}
+	return nil
+}
+
+// remember ends the first scan of a repository: tips that nothing was done about
+// yet count as dealt with.
+func (a *Architect) remember(s *Site, tips map[string]plan.Commit) {
 	s.first = false
 	rest := map[string]plan.Commit{}
 	for ref, commit := range tips {
-		if ref != head && s.tips[ref] == "" {
+		if s.tips[ref] == "" {
 			s.tips[ref], rest[ref] = commit, commit
 		}
 	}
 	a.settle(s, build.Change{Tips: rest})
-	if commit, ok := tips[head]; ok && s.tips[head] != commit {
-		return a.answer(ctx, s, a.found(s, head, commit), nil)
-	}
-	return nil
 }
 
 // found is the trigger for a new tip that nobody told us of.

@@ -89,9 +89,13 @@ type Site struct {
 	Repo    Repository
 	Logs    Logs
 
+	// Told says that every push is told to the inbox: the first scan remembers all
+	// tips and builds none.
+	Told bool
+
 	// Only the intake touches these after Open.
 	tips  map[string]plan.Commit // as of the newest plan, durable or on its way
-	first bool                   // no tips were known: only HEAD is built
+	first bool                   // no tips were known: the first scan is to be made
 
 	wake chan struct{} // capacity 1
 
