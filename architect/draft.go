@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"runtime/debug"
+	"syscall"
 
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint"
@@ -61,21 +63,33 @@ func (a *Architect) read(ctx context.Context, s *Site, t plan.Trigger) (r readin
 		return reading{trigger: t, note: "skipped: the push said so"}, nil
 	}
 	tree, commit, err := s.Repo.Tree(ctx, t.Commit)
-	if errors.Is(err, ErrGone) {
+	switch {
+	case errors.Is(err, ErrGone):
 		return refused(t, fmt.Sprintf("commit %s is gone from the repository", t.Commit)), nil
-	}
-	if err != nil {
-		return r, err
+	case err != nil:
+		return unreadable(ctx, t, err)
 	}
 	t.Commit = commit // what a tag points at
 	config, findings, err := blueprint.Load(tree)
 	if err != nil {
-		return r, err
+		return unreadable(ctx, t, fmt.Errorf("configuration: %w", err))
 	}
 	if err := findings.Err(); err != nil {
 		return refused(t, describe(err)), nil
 	}
 	return a.wanted(ctx, s, config, t)
+}
+
+// unreadable tells what is wrong with the one thing that was pushed, such as a
+// file that is none or an object that is damaged, from a machine that cannot read
+// at all. The former must not stop what others push.
+func unreadable(ctx context.Context, t plan.Trigger, err error) (reading, error) {
+	var path *fs.PathError
+	var call syscall.Errno
+	if ctx.Err() != nil || errors.As(err, &path) || errors.As(err, &call) {
+		return reading{}, err
+	}
+	return refused(t, err.Error()), nil
 }
 
 // wanted draws the plans of a trigger, except those that an equal trigger has
