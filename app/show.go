@@ -4,12 +4,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"sync"
 	"time"
-
-	xterm "golang.org/x/term"
 
 	"github.com/velocity-ci/velocity/app/api"
 	"github.com/velocity-ci/velocity/app/term"
@@ -22,17 +19,9 @@ import (
 func (c *cli) progress(out io.Writer) (*term.Progress, func()) {
 	o := term.Options{Out: out, Now: c.now, NoColour: c.noColour || c.env["NO_COLOR"] != ""}
 	stop := func() {}
-	if f, ok := out.(*os.File); ok && term.IsTerminal(out) && c.env["TERM"] != "dumb" {
+	if o.Size = term.Screen(out, c.env["TERM"]); o.Size != nil {
 		ticker := time.NewTicker(term.RedrawEvery)
-		stop = ticker.Stop
-		o.Ticks = ticker.C
-		o.Size = func() (columns, rows int) {
-			columns, rows, err := xterm.GetSize(int(f.Fd()))
-			if err != nil {
-				return 80, 24
-			}
-			return columns, rows
-		}
+		stop, o.Ticks = ticker.Stop, ticker.C
 	}
 	p := term.New(o)
 	return p, func() { p.Close(); stop() }

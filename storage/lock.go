@@ -79,11 +79,15 @@ func (l *lock) note(text string) error {
 
 // release gives the lock back: everything is in order.
 func (l *lock) release() error {
-	return errors.Join(l.note(""), l.file.Close())
+	return errors.Join(l.note(""), l.abandon())
 }
 
-// abandon frees the lock and leaves it to the next holder to look for damage.
-func (l *lock) abandon() error { return l.file.Close() }
+// abandon frees the lock and leaves it to the next holder to look for damage. To
+// close the file is not enough: a child that another goroutine is just starting
+// has it open, too, until it runs its program.
+func (l *lock) abandon() error {
+	return errors.Join(syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN), l.file.Close())
+}
 
 // nextEpoch counts the holders of the lock, who keep the count under it. Every
 // commit names its writer's.

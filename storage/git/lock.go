@@ -46,7 +46,12 @@ func (r *Repository) flock(name string, how int) (unlock func(), err error) {
 	if err := syscall.Flock(int(file.Fd()), how|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), file.Close())
 	}
-	return func() { _ = file.Close() }, nil // closing frees it and cannot fail usefully
+	return func() {
+		// Closing alone would leave it to a child that is just being started: it
+		// has the file open until it runs its program. Neither can fail usefully.
+		_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
+		_ = file.Close()
+	}, nil
 }
 
 // lockPatience bounds the wait for a lock file of git's protocol. It outlasts
