@@ -11,6 +11,9 @@ import (
 const (
 	minColumns = 40
 	minRows    = 8
+
+	usualColumns = 80
+	usualRows    = 24
 )
 
 // IsTerminal reports whether f, one of a command's streams, is a terminal.
@@ -29,8 +32,8 @@ func Screen(w io.Writer, termName string) func() (columns, rows int) {
 	file := w.(*os.File)
 	size := func() (int, int) {
 		columns, rows, err := term.GetSize(int(file.Fd()))
-		if err != nil {
-			return minColumns, minRows
+		if err != nil || columns == 0 || rows == 0 { // some terminals do not know their size
+			return usualColumns, usualRows
 		}
 		return columns, rows
 	}
