@@ -103,18 +103,18 @@ func (r *report) finish(ctx context.Context, result dispatch.Result) {
 // may have lost its copy of the log, or found it damaged: it gets that again.
 func (r *report) end(ctx context.Context, result dispatch.Result) {
 	wait := r.pace.backoff()
+	var err error
 	for ctx.Err() == nil {
-		err := r.ask(ctx, func(ctx context.Context) error { return r.to.End(ctx, result) })
-		if err == nil {
+		if err = r.ask(ctx, func(ctx context.Context) error { return r.to.End(ctx, result) }); err == nil {
 			return
 		}
 		if errors.Is(err, dispatch.ErrStale) || wait(ctx) != nil {
-			r.log.Warn("result was not taken", slog.Any("error", err))
-			return
+			break
 		}
 		r.send(ctx, dispatch.TextFile, r.textPath(), result.Log.Bytes)
 		r.send(ctx, dispatch.TimesFile, r.timesPath(), result.Times)
 	}
+	r.log.Warn("result was not taken", slog.Any("error", errors.Join(err, context.Cause(ctx))))
 }
 
 // ask asks once.

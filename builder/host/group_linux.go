@@ -56,7 +56,7 @@ func (g *group) orphans() []process {
 		case err != nil || p.session == ownSession() || isLeader(pid):
 		case p.state == 'Z':
 			_, _ = syscall.Wait4(pid, nil, syscall.WNOHANG, nil)
-		case g.owns(p):
+		case p.ending || g.owns(p): // whose it was cannot be seen at its end, which is near
 			found = append(found, p)
 		}
 	}

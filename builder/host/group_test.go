@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/velocity-ci/velocity/builder/executor"
+	"github.com/velocity-ci/velocity/builder/require"
 )
 
 var errStopped = errors.New("stopped by a person")
@@ -80,11 +81,20 @@ func TestCanceledBeforeItBegan(t *testing.T) {
 	}
 }
 
+// needsSetsid ends the test where a step cannot leave its session, or where that
+// hides it from us.
+func needsSetsid(t *testing.T) {
+	t.Helper()
+	_, err := exec.LookPath("setsid")
+	if runtime.GOOS != "linux" {
+		err = errors.New("this is " + runtime.GOOS)
+	}
+	require.Have(t, "linux", err)
+}
+
 // Whatever a step leaves behind ends with it, and its Run does not hang on it.
 func TestNothingSurvives(t *testing.T) {
-	if _, err := exec.LookPath("setsid"); err != nil || runtime.GOOS != "linux" {
-		t.Skip("needs Linux and setsid")
-	}
+	needsSetsid(t)
 	const sleeper = `sh -c 'echo $$; exec sleep 1000'`
 	leftovers := map[string]string{
 		"child":               sleeper + ` &`,
@@ -129,9 +139,7 @@ func runToEnd(t *testing.T, text string) (executor.Result, []string) {
 
 // One step's end must not touch another's processes, daemons included.
 func TestStepsDoNotEndEachOther(t *testing.T) {
-	if _, err := exec.LookPath("setsid"); err != nil || runtime.GOOS != "linux" {
-		t.Skip("needs Linux and setsid")
-	}
+	needsSetsid(t)
 	first, lines := talking(t, `(setsid sh -c 'echo $$; exec sleep 1000' &); (env -i setsid sh -c 'echo $$; exec sleep 1000' &); while [ ! -e go ]; do sleep 0.01; done`)
 	first.Grace = 50 * time.Millisecond
 	var wg sync.WaitGroup

@@ -9,14 +9,16 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // A process is what /proc tells about one.
 type process struct {
 	pid, parent, group, session int
 
-	state byte
-	start string // when it began; with pid, this names a process for ever
+	state  byte
+	ending bool   // it is past its last instruction, and shows no environment any more
+	start  string // when it began; with pid, this names a process for ever
 }
 
 func readProcess(pid int) (process, error) {
@@ -34,12 +36,21 @@ var errStat = errors.New("unexpected form of /proc/<pid>/stat")
 // parseStat reads the line "pid (name) state parent group session …", in which
 // the name may hold any byte, blanks and parentheses included.
 func parseStat(stat []byte) (process, error) {
-	const start = 19 // index of the start time, counted from the state
+	const (
+		flags   = 6   // index of the kernel's flags, counted from the state
+		start   = 19  // of the start time
+		exiting = 0x4 // PF_EXITING in linux/sched.h
+	)
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 	if len(fields) <= start {
 		return process{}, errStat
 	}
 	p := process{state: fields[0][0], start: fields[start]}
+	bits, err := strconv.ParseUint(fields[flags], 10, 64)
+	if err != nil {
+		return process{}, errStat
+	}
+	p.ending = bits&exiting != 0
 	for i, field := range []*int{&p.parent, &p.group, &p.session} {
 		var err error
 		if *field, err = strconv.Atoi(fields[i+1]); err != nil {
@@ -49,14 +60,26 @@ func parseStat(stat []byte) (process, error) {
 	return p, nil
 }
 
+// A process that is just running another program shows no environment for a
+// moment: an empty one is looked at again, this often at this pace.
+const (
+	environLooks = 4
+	environPause = 500 * time.Microsecond
+)
+
 // marks are the marks in the environment of a process, none if it has ended or
 // belongs to somebody else.
 func (p process) marks() []string {
-	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", p.pid))
-	if err != nil {
-		return nil
+	for look := 1; ; look++ {
+		environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", p.pid))
+		if err != nil {
+			return nil
+		}
+		if len(environ) > 0 || look == environLooks {
+			return marksOf(environ)
+		}
+		<-time.After(environPause)
 	}
-	return marksOf(environ)
 }
 
 // self names this process for ever.

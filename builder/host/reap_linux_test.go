@@ -160,7 +160,7 @@ func FuzzParseStat(f *testing.F) {
 
 func TestParseStat(t *testing.T) {
 	got, err := parseStat([]byte("12 (a) b) Z 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 1234 20"))
-	want := process{parent: 1, group: 2, session: 3, state: 'Z', start: "1234"}
+	want := process{parent: 1, group: 2, session: 3, state: 'Z', ending: true, start: "1234"}
 	if got != want || err != nil {
 		t.Errorf("parseStat = %+v, %v, want %+v", got, err, want)
 	}
