@@ -27,6 +27,8 @@ type Streams struct {
 // command could not be carried out. What went wrong is on streams.Err by then.
 // The environment has the form of os.Environ. The end of ctx ends the command.
 func Main(ctx context.Context, args []string, streams Streams, environment []string) int {
+	ctx, streams, end := attended(ctx, streams)
+	defer end()
 	c := &cli{Streams: streams, env: map[string]string{}, now: time.Now}
 	for _, entry := range environment {
 		if name, value, ok := strings.Cut(entry, "="); ok {

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/velocity-ci/velocity/app/client"
-	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/blueprint/plan"
 	"github.com/velocity-ci/velocity/hooks"
 	"github.com/velocity-ci/velocity/storage"
@@ -58,10 +57,8 @@ func (c *cli) postReceive(ctx context.Context, executor string) error {
 	if err != nil {
 		return err
 	}
-	for _, note := range push.Notes {
-		fmt.Fprintf(c.Err, "velocity: %s\n", note)
-	}
-	repo, err := openRepository(ctx, path)
+	accepting := context.WithoutCancel(ctx) // who pushed may go away, the push is there
+	repo, err := openRepository(accepting, path)
 	if err != nil {
 		return err
 	}
@@ -72,11 +69,14 @@ func (c *cli) postReceive(ctx context.Context, executor string) error {
 			Actor: c.pusher(), Received: c.clock(), Skip: push.Skip,
 		})
 	}
+	if err := h.store.Accept(accepting, h.triggers); err != nil {
+		return fmt.Errorf("take the push in: %w", err)
+	}
+	for _, note := range push.Notes {
+		fmt.Fprintf(c.Err, "velocity: %s\n", note)
+	}
 	if len(h.triggers) == 0 {
 		return nil
-	}
-	if err := h.store.Accept(ctx, h.triggers); err != nil {
-		return fmt.Errorf("take the push in: %w", err)
 	}
 	return h.handOver(ctx, push.Detach)
 }
@@ -104,10 +104,11 @@ type pushed struct {
 // not succeed is told and is no error: the push is safe.
 func (h *pushed) handOver(ctx context.Context, detach bool) error {
 	server := client.Local(folderOf(h.repo))
+	waking := context.WithoutCancel(ctx) // somebody shall build, also if nobody looks on
+	if err := h.find(waking, func() error { return server.Wake(waking) }); err != nil {
+		return h.left(err)
+	}
 	if detach {
-		if err := h.find(ctx, func() error { return server.Wake(ctx) }); err != nil {
-			return h.left(err)
-		}
 		fmt.Fprintf(h.c.Err, "velocity: building %s; velocity builds shows the outcome\n", count(len(h.triggers), "ref"))
 		return nil
 	}
@@ -138,33 +139,45 @@ func (h *pushed) left(err error) error {
 }
 
 // find calls use until it succeeds, and starts a server when there is none. A
-// server that went away in the middle is followed by another.
+// server that went away in the middle is followed by another; one that fails
+// again and again before it is there is not waited for.
 func (h *pushed) find(ctx context.Context, use func() error) error {
 	began := h.c.now()
 	started := time.Time{}
-	for {
+	var ended <-chan error // of the server that was started last; nil if none runs
+	for failures := 0; ; {
 		err := use()
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
 		if !errors.Is(err, client.ErrNoServer) {
-			began = h.c.now() // somebody was there: give the next one its time
+			began, failures = h.c.now(), 0 // somebody was there: give the next one its time
 		}
 		if now := h.c.now(); now.Sub(began) > patience {
 			return err
-		} else if now.Sub(started) > time.Second {
-			if err := h.spawn(); err != nil {
+		} else if ended == nil && now.Sub(started) > time.Second {
+			if ended, err = h.spawn(); err != nil {
 				return err
 			}
 			started = now
 		}
 		select {
+		case err := <-ended:
+			if ended = nil; err == nil {
+				continue // somebody else's is there
+			}
+			if failures++; failures == maxFailures {
+				return fmt.Errorf("the server ended: %w", err)
+			}
 		case <-time.After(lookForServer):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
 }
+
+// maxFailures is how many servers a hook starts that fail before they answer.
+const maxFailures = 3
 
 // lookForServer is the pace at which a server is looked for that is starting.
 const lookForServer = 10 * time.Millisecond
@@ -195,66 +208,6 @@ func (h *pushed) before(known []storage.Known, t plan.Trigger) bool {
 		}
 	}
 	return found
-}
-
-func (c *cli) hookServeCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:    "serve",
-		Short:  "Build what is in the inbox, and end",
-		Hidden: true,
-		Args:   arguments(0, 0),
-	}
-	repo, executor := repoFlag(cmd), executorFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return c.hookServe(cmd.Context(), *repo, *executor) }
-	return cmd
-}
-
-// hookServe builds what is in the inbox and what arrives meanwhile.
-func (c *cli) hookServe(ctx context.Context, repo, executor string) error {
-	on, err := executorsFor(executor, false)
-	if err != nil {
-		return err
-	}
-	log, err := c.logger("text", false)
-	if err != nil {
-		return err
-	}
-	s, err := c.newService(ctx, serviceOptions{
-		paths: []string{repo}, who: holderHook, execute: on, builder: true, attempts: architect.DefaultAttempts, log: log,
-	})
-	var held *storage.HeldError
-	if errors.As(err, &held) {
-		return nil // somebody else builds: the hook will find them
-	}
-	if err != nil {
-		return err
-	}
-	err = s.run(ctx, func(ctx context.Context) error {
-		s.houses[0].site.Wake()
-		return s.untilIdle(ctx)
-	})
-	return errors.Join(err, s.close())
-}
-
-// linger is how long a hook's server waits for the next push.
-const linger = 100 * time.Millisecond
-
-// untilIdle waits until nothing is left to do. A hook that comes after that finds
-// nobody at the socket and starts the next server.
-func (s *service) untilIdle(ctx context.Context) error {
-	for {
-		if err := s.architect.WaitIdle(ctx); err != nil {
-			return err
-		}
-		select {
-		case <-time.After(linger):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		if s.architect.Idle() {
-			return errIdle
-		}
-	}
 }
 
 type hookInstallFlags struct {

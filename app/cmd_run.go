@@ -252,10 +252,6 @@ func (c *cli) runOn(ctx context.Context, j *job, dir string, wire *dispatch.Dire
 
 // follow submits the build and shows it to its end.
 func (c *cli) follow(ctx context.Context, j *job, a *architect.Architect, site *architect.Site, broken <-chan error) (*build.Build, error) {
-	id, err := a.Submit(ctx, site, j.plan, j.trigger, j.secrets)
-	if err != nil {
-		return nil, err
-	}
 	out := c.Out
 	if j.json {
 		out = c.Err
@@ -271,17 +267,18 @@ func (c *cli) follow(ctx context.Context, j *job, a *architect.Architect, site *
 		case <-watching.Done():
 		}
 	}()
-	v, ok := a.Await(watching, id)
-	if !ok {
-		return nil, context.Cause(watching)
+	v, err := a.Submit(watching, site, j.plan, j.trigger, j.secrets)
+	if err != nil {
+		return nil, err
 	}
 	defer v.Close()
-	stop := context.AfterFunc(ctx, func() { _ = a.Cancel(watching, id, "canceled") }) // over already, or canceled
+	b, _, _ := v.State()
+	stop := context.AfterFunc(ctx, func() { _ = a.Cancel(watching, b.ID, "canceled") }) // over already, or canceled
 	defer stop()
 	on := show{on: display, anonymous: !j.record}
 	if err := v.Follow(watching, on); err != nil {
 		return nil, err
 	}
-	b, _, _ := v.State()
+	b, _, _ = v.State()
 	return on.end(b), nil
 }

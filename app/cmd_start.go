@@ -80,6 +80,9 @@ func (c *cli) request(ctx context.Context, path string, follow bool,
 			return err
 		}
 		fmt.Fprintf(c.Out, "stored; no server is running for this repository: the next velocity serve or push builds it\n")
+		if follow {
+			return &failure{status: statusProblem, err: errors.New("there is nobody to follow")}
+		}
 		return nil
 	}
 	if err != nil {

@@ -12,11 +12,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/blueprint/plan"
 	"github.com/velocity-ci/velocity/storage"
 	"github.com/velocity-ci/velocity/storage/git"
 )
 
-// checkNotes asks for one line per push and ref. Of a push whose hook was killed
+// checkNotes asks for one line per push, ref and pipeline. Of a push whose hook was killed
 // Velocity may know only by the branch, which a later push may have moved.
 func (y *yard) checkNotes(pushes []push) {
 	y.t.Helper()
@@ -28,15 +29,17 @@ func (y *yard) checkNotes(pushes []push) {
 	for _, push := range pushes {
 		_, untold := y.untold.Load(push.id)
 		for _, ref := range push.refs {
-			if got := y.notes(push.commit, ref); got > 1 || got == 0 && (!untold || tips[ref] == push.commit) {
-				y.t.Errorf("push %s: commit %s has %d results for %s (hook killed: %v); want 1", push.id, push.commit, got, ref, untold)
+			for _, name := range yardPipelines {
+				if got := y.notes(push.commit, ref, name); got > 1 || got == 0 && (!untold || tips[ref] == push.commit) {
+					y.t.Errorf("push %s: commit %s has %d results of %s for %s (hook killed: %v); want 1", push.id, push.commit, got, name, ref, untold)
+				}
 			}
 		}
 	}
 }
 
-// notes counts the final results that a commit has for a ref.
-func (y *yard) notes(commit, ref string) int {
+// notes counts the results that a commit has of a pipeline for a ref.
+func (y *yard) notes(commit, ref, pipeline string) int {
 	y.t.Helper()
 	text, err := y.command(y.bare, "git", "notes", "--ref", storage.NotesRef, "show", commit).Output()
 	if err != nil {
@@ -48,7 +51,7 @@ func (y *yard) notes(commit, ref string) int {
 		if err != nil {
 			y.t.Errorf("commit %s: %v", commit, err)
 		}
-		if note.Ref == ref {
+		if note.Ref == ref && note.Name == pipeline && note.Event == plan.EventPush {
 			n++
 		}
 	}

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -67,25 +68,25 @@ func (s stranger) is(command ...string) bool {
 	return len(s.args) > len(command) && filepath.Base(s.args[0]) == "velocity" && slices.Equal(s.args[1:1+len(command)], command)
 }
 
-// kill ends one process that runs this command, and says how many that were. The
-// push whose hook it was is noted: nobody told Velocity of it.
-func (y *yard) kill(command ...string) int {
-	for _, s := range y.processes() {
-		if !s.is(command...) {
-			continue
-		}
-		if s.is("hook", "post-receive") {
-			for _, entry := range s.env {
-				if id, ok := strings.CutPrefix(entry, "YARD_PUSH="); ok {
-					y.untold.Store(id, true)
-				}
+// kill ends one of the processes that run this command, and says how many that
+// were. The push whose hook it was is noted: Velocity may not know of it.
+func (y *yard) kill(random *rand.Rand, command ...string) int {
+	all := slices.DeleteFunc(y.processes(), func(s stranger) bool { return !s.is(command...) })
+	if len(all) == 0 {
+		return 0
+	}
+	s := all[random.IntN(len(all))]
+	if s.is("hook", "post-receive") {
+		for _, entry := range s.env {
+			if id, ok := strings.CutPrefix(entry, "YARD_PUSH="); ok {
+				y.untold.Store(id, true)
 			}
 		}
-		if s.handle.Kill() == nil {
-			return 1
-		}
 	}
-	return 0
+	if s.handle.Kill() != nil {
+		return 0 // it has just ended
+	}
+	return 1
 }
 
 // fsckFrozen checks the repository at one moment, as a power cut would leave it

@@ -67,9 +67,9 @@ func (y *yard) weather(kills int, random *rand.Rand) {
 		hooks := 0
 		switch dice := random.IntN(10); {
 		case dice < 2:
-			hooks = y.kill("hook", "post-receive")
+			hooks = y.kill(random, "hook", "post-receive")
 		case dice < 4:
-			hooks = y.kill("hook", "serve")
+			hooks = y.kill(random, "hook", "serve")
 		}
 		if killed += hooks; hooks > 0 {
 			continue
@@ -79,7 +79,7 @@ func (y *yard) weather(kills int, random *rand.Rand) {
 		killed++
 		if random.IntN(3) == 0 { // for a while the hooks are on their own
 			<-time.After(time.Duration(random.Int64N(int64(longestLife))))
-			killed += y.kill("hook", "serve")
+			killed += y.kill(random, "hook", "serve")
 		}
 	}
 	if server != nil {

@@ -20,10 +20,19 @@ type yard struct {
 	untold sync.Map // ids of pushes whose hook was killed
 }
 
-const yardPipeline = `stages:
+// A push makes two builds, one of them with two stages.
+const (
+	yardDefault = `stages:
 - {name: one, blueprints: [quick, slow]}
 - {name: two, blueprints: [after]}
 `
+	yardOther = `on: {push: {branches: ["**"]}}
+stages: [{name: one, blueprints: [quick]}]
+`
+)
+
+// yardPipelines are the names of both.
+var yardPipelines = []string{"default", "other"}
 
 // Every attempt leaves a line with its build, task and number outside of the
 // repository. The slow one also leaves a process, for the builder to end.
@@ -44,7 +53,8 @@ func newYard(t *testing.T) *yard {
 		}
 	})
 	y.write(".home/.gitconfig", gitConfig)
-	y.write("seed/.velocityci/pipelines/default.yml", yardPipeline)
+	y.write("seed/.velocityci/pipelines/default.yml", yardDefault)
+	y.write("seed/.velocityci/pipelines/other.yml", yardOther)
 	y.write("seed/.velocityci/blueprints/quick.yml", yardQuick)
 	y.write("seed/.velocityci/blueprints/slow.yml", yardSlow)
 	y.write("seed/.velocityci/blueprints/after.yml", yardQuick)

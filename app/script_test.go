@@ -36,11 +36,14 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup:               setUp,
+		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":   exits,
+			"image":   busyboxImage,
 			"leaks":   leaks,
 			"record":  record,
 			"serving": serving,
+			"signal":  sendSignal,
 			"waitfor": waitFor,
 		},
 	})
@@ -58,7 +61,7 @@ const gitConfig = `[user]
 // setUp gives a script its own home folder and a git that depends on nothing of
 // this machine; commits have the same ids everywhere.
 func setUp(env *testscript.Env) error {
-	env.Defer(func() { _ = awaitHooks(env.WorkDir) }) // what cannot be awaited has left nothing to wait for
+	env.Defer(func() { _ = endHooks(env.WorkDir) }) // one that is gone already needs no end
 	home := filepath.Join(env.WorkDir, ".home")
 	if err := os.Mkdir(home, 0o777); err != nil {
 		return err
@@ -71,6 +74,7 @@ func setUp(env *testscript.Env) error {
 		"LC_ALL":              "C",
 		"NO_COLOR":            "",
 		"TERM":                "xterm",
+		"DOCKER_HOST":         os.Getenv("DOCKER_HOST"),
 		"GORACE":              "atexit_sleep_ms=0", // else each command takes a second
 	} {
 		env.Setenv(name, value)

@@ -197,6 +197,10 @@ func (c *cli) stepEnvironment() []string {
 // cannot be recorded in any more. The builder ends first, so that its last words
 // are still heard.
 func (s *service) run(ctx context.Context, work func(ctx context.Context) error) error {
+	listeners, err := s.listen(ctx)
+	if err != nil {
+		return err
+	}
 	upper, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
 	group, lower := errgroup.WithContext(ctx)
@@ -217,11 +221,11 @@ func (s *service) run(ctx context.Context, work func(ctx context.Context) error)
 	if s.builder != nil {
 		group.Go(func() error { s.builder.Run(lower); return nil })
 	}
-	for _, h := range s.houses {
-		group.Go(func() error { return s.answer(lower, h) })
+	for i, h := range s.houses {
+		group.Go(func() error { return s.answer(lower, h, listeners[i]) })
 	}
 	group.Go(func() error { return work(lower) })
-	err := group.Wait()
+	err = group.Wait()
 	end(nil)
 	if broken := <-recording; broken != nil {
 		return broken
@@ -232,13 +236,26 @@ func (s *service) run(ctx context.Context, work func(ctx context.Context) error)
 	return err
 }
 
+// listen makes the sockets of all repositories: a process that cannot be reached
+// shall begin nothing.
+func (s *service) listen(ctx context.Context) ([]net.Listener, error) {
+	var all []net.Listener
+	for _, h := range s.houses {
+		l, err := socket.Listen(ctx, h.folder)
+		if err != nil {
+			for _, l := range all {
+				err = errors.Join(err, l.Close())
+			}
+			return nil, err
+		}
+		all = append(all, l)
+	}
+	return all, nil
+}
+
 // answer serves the API on a repository's socket until ctx ends. Followers are
 // cut off then: they can ask again, here or elsewhere.
-func (s *service) answer(ctx context.Context, h *served) error {
-	l, err := socket.Listen(ctx, h.folder)
-	if err != nil {
-		return err
-	}
+func (s *service) answer(ctx context.Context, h *served, l net.Listener) error {
 	srv := s.api(ctx, h)
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() }) // nothing is left to be lost
 	defer stop()

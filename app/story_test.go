@@ -5,6 +5,9 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -112,25 +115,37 @@ func searchFiles(ts *testscript.TestScript, root string, forms [][]byte) (found 
 	return found, searched
 }
 
-// awaitHooks returns when no server that a hook started holds the lock of a bare
-// repository of the script any more: they end by themselves.
-func awaitHooks(work string) error {
+// endHooks ends the servers that hooks of the script started: they end by
+// themselves, but after the script, and a script that failed may have left them a
+// build that waits for it.
+func endHooks(work string) error {
 	locks, err := filepath.Glob(filepath.Join(work, "*.git", "velocity", "lock"))
+	for _, path := range locks {
+		err = errors.Join(err, endHook(path))
+	}
+	return err
+}
+
+// endHook ends the server that holds a lock, if it is a hook's.
+func endHook(path string) error {
+	lock, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	for _, path := range locks {
-		lock, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		err = unix.Flock(int(lock.Fd()), unix.LOCK_EX)
-		if err := lock.Close(); err != nil {
-			return err
-		}
-		if err != nil {
-			return err
-		}
+	defer lock.Close()
+	if unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+		return nil
 	}
-	return nil
+	text, err := io.ReadAll(lock)
+	if err != nil {
+		return err
+	}
+	var pid int
+	if _, err := fmt.Sscanf(string(text), "velocity hook (pid %d)", &pid); err != nil {
+		return nil //nolint:nilerr // a server of the script's own, which testscript ends, or none any more
+	}
+	if err := unix.Kill(pid, unix.SIGTERM); err != nil {
+		return err
+	}
+	return unix.Flock(int(lock.Fd()), unix.LOCK_EX)
 }

@@ -165,6 +165,9 @@ func (a *Architect) end(builder string, r dispatch.Result, file build.LogFile, t
 	}
 	a.touch(w)
 	if r.Verdict == dispatch.Interrupted {
+		if m := a.builders[builder]; m != nil {
+			m.capacity = 0 // it is ending, perhaps; its next sign of life says otherwise
+		}
 		return a.interrupt(w, t.Key, t.Attempt, r.Reason, then)
 	}
 	if err := a.steps(w, t, r.Steps); err != nil {

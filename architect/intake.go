@@ -186,6 +186,13 @@ func (a *Architect) settle(s *Site, c build.Change) {
 
 // open makes a build of a draft. c is what belongs in the same change.
 func (a *Architect) open(s *Site, id build.ID, t plan.Trigger, d draft, c build.Change) {
+	a.mu.Lock()
+	defer a.commit()
+	a.begin(s, id, t, d, c)
+}
+
+// begin is open with the lock held.
+func (a *Architect) begin(s *Site, id build.ID, t plan.Trigger, d draft, c build.Change) *work {
 	req := build.Request{
 		ID: id, Repository: s.Name, Kind: d.kind, Name: d.name, Plan: d.digest,
 		Trigger: t, Config: d.config,
@@ -200,8 +207,6 @@ func (a *Architect) open(s *Site, id build.ID, t plan.Trigger, d draft, c build.
 	w.values = d.secrets
 	w.pending = c
 	w.pending.Plan = d.plan
-	a.mu.Lock()
-	defer a.commit()
 	a.works[id] = w
 	a.touch(w)
 	w.record(moves, nil)
@@ -209,22 +214,35 @@ func (a *Architect) open(s *Site, id build.ID, t plan.Trigger, d draft, c build.
 		if err := w.do(build.Move{Kind: build.Refuse, Reason: d.refused, At: now}, nil); err != nil {
 			a.Logger.Error("refuse", "build", id.String(), "err", err)
 		}
-		return
+		return w
 	}
 	w.record(b.Open(now), nil)
+	return w
 }
 
 // Submit makes a build of a plan that the caller has drawn, with the values of
-// its secret parameters, which are kept in memory only.
-func (a *Architect) Submit(ctx context.Context, s *Site, p *plan.Plan, t plan.Trigger, secrets map[string]string) (build.ID, error) {
+// its secret parameters, which are kept in memory only. It returns once the build
+// is recorded, or when ctx ends. The caller must Close the watch.
+func (a *Architect) Submit(ctx context.Context, s *Site, p *plan.Plan, t plan.Trigger, secrets map[string]string) (*Watch, error) {
 	digest, err := p.Digest()
 	if err != nil {
-		return build.ID{}, err
+		return nil, err
 	}
 	id, err := s.Ledger.Next(ctx)
 	if err != nil {
-		return id, fmt.Errorf("number a build: %w", err)
+		return nil, fmt.Errorf("number a build: %w", err)
 	}
-	a.open(s, id, t, draft{kind: p.Kind, name: p.Name, plan: p, digest: digest, config: p.ConfigCommit, secrets: secrets}, build.Change{})
-	return id, nil
+	a.mu.Lock()
+	w := a.begin(s, id, t, draft{kind: p.Kind, name: p.Name, plan: p, digest: digest, config: p.ConfigCommit, secrets: secrets}, build.Change{})
+	v := a.watch(w) // from before it can be over
+	a.commit()
+	for b, _, changed := v.State(); b == nil; b, _, changed = v.State() {
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			v.Close()
+			return nil, context.Cause(ctx)
+		}
+	}
+	return v, nil
 }

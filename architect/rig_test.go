@@ -274,6 +274,9 @@ func (w *worker) end(a dispatch.Assignment, r dispatch.Result) {
 	}
 	for {
 		err := w.ear.End(context.Background(), r)
+		if err == nil && r.Verdict == dispatch.Interrupted {
+			err = w.ear.Here(context.Background(), w.presence()) // it goes on, which is not a matter of course
+		}
 		if err == nil || errors.Is(err, dispatch.ErrStale) {
 			return
 		}
