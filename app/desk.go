@@ -69,6 +69,10 @@ func (d desk) check(ctx context.Context, t plan.Trigger) error {
 	p, err := config.Draw(blueprint.Request{
 		Name: t.Name, Trigger: t, Config: commit, Git: view{d.repo}.Facts(ctx, commit, t.Ref),
 	})
+	var missing *blueprint.MissingError
+	if errors.As(err, &missing) { // the variables of whoever asks are not looked at
+		return usage("%w", missing).hint("--param name=value gives one; secrets can only be given to velocity run")
+	}
 	if err != nil {
 		return err
 	}
