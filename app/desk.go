@@ -134,10 +134,5 @@ func (d desk) Log(ctx context.Context, id build.ID, task string, attempt int) ([
 
 // Find implements web.Desk.
 func (d desk) Find(ctx context.Context, text string) (*build.Build, error) {
-	id, err := d.store.Find(ctx, text)
-	if err != nil {
-		return nil, err
-	}
-	b, _, err := d.store.Build(ctx, id)
-	return b, err
+	return (&record{repo: d.repo, store: d.store}).build(ctx, text)
 }

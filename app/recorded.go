@@ -24,7 +24,7 @@ func (c *cli) openRecord(ctx context.Context, path string) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &record{repo: repo, store: storage.Open(repo, c.now)}, nil
+	return &record{repo: repo, store: c.openStore(repo)}, nil
 }
 
 // build finds and reads the build that a person means by an id, a number or a

@@ -22,14 +22,21 @@ type served struct {
 	bare, clone string
 }
 
-// serve starts a server for a project's bare clone and waits until it listens.
-func serve(b *testing.B) served {
+// bare is a bare repository and the clone that pushes to it.
+func bare(b *testing.B) served {
 	b.Helper()
 	from := project(b, 1, 1, `command: "true"`)
 	s := served{bare: filepath.Join(b.TempDir(), "repo.git"), clone: from}
 	git(b, from, "clone", "-q", "--bare", from, s.bare)
 	git(b, from, "remote", "add", "origin", s.bare)
-	run(b, from, program(b), "hook", "install", s.bare, "--executor", "host")
+	return s
+}
+
+// serve starts a server for a project's bare clone and waits until it listens.
+func serve(b *testing.B) served {
+	b.Helper()
+	s := bare(b)
+	run(b, s.clone, program(b), "hook", "install", s.bare, "--executor", "host")
 	cmd := exec.Command(program(b), "serve", "--repo", s.bare)
 	log, err := cmd.StderrPipe()
 	if err != nil {
@@ -109,10 +116,7 @@ func BenchmarkPushToDurable(b *testing.B) {
 // BenchmarkBaselineShellHook is a whole git push to a repository whose hook runs
 // the step itself, records nothing and shows nothing.
 func BenchmarkBaselineShellHook(b *testing.B) {
-	from := project(b, 1, 1, `command: "true"`)
-	s := served{bare: filepath.Join(b.TempDir(), "repo.git"), clone: from}
-	git(b, from, "clone", "-q", "--bare", from, s.bare)
-	git(b, from, "remote", "add", "origin", s.bare)
+	s := bare(b)
 	if err := os.WriteFile(filepath.Join(s.bare, "hooks", "post-receive"), []byte("#!/bin/sh\ntrue\n"), 0o755); err != nil {
 		b.Fatal(err)
 	}
@@ -125,11 +129,8 @@ func BenchmarkBaselineShellHook(b *testing.B) {
 
 // BenchmarkPushNoServer is a whole git push when the hook has to start the server.
 func BenchmarkPushNoServer(b *testing.B) {
-	from := project(b, 1, 1, `command: "true"`)
-	s := served{bare: filepath.Join(b.TempDir(), "repo.git"), clone: from}
-	git(b, from, "clone", "-q", "--bare", from, s.bare)
-	git(b, from, "remote", "add", "origin", s.bare)
-	run(b, from, program(b), "hook", "install", s.bare, "--executor", "host")
+	s := bare(b)
+	run(b, s.clone, program(b), "hook", "install", s.bare, "--executor", "host")
 	var samples []sample
 	for b.Loop() {
 		samples = append(samples, sample{wall: s.push(b, "main")})
