@@ -93,6 +93,8 @@ func (y *yard) kill(random *rand.Rand, command ...string) int {
 // but for what the disk may lose: nobody moves meanwhile.
 func (y *yard) fsckFrozen() {
 	y.t.Helper()
+	y.births.Lock()
+	defer y.births.Unlock()
 	var frozen []stranger
 	still := 0 // looks in a row that saw nobody move: one alone may miss a process that is being born
 	y.eventually("all processes to stop", func() bool {

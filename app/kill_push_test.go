@@ -84,18 +84,18 @@ func (p *pushers) push(clone string, k int, random *rand.Rand) {
 	for _, ref := range refs {
 		args = append(args, "HEAD:"+ref)
 	}
-	if out, err := p.y.command(dir, "git", "commit", "-q", "--allow-empty", "-m", id).CombinedOutput(); err != nil {
+	if out, err := p.y.output(p.y.command(dir, "git", "commit", "-q", "--allow-empty", "-m", id)); err != nil {
 		p.y.t.Errorf("commit %s: %v\n%s", id, err, out)
 		return
 	}
-	commit, err := p.y.command(dir, "git", "rev-parse", "HEAD").Output()
+	commit, err := p.y.output(p.y.command(dir, "git", "rev-parse", "HEAD"))
 	if err != nil {
 		p.y.t.Errorf("find commit of %s: %v", id, err)
 		return
 	}
 	cmd := exec.Command("git", args...)
 	cmd.Dir, cmd.Env = dir, append(p.y.environment(), "YARD_PUSH="+id)
-	out, err := cmd.CombinedOutput()
+	out, err := p.y.output(cmd)
 	if err != nil {
 		p.y.t.Errorf("push %s: %v\n%s", id, err, out)
 		return

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,7 +18,8 @@ type yard struct {
 	root string // all files of the test
 	bare string
 
-	untold sync.Map // ids of pushes whose hook was killed
+	untold sync.Map     // ids of pushes whose hook was killed
+	births sync.RWMutex // held while a process of a pusher starts, and alone while all stand still
 }
 
 // A push makes two builds, one of them with two stages.
@@ -93,6 +95,21 @@ func (y *yard) command(dir, name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.Dir, cmd.Env = dir, y.environment()
 	return cmd
+}
+
+// output runs a command of somebody who works beside others, and returns all that
+// it prints.
+func (y *yard) output(cmd *exec.Cmd) ([]byte, error) {
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	y.births.RLock()
+	err := cmd.Start()
+	y.births.RUnlock()
+	if err != nil {
+		return nil, err
+	}
+	err = cmd.Wait()
+	return out.Bytes(), err
 }
 
 // must runs a command and returns what it prints.
