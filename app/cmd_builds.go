@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/velocity-ci/velocity/app/term"
 	"github.com/velocity-ci/velocity/storage"
 )
 
@@ -56,7 +55,7 @@ func (c *cli) builds(ctx context.Context, f buildsFlags) error {
 		Limit: *f.limit, Ref: r.fullRef(*f.ref), Commit: commit, Name: *f.name, State: state,
 	})
 	if *f.json {
-		err = term.BuildsJSON(c.Out, builds)
+		err = printBuilds(c.Out, builds)
 	} else {
 		err = c.page().Builds(builds)
 	}

@@ -2,9 +2,7 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -50,23 +48,4 @@ func (c *cli) list(ctx context.Context, from originFlags, asJSON bool) error {
 	add("pipeline", config.Pipelines())
 	add("blueprint", config.Blueprints())
 	return c.page().Table(rows)
-}
-
-// notNil keeps an empty list from becoming null in JSON.
-func notNil[T any](list []T) []T {
-	if list == nil {
-		return []T{}
-	}
-	return list
-}
-
-// printJSON prints a value for programs that read our output.
-func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(v); err != nil {
-		return fmt.Errorf("print json: %w", err)
-	}
-	return nil
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/velocity-ci/velocity/app/term"
 	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
@@ -91,7 +90,7 @@ func (c *cli) run(ctx context.Context, f runFlags, name string) error {
 		return err
 	}
 	if *f.json {
-		if err := term.BuildJSON(c.Out, b); err != nil {
+		if err := printBuild(c.Out, b); err != nil {
 			return err
 		}
 	}

@@ -10,14 +10,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/velocity-ci/velocity/blueprint"
+	"github.com/velocity-ci/velocity/storage"
 )
 
 func (c *cli) schemaCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "schema [root|blueprint|pipeline]",
-		Short: "Print the JSON Schema of a kind of file, or of all three",
-		Args:  arguments(0, 1),
-		RunE:  func(_ *cobra.Command, args []string) error { return c.schema(args) },
+		Use:   "schema [FILE]",
+		Short: "Print the JSON Schema of a kind of file, or of all",
+		Long: `Print the JSON Schema of a kind of file, or of all.
+
+The files that people write are root, blueprint and pipeline. Those that are kept
+in git are build.json, events.jsonl (the schema of a line), plan.json, tips.json
+and trigger; docs/format.md says where.`,
+		Args: arguments(0, 1),
+		RunE: func(_ *cobra.Command, args []string) error { return c.schema(args) },
 	}
 }
 
@@ -26,6 +32,11 @@ func (c *cli) schema(args []string) error {
 	if err != nil {
 		return err
 	}
+	records, err := storage.Schemas()
+	if err != nil {
+		return err
+	}
+	maps.Copy(schemas, records)
 	if len(args) == 0 {
 		all := map[string]json.RawMessage{}
 		for name, text := range schemas {

@@ -4,8 +4,6 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
-
-	"github.com/velocity-ci/velocity/app/term"
 )
 
 func (c *cli) showCommand() *cobra.Command {
@@ -36,7 +34,7 @@ func (c *cli) show(ctx context.Context, repo, which string, asJSON bool) error {
 		return err
 	}
 	if asJSON {
-		return term.BuildJSON(c.Out, b)
+		return printBuild(c.Out, b)
 	}
 	return c.page().Build(b)
 }

@@ -141,7 +141,9 @@ func (b *batch) addLog(s *staged, name, path string) error {
 			return err
 		}
 	}
-	s.logs = append(s.logs, git.TreeEdit{Path: name, Mode: git.ModeFile, Hash: b.objects.Blob(data)})
+	for i, part := range split(data) {
+		s.logs = append(s.logs, git.TreeEdit{Path: partName(name, i), Mode: git.ModeFile, Hash: b.objects.Blob(part)})
+	}
 	return nil
 }
 

@@ -1,9 +1,12 @@
 package storage_test
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -141,6 +144,37 @@ func TestLogOfLiveBuild(t *testing.T) {
 	text, times, err := l.Log(t.Context(), b.ID, "s0t1", 1)
 	if err != nil || string(text) != "so far\n" || times != nil {
 		t.Errorf("Log = %q, %q, %v", text, times, err)
+	}
+}
+
+// A log of more than one object reads as if it were one, live and archived.
+func TestLongLog(t *testing.T) {
+	dir, commits := newRepo(t, 1)
+	folded := make(chan build.ID, 1)
+	l, _ := acquireIn(t, dir, func(id build.ID) { folded <- id })
+	b := begin(t, l, commits[0], 2)
+	want := bytes.Repeat([]byte(strings.Repeat("x", 99)+"\n"), 30_000)
+	log := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(log, want, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	read := func() {
+		t.Helper()
+		text, times, err := l.Log(t.Context(), b.ID, "s0t0", 1)
+		if err != nil || !bytes.Equal(text, want) || !bytes.Equal(times, want) {
+			t.Errorf("Log = %d and %d bytes, %v; want twice %d", len(text), len(times), err, len(want))
+		}
+	}
+	ledgertest.Record(t, l, build.Change{Build: b.Clone(), Logs: []build.LogFile{{Task: "s0t0", Attempt: 1, Text: log, Times: log}}})
+	read()
+	ledgertest.Record(t, l, build.Change{Moves: ledgertest.End(t, b), Build: b.Clone()})
+	<-folded
+	read()
+	ref := fmt.Sprintf("refs/velocity/%s/logs/00000", b.ID.Store)
+	for _, line := range strings.Split(cli(t, dir, "ls-tree", "-r", "-l", ref), "\n") {
+		if size, err := strconv.Atoi(strings.Fields(line)[3]); err != nil || size > 1<<20 {
+			t.Errorf("%s: larger than a part, %v", line, err)
+		}
 	}
 }
 

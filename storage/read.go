@@ -14,7 +14,7 @@ import (
 // Limits of what is read back, far above what is ever written.
 const (
 	maxRecord = 256 << 20 // bytes of one build.json, events.jsonl or plan.json
-	maxLog    = 1 << 30   // bytes of one log
+	maxLog    = 4 << 30   // bytes of one log, all its steps
 )
 
 const (
@@ -129,14 +129,14 @@ func (s *Store) Log(_ context.Context, id build.ID, task string, attempt int) (t
 	if err != nil {
 		return nil, nil, fmt.Errorf("read log of %s: %w", id, err)
 	}
-	text, err = s.repo.ReadFile(folder, logName(task, attempt), maxLog)
+	text, err = s.joined(folder, logName(task, attempt))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, fmt.Errorf("%s, task %s, attempt %d: %w", id, task, attempt, ErrNoLog)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("read log of %s: %w", id, err)
 	}
-	times, err = s.repo.ReadFile(folder, timesName(task, attempt), maxLog)
+	times, err = s.joined(folder, timesName(task, attempt))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, fmt.Errorf("read log of %s: %w", id, err)
 	}

@@ -14,8 +14,8 @@ const buildFile = "build.json"
 
 type buildRecord struct {
 	Version    int           `json:"version"`
-	ID         build.ID      `json:"id"`
-	Number     int64         `json:"number"`
+	ID         build.ID      `json:"id,omitzero"`      // always there in what is stored; a run that is
+	Number     int64         `json:"number,omitempty"` // not recorded is printed without
 	State      build.State   `json:"state"`            // derived; for readers
 	Reason     string        `json:"reason,omitempty"` // derived; for readers
 	Seq        int           `json:"seq"`

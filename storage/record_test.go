@@ -91,6 +91,7 @@ func checkStored(tb rapid.TB, b *build.Build, moves []build.Move) {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	checkSchema(tb, buildFile, state)
 	got, err := decodeBuild(state)
 	if err != nil {
 		tb.Fatal(err)
@@ -103,6 +104,7 @@ func checkStored(tb rapid.TB, b *build.Build, moves []build.Move) {
 		}
 		lines = append(lines, line...)
 	}
+	checkSchema(tb, eventsFile, lines)
 	read, err := decodeMoves(lines)
 	if err != nil {
 		tb.Fatal(err)

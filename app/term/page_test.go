@@ -2,7 +2,6 @@ package term
 
 import (
 	"bytes"
-	"encoding/json"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -92,39 +91,5 @@ func TestColoursDoNotMoveColumns(t *testing.T) {
 	}
 	if diff := cmp.Diff(bare.String(), stripped.String()); diff != "" || bytes.Equal(bare.Bytes(), coloured.Bytes()) {
 		t.Errorf("coloured table differs in more than colours (-bare +stripped):\n%s", diff)
-	}
-}
-
-func TestJSONFaces(t *testing.T) {
-	b := failedStory(t)
-	var list, one bytes.Buffer
-	if err := BuildsJSON(&list, []*build.Build{b}); err != nil {
-		t.Fatal(err)
-	}
-	if err := BuildJSON(&one, b); err != nil {
-		t.Fatal(err)
-	}
-	var got []map[string]any
-	if err := json.Unmarshal(list.Bytes(), &got); err != nil {
-		t.Fatal(err)
-	}
-	for key, want := range map[string]any{"id": "k3f9a2-12", "state": "failed", "reason": "unit: exit 2", "tasks": 2.0, "created": "2026-11-22T12:00:00Z"} {
-		if got[0][key] != want {
-			t.Errorf("builds --json: %s = %v; want %v", key, got[0][key], want)
-		}
-	}
-	if _, has := got[0]["stages"]; has {
-		t.Error("builds --json carries stages")
-	}
-	var whole buildJSON
-	if err := json.Unmarshal(one.Bytes(), &whole); err != nil {
-		t.Fatal(err)
-	}
-	if deploy := whole.Stages[1].Tasks[0]; deploy.Reason != "never ran" || whole.Stages[0].Tasks[0].Steps[2].Exit != 2 {
-		t.Errorf("show --json:\n%s", one.String())
-	}
-	list.Reset()
-	if err := BuildsJSON(&list, nil); err != nil || list.String() != "[]\n" {
-		t.Errorf("no builds = %q, %v; want an empty array", list.String(), err)
 	}
 }
