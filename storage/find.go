@@ -65,12 +65,13 @@ func (s *Store) findCommit(ctx context.Context, text string) (build.ID, error) {
 		}
 		c = plan.Commit(h.String())
 	}
-	builds, err := s.ofCommit(ctx, c)
+	stores, err := s.stores()
 	if err != nil {
 		return build.ID{}, err
 	}
+	builds, err := s.ofCommit(ctx, c, stores)
 	if len(builds) == 0 {
-		return build.ID{}, ErrNoBuild
+		return build.ID{}, cmp.Or(err, ErrNoBuild)
 	}
 	newest := slices.MaxFunc(builds, func(a, b *build.Build) int {
 		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID.Number, b.ID.Number))

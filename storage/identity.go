@@ -44,7 +44,7 @@ func (s *Store) ensureID() (id string, adopted bool, err error) {
 	if id, err = s.ID(); id != "" || err != nil {
 		return id, false, err
 	}
-	found, err := s.storesInRefs()
+	found, _, err := s.storesInRefs()
 	if err != nil {
 		return "", false, err
 	}
@@ -73,33 +73,43 @@ func newStoreID() string {
 	return string(id)
 }
 
-// stores lists the ids of all stores in the repository, the own one first.
+// stores lists the ids of all stores in the repository: the own one first, then
+// those that are in place, then those that were only fetched.
 func (s *Store) stores() ([]string, error) {
 	own, err := s.ID()
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.storesInRefs()
+	inPlace, fetched, err := s.storesInRefs()
 	if err != nil {
 		return nil, err
 	}
-	if i := slices.Index(found, own); i > 0 {
-		found = slices.Insert(slices.Delete(found, i, i+1), 0, own)
+	if i := slices.Index(inPlace, own); i > 0 {
+		inPlace = slices.Insert(slices.Delete(inPlace, i, i+1), 0, own)
 	}
-	return found, nil
+	for _, id := range fetched {
+		if id != own && !slices.Contains(inPlace, id) {
+			inPlace = append(inPlace, id)
+		}
+	}
+	return inPlace, nil
 }
 
-// storesInRefs lists the stores that have a ref, sorted.
-func (s *Store) storesInRefs() ([]string, error) {
+// storesInRefs lists the stores that have a ref in place and those that have one
+// among what was fetched, each sorted.
+func (s *Store) storesInRefs() (inPlace, fetched []string, err error) {
 	refs, broken, err := s.repo.Refs(RefPrefix)
 	if err != nil {
-		return nil, fmt.Errorf("list stores: %w", err)
+		return nil, nil, fmt.Errorf("list stores: %w", err)
 	}
-	var found []string
 	note := func(ref string) {
+		list := &inPlace
 		id, _, _ := strings.Cut(strings.TrimPrefix(ref, RefPrefix), "/")
-		if build.ValidStore(id) && !slices.Contains(found, id) {
-			found = append(found, id)
+		if copied, ok := parseFetched(ref); ok {
+			list, id = &fetched, copied.store
+		}
+		if build.ValidStore(id) && !slices.Contains(*list, id) {
+			*list = append(*list, id)
 		}
 	}
 	for _, ref := range refs {
@@ -108,6 +118,7 @@ func (s *Store) storesInRefs() ([]string, error) {
 	for _, ref := range broken {
 		note(ref.Name)
 	}
-	slices.Sort(found)
-	return found, nil
+	slices.Sort(inPlace)
+	slices.Sort(fetched)
+	return inPlace, fetched, nil
 }

@@ -126,7 +126,7 @@ func (s *Store) newest(ctx context.Context, store string, before build.ID) iter.
 // archived walks a store's archives from the highest number below bound down.
 func (s *Store) archived(store string, bound int64) iter.Seq2[stand, error] {
 	return func(yield func(stand, error) bool) {
-		refs, _, err := s.repo.Refs(storeRef(store, "archive/"))
+		refs, err := s.blocks(store, archiveFolder)
 		if err != nil {
 			yield(stand{}, err)
 			return
@@ -178,27 +178,22 @@ func (s *Store) OfCommit(ctx context.Context, c plan.Commit) ([]Known, error) {
 	if err != nil || own == "" {
 		return nil, err
 	}
-	builds, err := s.ofCommit(ctx, c)
+	builds, err := s.ofCommit(ctx, c, []string{own})
 	if err != nil {
 		return nil, fmt.Errorf("list builds of %s: %w", c, err)
 	}
 	var known []Known
 	for _, b := range builds {
-		if b.ID.Store == own {
-			known = append(known, Known{ID: b.ID, Name: b.Name, Event: b.Trigger.Event, Ref: b.Trigger.Ref})
-		}
+		known = append(known, Known{ID: b.ID, Name: b.Name, Event: b.Trigger.Event, Ref: b.Trigger.Ref})
 	}
 	return known, nil
 }
 
-// ofCommit reads the builds of a commit, by store and number: those its note
-// names, as far as they are stored here, and live ones. The note is only an
-// index: anybody can write one.
-func (s *Store) ofCommit(ctx context.Context, c plan.Commit) ([]*build.Build, error) {
-	stores, err := s.stores()
-	if err != nil {
-		return nil, err
-	}
+// ofCommit reads the builds of a commit in these stores, in their order and by
+// number: those its note names, as far as they are stored here, and live ones.
+// The note is only an index: anybody can write one. Builds that cannot be read do
+// not hide the others: the error is about them, and comes with the rest.
+func (s *Store) ofCommit(ctx context.Context, c plan.Commit, stores []string) ([]*build.Build, error) {
 	ids, err := s.noted(c)
 	if err != nil {
 		return nil, err
@@ -212,6 +207,7 @@ func (s *Store) ofCommit(ctx context.Context, c plan.Commit) ([]*build.Build, er
 			ids = append(ids, at.id)
 		}
 	}
+	ids = slices.DeleteFunc(ids, func(id build.ID) bool { return !slices.Contains(stores, id.Store) })
 	slices.SortFunc(ids, func(a, b build.ID) int {
 		return cmp.Or(
 			cmp.Compare(slices.Index(stores, a.Store), slices.Index(stores, b.Store)),
@@ -219,23 +215,24 @@ func (s *Store) ofCommit(ctx context.Context, c plan.Commit) ([]*build.Build, er
 		)
 	})
 	var builds []*build.Build
+	var unread []error
 	for _, id := range slices.Compact(ids) {
 		tree, err := s.locate(id)
 		if errors.Is(err, ErrNoBuild) {
-			continue // a build of elsewhere
+			continue // not stored here
 		}
-		if err != nil {
-			return nil, err
+		var b *build.Build
+		if err == nil {
+			b, err = s.build(id, tree)
 		}
-		b, err := s.build(id, tree)
-		if err != nil {
-			return nil, err
-		}
-		if s.commitOf(b) == c {
+		switch {
+		case err != nil:
+			unread = append(unread, fmt.Errorf("read build %s: %w", id, err))
+		case s.commitOf(b) == c:
 			builds = append(builds, b)
 		}
 	}
-	return builds, context.Cause(ctx)
+	return builds, errors.Join(append(unread, context.Cause(ctx))...)
 }
 
 // commitOf is the commit whose note tells of the build. A trigger may name a tag.

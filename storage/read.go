@@ -29,7 +29,7 @@ func (s *Store) locate(id build.ID) (git.Hash, error) {
 	if !errors.Is(err, git.ErrRefNotFound) {
 		return tree, err
 	}
-	return s.placed(archiveRef(id), id)
+	return s.placed(archiveBlockOf(id), id)
 }
 
 // tree is the tree of a ref's commit.
@@ -42,16 +42,16 @@ func (s *Store) tree(ref string) (git.Hash, error) {
 	return c.Tree, err
 }
 
-// placed is the build's folder in the tree of a block, or ErrNoBuild.
-func (s *Store) placed(ref string, id build.ID) (git.Hash, error) {
-	block, err := s.tree(ref)
+// placed is the build's folder in a block of its store, or ErrNoBuild.
+func (s *Store) placed(block string, id build.ID) (git.Hash, error) {
+	head, err := s.block(id.Store, block)
 	if errors.Is(err, git.ErrRefNotFound) {
 		return git.Zero, fmt.Errorf("%s: %w", id, ErrNoBuild)
 	}
 	if err != nil {
 		return git.Zero, err
 	}
-	entry, err := s.repo.Entry(block, place(id))
+	entry, err := s.repo.Entry(head, place(id))
 	if errors.Is(err, fs.ErrNotExist) {
 		return git.Zero, fmt.Errorf("%s: %w", id, ErrNoBuild)
 	}
@@ -157,7 +157,7 @@ func (s *Store) locateLogs(id build.ID) (git.Hash, error) {
 	case !errors.Is(err, git.ErrRefNotFound):
 		return git.Zero, err
 	}
-	folder, err := s.placed(logsRef(id), id)
+	folder, err := s.placed(logsBlockOf(id), id)
 	if errors.Is(err, ErrNoBuild) {
 		err = ErrNoLog
 	}

@@ -79,13 +79,24 @@ func storeRef(store, name string) string { return RefPrefix + store + "/" + name
 
 func liveRef(id build.ID) string { return storeRef(id.Store, "live/"+digits(id.Number)) }
 
-func archiveRef(id build.ID) string {
-	return storeRef(id.Store, fmt.Sprintf("archive/%04d", id.Number/archiveBlock))
+func archiveRef(id build.ID) string { return storeRef(id.Store, archiveBlockOf(id)) }
+
+func logsRef(id build.ID) string { return storeRef(id.Store, logsBlockOf(id)) }
+
+// Blocks are named alike in every copy of a store.
+
+func archiveBlockOf(id build.ID) string {
+	return fmt.Sprintf("%s%04d", archiveFolder, id.Number/archiveBlock)
 }
 
-func logsRef(id build.ID) string {
-	return storeRef(id.Store, fmt.Sprintf("logs/%05d", id.Number/logsBlock))
+func logsBlockOf(id build.ID) string {
+	return fmt.Sprintf("%s%05d", logsRefFolder, id.Number/logsBlock)
 }
+
+const (
+	archiveFolder = "archive/"
+	logsRefFolder = "logs/"
+)
 
 const (
 	archiveBlock = 10_000
