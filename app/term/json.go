@@ -53,6 +53,8 @@ type (
 		Ref      string            `json:"ref,omitempty"`
 		Commit   plan.Commit       `json:"commit"`
 		Config   plan.Commit       `json:"configCommit,omitempty"`
+		Author   string            `json:"author,omitempty"`
+		Subject  string            `json:"subject,omitempty"`
 		Actor    string            `json:"actor,omitempty"`
 		Parent   string            `json:"parent,omitempty"`
 		Params   map[string]string `json:"parameters,omitempty"`
@@ -112,7 +114,7 @@ func summaryJSON(b *build.Build) buildJSON {
 	return buildJSON{
 		ID: id, Number: b.ID.Number, State: b.State(), Reason: b.Reason(),
 		Kind: b.Kind, Name: b.Name, Event: t.Event, Ref: t.Ref, Commit: t.Commit, Config: b.Config,
-		Actor: t.Actor, Parent: t.Parent, Params: t.Parameters, Plan: b.Plan,
+		Author: b.Author, Subject: b.Subject, Actor: t.Actor, Parent: t.Parent, Params: t.Parameters, Plan: b.Plan,
 		Done: counts.Done, Tasks: counts.Tasks,
 		Created: b.Created.UTC(), Started: b.Started.UTC(), Finished: b.Finished.UTC(),
 		Notices: b.Notices,
