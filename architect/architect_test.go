@@ -91,6 +91,18 @@ func TestEqualTriggersMakeOneBuild(t *testing.T) {
 	}
 }
 
+// Whoever pushes chooses what the commit says: it is kept short and harmless.
+func TestABuildSaysWhoseCommitItIs(t *testing.T) {
+	g := newRig(t, twoStages(), succeed)
+	g.run()
+	g.here()
+	g.submit(push("refs/heads/main", head))
+	b := g.final()
+	if want := "say why " + strings.Repeat("é", 96); b.Author != "Ann <ann@example.org>" || b.Subject != want {
+		t.Errorf("the build is of %q, %q; want Ann's, %q", b.Author, b.Subject, want)
+	}
+}
+
 func TestWhatCannotBePlannedIsABuildThatSaysSo(t *testing.T) {
 	gone := plan.Commit(strings.Repeat("2", 40))
 	for name, c := range map[string]struct {

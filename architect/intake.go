@@ -147,6 +147,10 @@ func (a *Architect) answer(ctx context.Context, s *Site, t plan.Trigger, settled
 		s.tips[t.Ref] = t.Commit
 	}
 	ids := slices.Clone(r.known)
+	var by byline
+	if len(r.drafts) > 0 {
+		by = s.byline(ctx, t.Commit)
+	}
 	for i, d := range r.drafts {
 		id, err := s.Ledger.Next(ctx)
 		if err != nil {
@@ -157,7 +161,7 @@ func (a *Architect) answer(ctx context.Context, s *Site, t plan.Trigger, settled
 		if i == len(r.drafts)-1 {
 			mine = change // the trigger is answered when its last build is there
 		}
-		a.open(s, id, t, d, mine)
+		a.open(s, id, t, by, d, mine)
 	}
 	if len(r.drafts) == 0 {
 		a.settle(s, change)
@@ -185,17 +189,17 @@ func (a *Architect) settle(s *Site, c build.Change) {
 }
 
 // open makes a build of a draft. c is what belongs in the same change.
-func (a *Architect) open(s *Site, id build.ID, t plan.Trigger, d draft, c build.Change) {
+func (a *Architect) open(s *Site, id build.ID, t plan.Trigger, by byline, d draft, c build.Change) {
 	a.mu.Lock()
 	defer a.commit()
-	a.begin(s, id, t, d, c)
+	a.begin(s, id, t, by, d, c)
 }
 
 // begin is open with the lock held.
-func (a *Architect) begin(s *Site, id build.ID, t plan.Trigger, d draft, c build.Change) *work {
+func (a *Architect) begin(s *Site, id build.ID, t plan.Trigger, by byline, d draft, c build.Change) *work {
 	req := build.Request{
 		ID: id, Repository: s.Name, Kind: d.kind, Name: d.name, Plan: d.digest,
-		Trigger: t, Config: d.config,
+		Trigger: t, Config: d.config, Author: by.author, Subject: by.subject,
 	}
 	if d.plan != nil {
 		req.Stages = build.Outline(d.plan)
@@ -232,8 +236,9 @@ func (a *Architect) Submit(ctx context.Context, s *Site, p *plan.Plan, t plan.Tr
 	if err != nil {
 		return nil, fmt.Errorf("number a build: %w", err)
 	}
+	by := s.byline(ctx, t.Commit)
 	a.mu.Lock()
-	w := a.begin(s, id, t, draft{kind: p.Kind, name: p.Name, plan: p, digest: digest, config: p.ConfigCommit, secrets: secrets}, build.Change{})
+	w := a.begin(s, id, t, by, draft{kind: p.Kind, name: p.Name, plan: p, digest: digest, config: p.ConfigCommit, secrets: secrets}, build.Change{})
 	v := a.watch(w) // from before it can be over
 	a.commit()
 	for b, _, changed := v.State(); b == nil; b, _, changed = v.State() {

@@ -79,8 +79,13 @@ func (r *repository) Tree(_ context.Context, c plan.Commit) (blueprint.Tree, pla
 
 func (r *repository) Facts(_ context.Context, c plan.Commit, ref string) func(string) (string, error) {
 	return func(name string) (string, error) {
-		if name == "git.branch" {
+		switch name {
+		case "git.branch":
 			return plan.Branch(ref), nil
+		case "git.commit.author":
+			return "Ann <ann@example.org>", nil
+		case "git.commit.message":
+			return "say\x1b why " + strings.Repeat("é", 200) + "\n\nat length", nil
 		}
 		return string(c), nil
 	}

@@ -24,6 +24,8 @@ type buildRecord struct {
 	Name       string        `json:"name"`
 	Plan       string        `json:"plan,omitempty"`
 	Config     plan.Commit   `json:"config,omitempty"`
+	Author     string        `json:"author,omitempty"`
+	Subject    string        `json:"subject,omitempty"`
 	Trigger    plan.Trigger  `json:"trigger"`
 	Created    instant       `json:"created"`
 	Started    instant       `json:"started,omitzero"`
@@ -86,7 +88,7 @@ func encodeBuild(b *build.Build) ([]byte, error) {
 	r := buildRecord{
 		Version: recordVersion, ID: b.ID, Number: b.ID.Number, State: b.State(), Reason: b.Reason(), Seq: b.Seq,
 		Repository: b.Repository, Kind: b.Kind, Name: b.Name, Plan: b.Plan, Config: b.Config,
-		Trigger: storedTrigger(b.Trigger),
+		Author: b.Author, Subject: b.Subject, Trigger: storedTrigger(b.Trigger),
 		Created: stored(b.Created), Started: stored(b.Started), Finished: stored(b.Finished),
 		Refused: b.Refused, Canceled: b.Canceled, Notices: b.Notices,
 		Stages: make([]stageRecord, len(b.Stages)),
@@ -147,7 +149,8 @@ func (r *buildRecord) build() (*build.Build, error) {
 	}
 	b := &build.Build{
 		Request: build.Request{
-			ID: r.ID, Repository: r.Repository, Kind: r.Kind, Name: r.Name, Plan: r.Plan, Config: r.Config, Trigger: trigger,
+			ID: r.ID, Repository: r.Repository, Kind: r.Kind, Name: r.Name, Plan: r.Plan, Config: r.Config,
+			Author: r.Author, Subject: r.Subject, Trigger: trigger,
 		},
 		Seq: r.Seq, Created: r.Created.time(), Started: r.Started.time(), Finished: r.Finished.time(),
 		Refused: r.Refused, Canceled: r.Canceled, Notices: r.Notices,

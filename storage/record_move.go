@@ -38,6 +38,8 @@ type requestRecord struct {
 	Name       string         `json:"name"`
 	Plan       string         `json:"plan,omitempty"`
 	Config     plan.Commit    `json:"config,omitempty"`
+	Author     string         `json:"author,omitempty"`
+	Subject    string         `json:"subject,omitempty"`
 	Trigger    plan.Trigger   `json:"trigger"`
 	Stages     []stageOutline `json:"stages,omitempty"`
 }
@@ -97,7 +99,7 @@ func storedMove(m *build.Move) moveRecord {
 func storedRequest(q *build.Request) *requestRecord {
 	r := &requestRecord{
 		ID: q.ID, Repository: q.Repository, Kind: q.Kind, Name: q.Name, Plan: q.Plan, Config: q.Config,
-		Trigger: storedTrigger(q.Trigger),
+		Author: q.Author, Subject: q.Subject, Trigger: storedTrigger(q.Trigger),
 	}
 	for _, s := range q.Stages {
 		stage := stageOutline{Name: s.Name}
@@ -180,7 +182,8 @@ func (r *requestRecord) request() (*build.Request, error) {
 		return nil, err
 	}
 	q := &build.Request{
-		ID: r.ID, Repository: r.Repository, Kind: r.Kind, Name: r.Name, Plan: r.Plan, Config: r.Config, Trigger: trigger,
+		ID: r.ID, Repository: r.Repository, Kind: r.Kind, Name: r.Name, Plan: r.Plan, Config: r.Config,
+		Author: r.Author, Subject: r.Subject, Trigger: trigger,
 	}
 	for i, s := range r.Stages {
 		stage := build.StagePlan{Name: s.Name}

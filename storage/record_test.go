@@ -26,7 +26,7 @@ func sampleBuild(tb testing.TB) (*build.Build, []build.Move) {
 	}
 	b, moves := build.New(build.Request{
 		ID: build.ID{Store: "k3f9a2", Number: 1234}, Repository: "example", Kind: plan.OfPipeline, Name: "default",
-		Plan: "d1ge57", Config: commit,
+		Plan: "d1ge57", Config: commit, Author: "Ann <ann@example.org>", Subject: "say <&> why",
 		Trigger: plan.Trigger{
 			ID: "20261122T160500.123456-0000000000000001", Event: plan.EventManual, Ref: "refs/heads/main", Commit: commit,
 			Before: commit, Actor: "ann", Received: at, Name: "default", Parameters: map[string]string{"k": "v"}, Request: "r", Parent: "k3f9a2-1",

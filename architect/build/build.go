@@ -64,6 +64,8 @@ type Request struct {
 	Plan       string // digest; "" when no plan could be drawn
 	Trigger    plan.Trigger
 	Config     plan.Commit // where the configuration was read
+	Author     string      // of the commit: "Name <email>"; "" if it could not be read
+	Subject    string      // first line of the commit's message, at most 200 bytes
 	Stages     []StagePlan // the outline of the plan
 }
 
