@@ -4,9 +4,6 @@
 package queue
 
 import (
-	"cmp"
-	"fmt"
-	"slices"
 	"time"
 
 	"github.com/velocity-ci/velocity/architect/build"
@@ -18,13 +15,40 @@ type Task struct {
 	Build      build.ID
 	Key        string
 	Since      time.Time // when it became ready
+	Priority   int       // within its repository, from MinPriority to MaxPriority; 0 is usual
+	Needs      Needs
 }
 
-// A Builder is present and takes work.
+// Priorities are bounded, and each step of them counts as PriorityStep of
+// waiting: urgent tasks overtake, and no task is overtaken for ever.
+const (
+	MinPriority  = -10
+	MaxPriority  = 10
+	PriorityStep = 10 * time.Minute
+)
+
+// A Builder is present.
 type Builder struct {
 	Name     string
 	Capacity int // attempts at the same time
 	Busy     int // of them in use
+	Draining bool
+	Offer    Offer
+	Mirrors  []string // repositories that it need not fetch anew
+}
+
+// free is how many attempts it would take now.
+func (b *Builder) free() int {
+	if b.Draining {
+		return 0
+	}
+	return max(0, b.Capacity-b.Busy)
+}
+
+// A Share is what a repository may have of the builders.
+type Share struct {
+	Weight int // its part of the slots in relation to others; below 1 counts as 1
+	Limit  int // attempts at the same time; 0 is no limit
 }
 
 // A Pick is an assignment to make.
@@ -37,102 +61,28 @@ type Pick struct {
 type Picture struct {
 	Ready    []Task
 	Builders []Builder
-	Running  map[string]int // attempts under way, by repository
+	Running  map[string]int   // attempts under way, by repository
+	Shares   map[string]Share // of repositories that have one; others weigh 1
 }
 
 // Decide hands out free slots. Repositories take turns, the one with the least
-// under way first; within a repository the longest-waiting task goes first, and
-// among equals the older build's. A task goes to the builder with the most free
-// slots. The result depends on nothing but the picture.
+// under way for its weight first, and of those the one that has a task waiting
+// longest; within a repository the task that has waited
+// longest goes first, priority counted in, and among equals the older build's. A
+// task that no free builder fits does not hold up those behind it. It goes to a
+// builder that mirrors its repository if one is free, else to the one with the
+// most free slots. The result depends on nothing but the picture, and not on the
+// order of its lists.
 func Decide(p Picture) []Pick {
-	queues := byRepository(p.Ready)
-	running := map[string]int{}
-	for r, n := range p.Running {
-		running[r] = n
-	}
-	builders := slices.Clone(p.Builders)
+	field := newField(p.Builders)
+	turns := newTurns(p)
 	var picks []Pick
 	for {
-		b := freest(builders)
-		q := next(queues, running)
-		if b == nil || q == nil {
+		t := turns.next(field.open)
+		if t == nil {
 			return picks
 		}
-		task := (*q)[0]
-		*q = (*q)[1:]
-		b.Busy++
-		running[task.Repository]++
-		picks = append(picks, Pick{Task: task, Builder: b.Name})
+		b := field.take(t.Needs, t.Repository)
+		picks = append(picks, Pick{Task: *t, Builder: b.Name})
 	}
-}
-
-// byRepository groups ready tasks, each group in the order of its turn.
-func byRepository(ready []Task) map[string]*[]Task {
-	queues := map[string]*[]Task{}
-	for _, t := range ready {
-		if queues[t.Repository] == nil {
-			queues[t.Repository] = &[]Task{}
-		}
-		*queues[t.Repository] = append(*queues[t.Repository], t)
-	}
-	for _, q := range queues {
-		slices.SortStableFunc(*q, older)
-	}
-	return queues
-}
-
-func older(a, b Task) int {
-	return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Build.Number, b.Build.Number))
-}
-
-// next is the queue whose turn it is, or nil.
-func next(queues map[string]*[]Task, running map[string]int) *[]Task {
-	var best *[]Task
-	for _, q := range queues {
-		if len(*q) == 0 {
-			continue
-		}
-		if best == nil || turn((*q)[0], (*best)[0], running) < 0 {
-			best = q
-		}
-	}
-	return best
-}
-
-func turn(a, b Task, running map[string]int) int {
-	return cmp.Or(
-		cmp.Compare(running[a.Repository], running[b.Repository]),
-		older(a, b),
-		cmp.Compare(a.Repository, b.Repository),
-	)
-}
-
-func freest(builders []Builder) *Builder {
-	var best *Builder
-	for i := range builders {
-		b := &builders[i]
-		if b.Busy >= b.Capacity {
-			continue
-		}
-		if best == nil || b.Capacity-b.Busy > best.Capacity-best.Busy {
-			best = b
-		}
-	}
-	return best
-}
-
-// Why says what a ready task that was not picked waits for.
-func Why(builders []Builder) string {
-	if len(builders) == 0 {
-		return "no builder is connected"
-	}
-	busy, slots := 0, 0
-	for _, b := range builders {
-		busy += b.Busy
-		slots += b.Capacity
-	}
-	if slots == 0 {
-		return fmt.Sprintf("all %d builders take no new work", len(builders))
-	}
-	return fmt.Sprintf("all slots are busy: %d of %d", busy, slots)
 }
