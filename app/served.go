@@ -60,9 +60,7 @@ func (c *cli) serveRepository(ctx context.Context, path, who string, wait bool, 
 	if err != nil {
 		return nil, err
 	}
-	for _, found := range ledger.Found() {
-		log.Warn("repository", "repo", nameOf(repo), "found", found)
-	}
+	ledger.Tell(func(found string) { log.Warn("repository", "repo", nameOf(repo), "found", found) })
 	logs, err := running.New(filepath.Join(folderOf(repo), "running"))
 	if err != nil {
 		return nil, errors.Join(err, ledger.Release(ctx))
