@@ -23,13 +23,19 @@ const (
 
 // parseSharing reads the setting as git does.
 func parseSharing(value string) (sharing, error) {
-	switch strings.ToLower(value) {
-	case "", "umask", "false", "no", "off":
+	switch value {
+	case "", "umask":
 		return sharing{}, nil
-	case "group", "true", "yes", "on":
+	case "group":
 		return sharing{bits: groupBits}, nil
 	case "all", "world", "everybody":
 		return sharing{bits: everyoneBits}, nil
+	}
+	switch strings.ToLower(value) {
+	case "false", "no", "off":
+		return sharing{}, nil
+	case "true", "yes", "on":
+		return sharing{bits: groupBits}, nil
 	}
 	n, err := strconv.ParseUint(value, 8, 32)
 	switch {
