@@ -105,6 +105,7 @@ type examination struct {
 	store    string
 	depth    depth
 	ledger   *Ledger // nil: look and change nothing
+	writer   string  // who records meanwhile, beside us; "" if nobody does
 	findings []Finding
 
 	live map[int64]*kept // the live builds that can be read
@@ -159,9 +160,6 @@ type Report struct {
 // The error is about what kept it from looking, such as a file it may not open.
 func (s *Store) Check(ctx context.Context, everything bool) (Report, error) {
 	r, err := s.check(ctx, everything)
-	if err == nil {
-		r.Writer, err = s.recordedBy()
-	}
 	if err == nil && r.Writer != "" && len(r.Findings) > 0 {
 		var again Report
 		again, err = s.check(ctx, everything)
@@ -184,8 +182,11 @@ func (s *Store) check(ctx context.Context, everything bool) (Report, error) {
 		return Report{}, nil
 	}
 	x := &examination{Store: s, store: store, depth: howDeep(everything)}
+	if x.writer, err = s.recordedBy(); err != nil {
+		return Report{}, err
+	}
 	err = x.run(ctx)
-	return Report{Store: store, Findings: x.findings}, err
+	return Report{Store: store, Writer: x.writer, Findings: x.findings}, err
 }
 
 func howDeep(everything bool) depth {

@@ -76,7 +76,7 @@ func (x *examination) archivedToo(ctx context.Context, ref git.Ref, k *kept) err
 	archived, err := x.placed(archiveRef(k.id), k.id)
 	switch {
 	case errors.Is(err, ErrNoBuild):
-		if !k.build.State().Final() || x.depth == atStart { // the writer folds it at once
+		if !k.build.State().Final() || x.foldsItself() {
 			return nil
 		}
 		return x.found(ctx, foldFinding(ref.Name, NotFolded, "the build is finished and not in the archive"))
@@ -90,7 +90,7 @@ func (x *examination) archivedToo(ctx context.Context, ref git.Ref, k *kept) err
 		return err
 	}
 	if state == archived {
-		if x.depth == atStart {
+		if x.foldsItself() {
 			return nil
 		}
 		return x.found(ctx, foldFinding(ref.Name, ArchivedLive, "the build is in the archive and still live"))
@@ -108,6 +108,9 @@ func (x *examination) archivedToo(ctx context.Context, ref git.Ref, k *kept) err
 		},
 	})
 }
+
+// foldsItself reports whether a writer folds what is final without being told.
+func (x *examination) foldsItself() bool { return x.depth == atStart || x.writer != "" }
 
 // state is what of a live build's tree goes into the archive.
 func (k *kept) state() []git.TreeEntry {
