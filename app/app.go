@@ -97,6 +97,7 @@ func (c *cli) commands() []*cobra.Command {
 		c.buildsCommand(),
 		c.showCommand(),
 		c.logsCommand(),
+		c.fsckCommand(),
 		c.versionCommand(),
 	}
 }

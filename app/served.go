@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -60,10 +62,8 @@ func (c *cli) serveRepository(ctx context.Context, path, who string, wait bool, 
 	if err != nil {
 		return nil, err
 	}
-	for _, found := range ledger.Found() {
-		log.Warn("repository", "repo", nameOf(repo), "found", found)
-	}
-	logs, err := running.New(filepath.Join(folderOf(repo), "running"))
+	ledger.Tell(func(found string) { log.Warn("repository", "repo", nameOf(repo), "found", found) })
+	logs, err := runningLogs(repo)
 	if err != nil {
 		return nil, errors.Join(err, ledger.Release(ctx))
 	}
@@ -76,6 +76,16 @@ func (c *cli) serveRepository(ctx context.Context, path, who string, wait bool, 
 		return nil, errors.Join(err, ledger.Release(ctx))
 	}
 	return s, nil
+}
+
+// runningLogs keeps the logs of attempts that still run. Where several users serve
+// one repository in turn, none can clear away what is another's.
+func runningLogs(repo *git.Repository) (*running.Logs, error) {
+	folder := filepath.Join(folderOf(repo), "running")
+	if err := repo.MakeFolder(folder); err != nil {
+		return nil, fmt.Errorf("keep running logs: %w", err)
+	}
+	return running.New(filepath.Join(folder, strconv.Itoa(os.Geteuid())))
 }
 
 // lookAgain is the pace at which a lock is tried that somebody is about to give

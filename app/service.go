@@ -154,7 +154,7 @@ func (c *cli) builderHome(name, fallback string) (string, error) {
 func (c *cli) newBuilder(name, home string, o serviceOptions) (*builder.Builder, error) {
 	b := &builder.Builder{
 		Name: name, Boot: rand.Text(), Capacity: o.capacity,
-		Workspaces: &checkout.Fresh{Mirrors: filepath.Join(home, "mirrors"), Work: filepath.Join(home, "work")},
+		Workspaces: &checkout.Fresh{Mirrors: filepath.Join(home, "mirrors"), Work: filepath.Join(home, "work"), Now: c.clock},
 		SpoolDir:   filepath.Join(home, "spool"),
 		Grace:      stepGrace, Log: o.log, Now: c.clock,
 	}
@@ -242,13 +242,17 @@ func (s *service) listen(ctx context.Context) ([]net.Listener, error) {
 	var all []net.Listener
 	for _, h := range s.houses {
 		l, err := socket.Listen(ctx, h.folder)
+		if err == nil {
+			all = append(all, l)
+			// Who shares the repository writes its refs, and thus may act already.
+			err = h.repo.Share(socket.Path(h.folder))
+		}
 		if err != nil {
 			for _, l := range all {
 				err = errors.Join(err, l.Close())
 			}
 			return nil, err
 		}
-		all = append(all, l)
 	}
 	return all, nil
 }

@@ -47,8 +47,7 @@ func (f *fold) write(ctx context.Context) error {
 		return err
 	}
 	if err := f.blocks("archive", func(k *kept) (string, git.Hash, error) {
-		state := slices.DeleteFunc(slices.Clone(k.entries), func(e git.TreeEntry) bool { return e.Name == logsFolder })
-		tree, err := f.objects.Tree(state)
+		tree, err := f.objects.Tree(k.state())
 		return archiveRef(k.id), tree, err
 	}); err != nil {
 		return err

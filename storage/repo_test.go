@@ -3,6 +3,7 @@ package storage_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,8 +32,11 @@ func cli(tb testing.TB, dir string, args ...string) string {
 	return out
 }
 
-func try(dir string, args ...string) (string, error) {
+func try(dir string, args ...string) (string, error) { return tryWith(dir, nil, args...) }
+
+func tryWith(dir string, in io.Reader, args ...string) (string, error) {
 	c := exec.Command("git", args...)
+	c.Stdin = in
 	c.Dir = dir
 	c.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "GIT_DIR="+dir,
 		"GIT_AUTHOR_NAME=A", "GIT_AUTHOR_EMAIL=a@example.org", "GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@example.org",

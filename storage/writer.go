@@ -28,9 +28,10 @@ func (l *Ledger) run(ctx context.Context) {
 		if len(entries) > 0 {
 			l.record(ctx, entries)
 			l.fold(ctx)
+			l.upkeep(ctx, true) // more may wait for ever
 			continue
 		}
-		l.upkeep(ctx)
+		l.upkeep(ctx, len(l.builds) > 0)
 		if closed {
 			return
 		}
@@ -93,8 +94,7 @@ func (l *Ledger) fold(ctx context.Context) {
 
 // upkeep merges packs. That it fails costs time and nothing else: the next round
 // tries again, and a disk that is full shows where it matters.
-func (l *Ledger) upkeep(ctx context.Context) {
-	busy := len(l.builds) > 0
+func (l *Ledger) upkeep(ctx context.Context, busy bool) {
 	if l.broken != nil || l.damaged || l.written == 0 || busy && l.written < countPacks {
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -36,10 +37,10 @@ func (r *Repository) lockPacks(ctx context.Context, how int) (unlock func(), err
 // flock takes one of our locks or fails with EWOULDBLOCK when it is taken.
 func (r *Repository) flock(name string, how int) (unlock func(), err error) {
 	dir := filepath.Join(r.commonDir, ownFolder)
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := r.disk.folder(dir); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
-	file, err := os.OpenFile(filepath.Join(dir, name), os.O_RDWR|os.O_CREATE, 0o666)
+	file, err := r.OpenShared(filepath.Join(dir, name), os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
@@ -87,15 +88,14 @@ func (r *Repository) untilFree(ctx context.Context, path string, create func() e
 // oursMark marks packed-refs.lock and .keep files as ours; git's are empty.
 const oursMark = "velocity\n"
 
-// RemoveStaleLocks removes lock files of refs below the given prefixes that are
-// older than olderThan at now, which is compared with the file system's clock,
-// and a packed-refs.lock of ours. It returns what it removed. The caller must
-// make sure that no other writer of these refs is alive.
-func (r *Repository) RemoveStaleLocks(prefixes []string, olderThan time.Duration, now time.Time) ([]string, error) {
+// StaleLocks lists lock files of refs below the given prefixes that are older
+// than olderThan at now, which is compared with the file system's clock, and a
+// packed-refs.lock of ours.
+func (r *Repository) StaleLocks(prefixes []string, olderThan time.Duration, now time.Time) ([]string, error) {
 	var locks []string
 	for _, prefix := range prefixes {
 		if !strings.HasPrefix(prefix, "refs/") || strings.Contains(prefix, "..") {
-			return nil, fmt.Errorf("remove stale locks: prefix %.80q is not below refs/", prefix)
+			return nil, fmt.Errorf("look for stale locks: prefix %.80q is not below refs/", prefix)
 		}
 		err := r.walkRefs(prefix, func(name string, _ fs.DirEntry) error {
 			if strings.HasSuffix(name, ".lock") {
@@ -112,20 +112,27 @@ func (r *Repository) RemoveStaleLocks(prefixes []string, olderThan time.Duration
 	}
 	temps, err := filepath.Glob(filepath.Join(escapeGlob(r.commonDir), ownFolder, lockTemp))
 	if err != nil {
-		return nil, fmt.Errorf("remove stale locks: %w", err)
+		return nil, fmt.Errorf("look for stale locks: %w", err)
 	}
-	var removed []string
-	for _, path := range append(locks, temps...) {
+	return slices.DeleteFunc(append(locks, temps...), func(path string) bool {
 		info, err := os.Stat(path)
-		if err != nil || now.Sub(info.ModTime()) < olderThan {
-			continue // gone meanwhile, or in use
-		}
-		if err := r.disk.remove(path); err != nil {
-			return removed, fmt.Errorf("remove stale lock: %w", err)
-		}
-		removed = append(removed, path)
+		return err != nil || now.Sub(info.ModTime()) < olderThan // gone meanwhile, or in use
+	}), nil
+}
+
+// RemoveStaleLocks removes what StaleLocks lists, and returns what it removed.
+// The caller must make sure that no other writer of these refs is alive.
+func (r *Repository) RemoveStaleLocks(prefixes []string, olderThan time.Duration, now time.Time) ([]string, error) {
+	stale, err := r.StaleLocks(prefixes, olderThan, now)
+	if err != nil {
+		return nil, err
 	}
-	return removed, nil
+	for i, path := range stale {
+		if err := r.disk.remove(path); err != nil {
+			return stale[:i], fmt.Errorf("remove stale lock: %w", err)
+		}
+	}
+	return stale, nil
 }
 
 // escapeGlob makes a path a pattern that matches only itself.

@@ -19,7 +19,8 @@ func (t *transaction) lockPacked(ctx context.Context) error {
 		return fmt.Errorf("lock packed refs: %w", err)
 	}
 	defer func() { _ = os.Remove(temp.Name()) }() // see RemoveStaleLocks
-	if err := t.r.disk.finish(temp, []byte(oursMark)); err != nil {
+	err = errors.Join(t.r.disk.shared.apply(temp.Name()), t.r.disk.finish(temp, []byte(oursMark)))
+	if err != nil {
 		return fmt.Errorf("lock packed refs: %w", err)
 	}
 	err = t.r.untilFree(ctx, path, func() error {
