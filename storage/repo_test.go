@@ -31,9 +31,12 @@ func cli(tb testing.TB, dir string, args ...string) string {
 	return out
 }
 
-func try(dir string, args ...string) (string, error) {
+func try(dir string, args ...string) (string, error) { return feed(dir, "", args...) }
+
+// feed runs git with something to read.
+func feed(dir, stdin string, args ...string) (string, error) {
 	c := exec.Command("git", args...)
-	c.Dir = dir
+	c.Dir, c.Stdin = dir, strings.NewReader(stdin)
 	c.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "GIT_DIR="+dir,
 		"GIT_AUTHOR_NAME=A", "GIT_AUTHOR_EMAIL=a@example.org", "GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@example.org",
 		"GIT_AUTHOR_DATE=1700000000 +0000", "GIT_COMMITTER_DATE=1700000000 +0000")
@@ -83,7 +86,22 @@ func openQuietly(dir string) (*storage.Store, error) {
 // must go well.
 func acquireIn(tb testing.TB, dir string, folded func(build.ID)) (l *storage.Ledger, release func()) {
 	tb.Helper()
-	l, err := openStore(tb, dir).Acquire(context.Background(), "test", folded)
+	return acquire(tb, openStore(tb, dir), folded)
+}
+
+// acquireAt does so by another clock.
+func acquireAt(tb testing.TB, dir string, now func() time.Time) (l *storage.Ledger, release func()) {
+	tb.Helper()
+	repo, err := git.Open(context.Background(), dir)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return acquire(tb, storage.Open(repo, now), nil)
+}
+
+func acquire(tb testing.TB, s *storage.Store, folded func(build.ID)) (l *storage.Ledger, release func()) {
+	tb.Helper()
+	l, err := s.Acquire(context.Background(), "test", folded)
 	if err != nil {
 		tb.Fatal(err)
 	}
