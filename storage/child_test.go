@@ -69,7 +69,8 @@ func (c *child) say(args ...any) {
 	fmt.Println(args...)
 }
 
-// open takes the lock and goes on with what is live.
+// open takes the lock and goes on with what is live. A death between the moves of
+// two refs leaves a trigger in the inbox whose build is there: that answers it.
 func (c *child) open(s *storage.Store) (*storage.Ledger, error) {
 	l, err := s.Acquire(context.Background(), "child", func(id build.ID) { c.say("folded", id) })
 	if err != nil {
@@ -79,7 +80,13 @@ func (c *child) open(s *storage.Store) (*storage.Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l, inThree(len(live), func(i int) error { return c.drive(l, live[i].Build) })
+	return l, inThree(len(live), func(i int) error {
+		b := live[i].Build
+		if err := c.keep(l, build.Change{Settled: []string{b.Trigger.ID}}); err != nil {
+			return err
+		}
+		return c.drive(l, b)
+	})
 }
 
 // inThree does n things, three at a time, so that batches hold several changes.
@@ -169,11 +176,11 @@ func (c *child) drive(l *storage.Ledger, b *build.Build) error {
 func (c *child) keep(l *storage.Ledger, change build.Change) error {
 	done := make(chan error, 1)
 	l.Append(change, func(err error) { done <- err })
-	if err := <-done; err != nil {
-		return err
+	err := <-done
+	if err == nil && change.Build != nil {
+		c.say("durable", change.Build.ID, change.Build.Seq)
 	}
-	c.say("durable", change.Build.ID, change.Build.Seq)
-	return nil
+	return err
 }
 
 // live is one whole life: all that is ever written, once.
