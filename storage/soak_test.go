@@ -93,11 +93,12 @@ type soak struct {
 	dir     string
 	commits []plan.Commit
 
-	group sync.WaitGroup
-	over  chan struct{}
-	kills int
-	read  int
-	notes []string // what the person wrote
+	group  sync.WaitGroup
+	over   chan struct{}
+	kills  int
+	read   int      // builds
+	upkeep int      // runs of git
+	notes  []string // what the person wrote
 }
 
 func newSoak(t *testing.T) *soak {
@@ -172,9 +173,15 @@ func (s *soak) disturb(t *testing.T, pause time.Duration) {
 		}
 		step := steps[n%len(steps)]
 		out, err := try(s.dir, step...)
-		if err != nil && !strings.Contains(out, ".lock") { // git gives up at once when somebody writes
+		if err != nil {
+			if strings.Contains(out, ".lock") {
+				return nil // git gives up at once when somebody writes
+			}
 			return fmt.Errorf("git %s: %w: %s", step, err, out)
 		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.upkeep++
 		return nil
 	})
 }
@@ -210,36 +217,53 @@ func (s *soak) person(t *testing.T, pause time.Duration) {
 	})
 }
 
-// reader lists what a list of builds shows, with moves, logs and notes.
+// reader lists what a list of builds shows, with moves, logs and notes: with one
+// store all the time, as a server does, and with a new one, as a command does.
 func (s *soak) reader(t *testing.T, pause time.Duration) {
-	store := openStore(t, s.dir)
-	ctx := context.Background()
-	s.every(t, pause, func(int) error {
-		builds, err := store.Builds(ctx, storage.Query{})
+	old := openStore(t, s.dir)
+	s.every(t, pause, func(n int) error {
+		store := old
+		if n%2 == 1 {
+			var err error
+			if store, err = openQuietly(s.dir); err != nil {
+				return fmt.Errorf("a reader: %w", err)
+			}
+		}
+		read, err := s.readAll(store)
 		if err != nil {
 			return fmt.Errorf("a reader: %w", err)
 		}
-		for _, b := range builds {
-			if _, _, err := store.Build(ctx, b.ID); err != nil {
-				return fmt.Errorf("a reader: %w", err)
-			}
-			if !b.State().Final() {
-				continue
-			}
-			if _, _, err := store.Log(ctx, b.ID, "s0t0", 1); err != nil {
-				return fmt.Errorf("a reader: %w", err)
-			}
-		}
-		for _, c := range s.commits {
-			if _, err := store.OfCommit(ctx, c); err != nil {
-				return fmt.Errorf("a reader: %w", err)
-			}
-		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.read += len(builds)
+		s.read += read
 		return nil
 	})
+}
+
+// readAll reads the newest builds and all that belongs to them.
+func (s *soak) readAll(store *storage.Store) (read int, err error) {
+	ctx := context.Background()
+	builds, err := store.Builds(ctx, storage.Query{})
+	if err != nil {
+		return 0, err
+	}
+	for _, b := range builds {
+		if _, _, err := store.Build(ctx, b.ID); err != nil {
+			return 0, err
+		}
+		if !b.State().Final() {
+			continue
+		}
+		if _, _, err := store.Log(ctx, b.ID, "s0t0", 1); err != nil {
+			return 0, err
+		}
+	}
+	for _, c := range s.commits {
+		if _, err := store.OfCommit(ctx, c); err != nil { // by its note
+			return 0, err
+		}
+	}
+	return len(builds), nil
 }
 
 // finish waits for the end and returns when everybody is dead.
@@ -272,7 +296,7 @@ func TestSoak(t *testing.T) {
 		s.rival(t, 2500*time.Millisecond)
 	}
 	s.disturb(t, 700*time.Millisecond)
-	s.person(t, 150*time.Millisecond)
+	s.person(t, 500*time.Millisecond)
 	s.reader(t, 50*time.Millisecond)
 	s.finish(t, soakTime(t))
 	if t.Failed() {
@@ -281,9 +305,27 @@ func TestSoak(t *testing.T) {
 	unnoted := s.check(t, s.dir, recovered(t, s.dir, later))
 	s.checkNotes(t, unnoted)
 	noLocks(t, s.dir)
-	t.Logf("%d kills, %d acknowledgements, %d builds (%d overwritten in the notes), %d triggers, %d notes by a person, %d builds read",
-		s.kills, len(s.said), len(s.seqs), len(unnoted), len(s.triggers), len(s.notes), s.read)
-	if s.kills < 4 || len(s.folded) == 0 || s.read == 0 || len(s.notes) == 0 {
+	t.Logf("%d kills, %d acknowledgements, %d builds (%d overwritten in the notes), %d triggers, %d notes by a person, %d builds read, git's upkeep %d times",
+		s.kills, len(s.said), len(s.seqs), len(unnoted), len(s.triggers), len(s.notes), s.read, s.upkeep)
+	if s.kills < 4 || len(s.folded) == 0 || s.read == 0 || s.upkeep == 0 || len(s.notes) == 0 {
+		t.Error("too little happened to prove anything")
+	}
+}
+
+// TestReadersSurvive: nobody who reads meets an error, however fast packs of ours
+// and of others come, are merged and go.
+func TestReadersSurvive(t *testing.T) {
+	while := 10 * time.Second
+	if testing.Short() {
+		while = 2 * time.Second
+	}
+	s := newSoak(t)
+	s.rival(t, time.Hour)
+	s.disturb(t, time.Millisecond)
+	s.reader(t, 0)
+	s.finish(t, while)
+	t.Logf("%d builds read, git's upkeep %d times", s.read, s.upkeep)
+	if s.read == 0 || s.upkeep == 0 {
 		t.Error("too little happened to prove anything")
 	}
 }
