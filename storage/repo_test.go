@@ -114,10 +114,12 @@ func acquire(tb testing.TB, s *storage.Store, folded func(build.ID)) (l *storage
 	}
 }
 
-// fsck fails unless git finds everything in order.
+// fsck fails unless git finds everything in order. The commit-graph is left out: a
+// gc that lists a live commit just before it is dropped writes it there until the
+// next gc, and nothing reads it. Package storage/git has a test of the rest.
 func fsck(tb testing.TB, dir string) {
 	tb.Helper()
-	out := cli(tb, dir, "fsck", "--full", "--strict", "--no-dangling")
+	out := cli(tb, dir, "-c", "core.commitGraph=false", "fsck", "--full", "--strict", "--no-dangling")
 	for line := range strings.Lines(out) {
 		if !strings.HasPrefix(line, "notice: HEAD points to an unborn branch") {
 			tb.Errorf("git fsck: %s", line)

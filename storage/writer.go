@@ -30,6 +30,7 @@ func (l *Ledger) run(ctx context.Context) {
 			l.fold(ctx)
 			continue
 		}
+		l.renote(ctx)
 		l.upkeep(ctx)
 		if closed {
 			return
