@@ -118,9 +118,10 @@ func (p *powered) cutDuring(t *testing.T, role, dir string, commits []plan.Commi
 	lines, cut := 1+rand.IntN(120), make(chan error, 1)
 	a.hearAll(t, out, func(n int) {
 		if n == lines {
-			time.AfterFunc(rand.N(20*time.Millisecond), func() {
-				cut <- errors.Join(p.cut(), child.Process.Kill())
-			})
+			if rand.IntN(2) == 0 { // else right after an acknowledgement
+				<-time.After(rand.N(20 * time.Millisecond))
+			}
+			cut <- errors.Join(p.cut(), child.Process.Kill())
 		}
 	})
 	_ = child.Wait() // killed, or gave up without a disk
