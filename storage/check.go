@@ -199,7 +199,7 @@ func howDeep(everything bool) depth {
 // examined is the store to look at: the own one, or the one that a copy came
 // with; "" if there is none. If it cannot be told, the finding says why.
 func (s *Store) examined() (store string, bad []Finding, err error) {
-	stores, err := s.storesInRefs()
+	stores, _, err := s.storesInRefs()
 	if err != nil {
 		return "", nil, err
 	}

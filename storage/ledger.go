@@ -33,6 +33,8 @@ type Ledger struct {
 	builds  map[int64]*kept // live builds by number
 	tips    map[string]plan.Commit
 	desk    git.Hash
+	noted   []noted       // lines written lately, oldest first
+	notes   git.Hash      // the notes when they were last seen to have these
 	broken  error         // what ended all writing
 	failed  chan struct{} // closed when it did
 	written int           // packs since they were last counted

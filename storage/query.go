@@ -184,7 +184,7 @@ func (s *Store) OfCommit(ctx context.Context, c plan.Commit) ([]Known, error) {
 	}
 	var known []Known
 	for _, b := range builds {
-		known = append(known, Known{ID: b.ID, Name: b.Name, Event: b.Trigger.Event, Ref: b.Trigger.Ref})
+		known = append(known, Known{ID: b.ID, Name: b.Name, Event: b.Trigger.Event, Ref: b.Trigger.Ref, Request: b.Trigger.Request})
 	}
 	return known, nil
 }

@@ -63,10 +63,11 @@ type Loaded struct {
 
 // Known is what there is to know about a build without reading it.
 type Known struct {
-	ID    build.ID
-	Name  string
-	Event plan.Event
-	Ref   string
+	ID      build.ID
+	Name    string
+	Event   plan.Event
+	Ref     string
+	Request string // "" unless it was asked for as a build of its own
 }
 
 // folder is the folder of files that are ours and not git's.

@@ -31,6 +31,7 @@ func (l *Ledger) run(ctx context.Context) {
 			l.upkeep(ctx, true) // more may wait for ever
 			continue
 		}
+		l.renote(ctx)
 		l.upkeep(ctx, len(l.builds) > 0)
 		if closed {
 			return

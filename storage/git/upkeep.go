@@ -159,6 +159,9 @@ func (r *Repository) collect(ctx context.Context, old []*ownPack) error {
 	if err != nil {
 		return err
 	}
+	if err := r.renewGraph(ctx); err != nil {
+		return err
+	}
 	unlock, err := r.lockPacks(ctx, syscall.LOCK_EX)
 	if err != nil {
 		return err

@@ -221,6 +221,25 @@ func TestUpkeepBesideMultiPackIndex(t *testing.T) {
 	}
 }
 
+// TestUpkeepRenewsCommitGraph: git's gc remembers our commits in a file of its own,
+// and its fsck misses them there.
+func TestUpkeepRenewsCommitGraph(t *testing.T) {
+	for _, options := range [][]string{nil, {"--split"}} {
+		r, dir := newWork(t, map[string]string{"a": "1"})
+		gone := move(t, r, testRef, Zero, "gone")
+		cli(t, dir, append([]string{"commit-graph", "write", "--reachable"}, options...)...)
+		if err := r.Write(t.Context(), nil, []RefUpdate{{testRef, gone, Zero}}); err != nil {
+			t.Fatal(err)
+		}
+		move(t, r, "refs/velocity/s/live/2", Zero, "kept")
+		upkeep(t, r, 2)
+		if exists(dir, gone) {
+			t.Error("nothing was dropped")
+		}
+		fsck(t, dir)
+	}
+}
+
 // TestKeptFromGC runs git's most eager clean-ups between pack and ref, where an
 // object is reachable from nothing.
 func TestKeptFromGC(t *testing.T) {
