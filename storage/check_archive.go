@@ -220,22 +220,22 @@ func (s *Store) planOf(tree git.Hash, b *build.Build) error {
 }
 
 // logOf says in what the stored log of a task's last attempt differs from the one
-// that its builder sent. Blocks of logs may have been let go.
+// that its builder sent. All logs of a build may have been let go, not some.
 func (s *Store) logOf(id build.ID, task *build.Task) error {
 	if task.Log.Bytes == 0 {
 		return nil
 	}
-	if _, err := s.repo.Ref(logsRef(id)); errors.Is(err, git.ErrRefNotFound) {
+	folder, err := s.placed(logsBlockOf(id), id)
+	if errors.Is(err, ErrNoBuild) {
 		return nil
 	}
-	folder, err := s.placed(logsRef(id), id)
 	var text []byte
 	if err == nil {
-		text, err = s.repo.ReadFile(folder, logName(task.Key, task.Attempt), maxLog)
+		text, err = s.joined(folder, logName(task.Key, task.Attempt))
 	}
 	name := "the log of task " + task.Key
 	switch {
-	case errors.Is(err, ErrNoBuild), errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s is missing", name)
 	case err != nil:
 		return fmt.Errorf("%s: %w", name, err)

@@ -73,7 +73,7 @@ func (x *examination) unreadable(ref git.Ref, why error) Finding {
 
 // archivedToo finds what a fold that did not end has left.
 func (x *examination) archivedToo(ctx context.Context, ref git.Ref, k *kept) error {
-	archived, err := x.placed(archiveRef(k.id), k.id)
+	archived, err := x.placed(archiveBlockOf(k.id), k.id)
 	switch {
 	case errors.Is(err, ErrNoBuild):
 		if !k.build.State().Final() || x.foldsItself() {
