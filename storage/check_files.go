@@ -125,8 +125,15 @@ func (x *examination) packFinding(d git.DamagedPack) Finding {
 	case d.Damage == git.BadIndex:
 		f.Code, f.Problem = BadIndex, "the index is damaged, or of another pack"
 	default:
-		f.Code, f.Problem, f.mend = BadPack, "the pack is damaged: some of its objects cannot be read", nil
-		f.Remedy = "bring this file back from a backup, or its objects by a fetch from a clone that has them"
+		f.Code, f.Problem = BadPack, "the pack is damaged: some of its objects cannot be read"
+		f.Remedy = "what can be read is written again, and the pack is moved to " + x.aside()
+		f.mend = func(ctx context.Context, l *Ledger) (string, error) {
+			kept, lost, err := l.repo.Salvage(ctx, d.Path, l.aside())
+			if errors.Is(err, git.ErrTooLarge) {
+				return "left " + d.Path + " as it is: it is too large to be written again; bring the file back from a backup", nil
+			}
+			return fmt.Sprintf("wrote the objects of %s again that can be read (%d, and %d cannot) and put it aside", d.Path, kept, lost), err
+		}
 	}
 	return f
 }

@@ -180,10 +180,11 @@ func (x *examination) incomplete(ref git.Ref, missing string) Finding {
 	return f
 }
 
-// protection finds a bare repository where everybody who may push may forge.
+// protection finds a bare repository where everybody who may push may forge. One
+// without a store of its own is a copy, and records nothing.
 func (x *examination) protection(ctx context.Context) error {
-	if x.repo.WorkTree() != "" {
-		return nil
+	if own, err := x.ID(); own == "" || x.repo.WorkTree() != "" {
+		return err
 	}
 	open, err := x.repo.Unprotected(ctx)
 	if err != nil || len(open) == 0 {

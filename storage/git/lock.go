@@ -90,7 +90,8 @@ const oursMark = "velocity\n"
 
 // StaleLocks lists lock files of refs below the given prefixes that are older
 // than olderThan at now, which is compared with the file system's clock, and a
-// packed-refs.lock of ours.
+// packed-refs.lock of ours. To remove them is safe while no other writer of these
+// refs is alive.
 func (r *Repository) StaleLocks(prefixes []string, olderThan time.Duration, now time.Time) ([]string, error) {
 	var locks []string
 	for _, prefix := range prefixes {
@@ -118,21 +119,6 @@ func (r *Repository) StaleLocks(prefixes []string, olderThan time.Duration, now 
 		info, err := os.Stat(path)
 		return err != nil || now.Sub(info.ModTime()) < olderThan // gone meanwhile, or in use
 	}), nil
-}
-
-// RemoveStaleLocks removes what StaleLocks lists, and returns what it removed.
-// The caller must make sure that no other writer of these refs is alive.
-func (r *Repository) RemoveStaleLocks(prefixes []string, olderThan time.Duration, now time.Time) ([]string, error) {
-	stale, err := r.StaleLocks(prefixes, olderThan, now)
-	if err != nil {
-		return nil, err
-	}
-	for i, path := range stale {
-		if err := r.disk.remove(path); err != nil {
-			return stale[:i], fmt.Errorf("remove stale lock: %w", err)
-		}
-	}
-	return stale, nil
 }
 
 // escapeGlob makes a path a pattern that matches only itself.
