@@ -45,8 +45,8 @@ const erasureFile = "erasure"
 // or work tree reaches any more, from packs and loose files, of ours and of git's.
 // Nothing else goes.
 //
-// An erasure that a crash or an error interrupted is completed by the next one,
-// also by one without updates. Erase waits for writers and upkeep of other
+// An erasure that a crash or an error interrupted, or that had to leave a pack
+// alone, is completed by the next one, also by one without updates. Erase waits for writers and upkeep of other
 // processes to end, and keeps them out while objects go. What a foreign git
 // process is just about to use again, it cannot see, as git prune cannot.
 func (r *Repository) Erase(ctx context.Context, e Erasure) (Erased, error) {
@@ -129,6 +129,9 @@ func (r *Repository) prune(ctx context.Context, done *Erased) error {
 	}
 	if err := r.removeObjects(ctx, condemned, done); err != nil {
 		return err
+	}
+	if len(done.Kept) > 0 {
+		return r.sweep() // the list stays for when the packs may be touched
 	}
 	if err := r.disk.remove(r.erasurePath()); err != nil {
 		return err

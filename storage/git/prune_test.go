@@ -52,6 +52,16 @@ func newEraseYard(t *testing.T) *eraseYard {
 	return y
 }
 
+// copied is the same repository in another place.
+func (y *eraseYard) copied(t *testing.T) *eraseYard {
+	t.Helper()
+	dir := filepath.Join(realTemp(t), "copy")
+	if err := os.CopyFS(dir, os.DirFS(y.dir)); err != nil {
+		t.Fatal(err)
+	}
+	return &eraseYard{r: open(t, dir), dir: dir, tips: y.tips}
+}
+
 // without is the erasure of one build of the chain.
 func (y *eraseYard) without(t *testing.T, victim int) Erasure {
 	t.Helper()
@@ -194,9 +204,10 @@ func TestEraseIsCompletedByTheNext(t *testing.T) {
 	for _, form := range []string{"packs of ours", "in a pack of git"} {
 		t.Run(form, func(t *testing.T) {
 			broken := errors.New("disk")
+			first := newEraseYard(t)
+			forms[form](t, first)
 			for n := 1; ; n++ {
-				y := newEraseYard(t)
-				forms[form](t, y)
+				y := first.copied(t)
 				e := y.without(t, 2)
 				steps := 0
 				y.r.disk.fault = func(string, string) error {
@@ -271,6 +282,12 @@ func TestEraseTellsWhatStays(t *testing.T) {
 	}
 	if gone := minus(before, everything(t, y.dir)); len(gone) > 0 {
 		t.Errorf("gone: %v", gone)
+	}
+	if err := os.Remove(strings.TrimSuffix(packs[0], "pack") + "keep"); err != nil {
+		t.Fatal(err)
+	}
+	if done, err = y.r.Erase(t.Context(), Erasure{}); err != nil || done.Objects == 0 || exists(y.dir, hashOf(t, y, secretOf(4))) {
+		t.Errorf("once the pack may be touched: %+v, %v", done, err)
 	}
 }
 
