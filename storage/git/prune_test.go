@@ -393,3 +393,36 @@ func TestDropNoteLines(t *testing.T) {
 		})
 	}
 }
+
+// That git counts on an object of a pack is still known of the pack that takes
+// its place.
+func TestEraseRemembersWhatGitMet(t *testing.T) {
+	y := newEraseYard(t)
+	b := y.r.NewBatch()
+	tip := oneFile(t, b, "content of both", y.tips[5])
+	if err := y.r.Write(t.Context(), b, []RefUpdate{{erasedRef, y.tips[5], tip}}); err != nil {
+		t.Fatal(err)
+	}
+	stray := oneFile(t, y.r.NewBatch(), "stray")
+	b = y.r.NewBatch()
+	oneFile(t, b, "stray")
+	oneFile(t, b, "content of both") // in the same pack
+	if err := y.r.Write(t.Context(), b, nil); err != nil {
+		t.Fatal(err)
+	}
+	met := hash(t, cliInput(t, y.dir, "stray", "hash-object", "-w", "--stdin"))
+	root := y.r.NewBatch()
+	e := Erasure{Batch: root, Updates: []RefUpdate{{erasedRef, tip, oneFile(t, root, "new")}}}
+	if done, err := y.r.Erase(t.Context(), e); err != nil || done.Objects == 0 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	if exists(y.dir, hashOf(t, y, "content of both")) {
+		t.Fatal("the pack was not written anew: the test proves nothing")
+	}
+	if err := y.r.Collect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !exists(y.dir, met) || !exists(y.dir, stray) {
+		t.Error("what git counts on is gone")
+	}
+}
