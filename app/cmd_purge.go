@@ -27,7 +27,8 @@ a new history, since the old one holds the build.
 
 Nothing else may record in the repository meanwhile. A purge that was interrupted
 is completed by running it again. It tells what it cannot reach: other copies of the
-repository have to be purged by themselves. Replace the secret first.`,
+repository have to be purged by themselves. If something of the build is still in
+this repository, its status is 3. Replace the secret first.`,
 		Args: arguments(1, 1),
 	}
 	repo := repoFlag(cmd)
@@ -119,8 +120,13 @@ func (c *cli) tellPurge(ctx context.Context, r *record, id build.ID, done storag
 		fmt.Fprintf(&w, "%s may hold output of the build\n", path)
 	}
 	fmt.Fprintln(&w, "clones, mirrors, backups, and the caches and logs of builders keep what they have")
-	_, err = fmt.Fprint(c.Out, clean(w.String()))
-	return err
+	if _, err := fmt.Fprint(c.Out, clean(w.String())); err != nil {
+		return err
+	}
+	if len(done.Shared)+len(done.Kept)+done.Borrowed+len(done.Copies) > 0 {
+		return &failure{status: statusProblem} // said above
+	}
+	return nil
 }
 
 // clean makes lines fit for a terminal.
