@@ -98,6 +98,8 @@ func (c *cli) commands() []*cobra.Command {
 		c.showCommand(),
 		c.logsCommand(),
 		c.fsckCommand(),
+		c.archiveCommand(),
+		c.purgeCommand(),
 		c.versionCommand(),
 	}
 }

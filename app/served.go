@@ -21,9 +21,11 @@ import (
 
 // Who holds a repository's lock, as others are told.
 const (
-	holderServe = "velocity serve"
-	holderHook  = "velocity hook" // ends by itself when there is nothing left to build
-	holderRun   = "velocity run --record"
+	holderServe   = "velocity serve"
+	holderHook    = "velocity hook" // ends by itself when there is nothing left to build
+	holderRun     = "velocity run --record"
+	holderArchive = "velocity archive"
+	holderPurge   = "velocity purge"
 )
 
 // A served repository is one whose builds this process records.

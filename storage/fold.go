@@ -19,7 +19,7 @@ func (l *Ledger) archive(ctx context.Context, final []*kept) error {
 	var err error
 	for range foldTries {
 		f := &fold{l: l, objects: l.repo.NewBatch(), final: final}
-		if err = f.write(ctx); !f.racedForNotes(err) {
+		if err = f.write(ctx); !racedForNotes(err) {
 			return explain(err)
 		}
 	}
@@ -44,7 +44,7 @@ const keepNoted = 64
 
 // racedForNotes tells a note that somebody else added from a second writer of
 // the store.
-func (f *fold) racedForNotes(err error) bool {
+func racedForNotes(err error) bool {
 	var moved *git.RefMovedError
 	return errors.As(err, &moved) && moved.Name == NotesRef
 }

@@ -143,6 +143,7 @@ type queue struct {
 
 	mu      sync.Mutex
 	entries []entry
+	jobs    []func()
 	closed  bool
 }
 
@@ -161,6 +162,28 @@ func (q *queue) put(e entry) bool {
 	q.entries = append(q.entries, e)
 	q.rouse()
 	return true
+}
+
+// putJob reports whether the queue still takes jobs.
+func (q *queue) putJob(job func()) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return false
+	}
+	q.jobs = append(q.jobs, job)
+	q.rouse()
+	return true
+}
+
+// takeJob returns the next job, nil if there is none.
+func (q *queue) takeJob() (job func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.jobs) > 0 {
+		job, q.jobs = q.jobs[0], q.jobs[1:]
+	}
+	return job
 }
 
 func (q *queue) close() {

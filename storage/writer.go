@@ -32,12 +32,33 @@ func (l *Ledger) run(ctx context.Context) {
 			continue
 		}
 		l.renote(ctx)
+		if job := l.queue.takeJob(); job != nil {
+			job()
+			continue
+		}
 		l.upkeep(ctx, len(l.builds) > 0)
 		if closed {
 			return
 		}
 		<-l.queue.wake
 	}
+}
+
+// between runs work in the writer's goroutine when no change waits, and returns
+// its error. It must be short: changes wait for it.
+func (l *Ledger) between(work func() error) error {
+	done := make(chan error, 1)
+	taken := l.queue.putJob(func() {
+		if l.broken != nil {
+			done <- l.broken
+			return
+		}
+		done <- work()
+	})
+	if !taken {
+		return errReleased
+	}
+	return <-done
 }
 
 // record writes entries as one batch and answers them.

@@ -23,13 +23,18 @@ const packsLock = "packs.lock"
 // lockPacks takes the packs lock; how is syscall.LOCK_SH or LOCK_EX. The kernel
 // frees it when a process dies.
 func (r *Repository) lockPacks(ctx context.Context, how int) (unlock func(), err error) {
+	return r.waitLock(ctx, packsLock, how)
+}
+
+// waitLock takes one of our locks as soon as it is free.
+func (r *Repository) waitLock(ctx context.Context, name string, how int) (unlock func(), err error) {
 	for {
-		unlock, err := r.flock(packsLock, how)
+		unlock, err := r.flock(name, how)
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
 			return unlock, err
 		}
 		if err := r.sleep(ctx, jitter()); err != nil {
-			return nil, fmt.Errorf("wait for %s: %w", packsLock, err)
+			return nil, fmt.Errorf("wait for %s: %w", name, err)
 		}
 	}
 }

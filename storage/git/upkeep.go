@@ -181,6 +181,11 @@ func (r *Repository) collect(ctx context.Context, old []*ownPack) error {
 	if err != nil {
 		return err
 	}
+	if len(reached)+len(since) < len(all) {
+		if err := r.forgetCaches(); err != nil {
+			return err
+		}
+	}
 	if err := r.replacePacks(old, kept, late); err != nil {
 		return err
 	}
@@ -225,20 +230,29 @@ func (r *Repository) reachable(ctx context.Context, objects map[Hash]bool, known
 			fmt.Fprintf(&stdin, "^%s\n", ref.Hash)
 		}
 	}
-	filter := &objectFilter{among: objects, found: make(map[Hash]bool)}
-	if _, err := r.run(ctx, command{args: args, stdin: &stdin, stdout: filter}); err != nil {
+	found := make(map[Hash]bool)
+	filter := &lineFeed{line: func(line []byte) {
+		if h, err := ParseHash(string(line)); err == nil && objects[h] {
+			found[h] = true
+		}
+	}}
+	if _, err := r.run(ctx, command{options: []string{plainHistory}, args: args, stdin: &stdin, stdout: filter}); err != nil {
 		return nil, err
 	}
-	return filter.found, nil
+	return found, nil
 }
 
-// objectFilter reads lines of object ids and remembers those among some.
-type objectFilter struct {
-	among, found map[Hash]bool
-	rest         []byte
+// plainHistory makes git walk what is there and not what refs/replace shows
+// instead.
+const plainHistory = "core.useReplaceRefs=false"
+
+// lineFeed hands what is written to it on by lines, without their ends.
+type lineFeed struct {
+	line func([]byte)
+	rest []byte
 }
 
-func (f *objectFilter) Write(p []byte) (int, error) {
+func (f *lineFeed) Write(p []byte) (int, error) {
 	data := append(f.rest, p...)
 	for {
 		line, rest, complete := bytes.Cut(data, []byte("\n"))
@@ -246,9 +260,7 @@ func (f *objectFilter) Write(p []byte) (int, error) {
 			f.rest = bytes.Clone(line)
 			return len(p), nil
 		}
-		if h, err := ParseHash(string(line)); err == nil && f.among[h] {
-			f.found[h] = true
-		}
+		f.line(line)
 		data = rest
 	}
 }
