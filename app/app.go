@@ -97,6 +97,8 @@ func (c *cli) commands() []*cobra.Command {
 		c.buildsCommand(),
 		c.showCommand(),
 		c.logsCommand(),
+		c.fetchCommand(),
+		c.publishCommand(),
 		c.versionCommand(),
 	}
 }

@@ -238,8 +238,8 @@ func (b *batch) commit(s *staged) error {
 }
 
 // commit is a commit of ours without parents.
-func (l *Ledger) commit(tree git.Hash, message string) git.CommitSpec {
-	return git.CommitSpec{Tree: tree, Name: "Velocity", Email: "velocity@localhost", When: l.now(), Message: message}
+func (s *Store) commit(tree git.Hash, message string) git.CommitSpec {
+	return git.CommitSpec{Tree: tree, Name: "Velocity", Email: "velocity@localhost", When: s.now(), Message: message}
 }
 
 // commitTips adds the new desk. It has no history: what counts is now.

@@ -197,4 +197,3 @@ func (m *Remote) Fetch(ctx context.Context, copies []Copy) error {
 	}
 	return nil
 }
-
