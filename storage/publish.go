@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"path/filepath"
 	"time"
 
@@ -40,10 +39,6 @@ type ConflictError struct{ Remote, Ref, Reason string }
 func (e *ConflictError) Error() string {
 	return fmt.Sprintf("%s of %s holds what this repository does not have: %s", e.Ref, e.Remote, e.Reason)
 }
-
-// notesTries bounds how often notes are merged and sent again when others publish
-// at the same time.
-const notesTries = 5
 
 // Publish sends the own store's archives, with their logs if asked for, and then
 // the notes to a remote, and returns how many refs it sent. Nothing is replaced
@@ -217,72 +212,4 @@ func (p *publish) judge(r git.PushResult) error {
 		return &RefusedError{Remote: p.remote.String(), Ref: r.Ref, Reason: r.Reason}
 	}
 	return nil
-}
-
-// notes sends the notes. When the remote has others it takes them in first, again
-// if somebody comes in between.
-func (p *publish) notes(ctx context.Context) error {
-	var err error
-	for try := range notesTries {
-		if try > 0 {
-			if err := p.o.Sleep(ctx, backoff(try)); err != nil {
-				return err
-			}
-			if err := p.look(ctx); err != nil {
-				return err
-			}
-		}
-		var done bool
-		if done, err = p.tryNotes(ctx); done {
-			return err
-		}
-	}
-	return err
-}
-
-// backoff is a time between half and the whole of a second, doubled with each try.
-func backoff(try int) time.Duration {
-	whole := time.Second << (try - 1)
-	return whole/2 + rand.N(whole/2)
-}
-
-// tryNotes reports whether it is decided how the sending of notes ends.
-func (p *publish) tryNotes(ctx context.Context) (done bool, err error) {
-	if err := p.takeIn(ctx, p.there[p.at.notes]); err != nil {
-		return true, err
-	}
-	theirs := p.there[p.at.notes]
-	ours, err := p.s.repo.Ref(NotesRef)
-	if errors.Is(err, git.ErrRefNotFound) {
-		return true, nil // builds of nothing that git could show a note of
-	}
-	if err != nil || ours == theirs {
-		return true, err
-	}
-	push := git.Push{Hash: ours, To: p.at.notes, Replace: p.o.AfterPurge, Old: theirs}
-	results, err := p.push(ctx, []git.Push{push})
-	if err != nil || len(results) == 0 {
-		return true, err
-	}
-	err = p.judge(results[0])
-	return results[0].Outcome != git.Behind, err
-}
-
-// takeIn merges the remote's notes into ours unless that was done before. After a
-// purge only their lines are taken, not their history.
-func (p *publish) takeIn(ctx context.Context, theirs git.Hash) error {
-	if theirs.IsZero() {
-		return nil
-	}
-	to := notesCopy(p.remote, p.at)
-	if have, err := p.s.repo.Ref(to); err != nil || have != theirs {
-		if err := p.remote.Fetch(ctx, []git.Copy{{From: p.at.notes, To: to}}); err != nil {
-			return err
-		}
-		if p.there[p.at.notes], err = p.s.repo.Ref(to); err != nil { // it may have moved
-			return fmt.Errorf("read the notes of %s: %w", p.remote, err)
-		}
-	}
-	_, _, err := p.s.mergeNotes(ctx, p.remote, to, p.o.AfterPurge)
-	return err
 }
