@@ -36,16 +36,19 @@ func TestPublisherPace(t *testing.T) {
 	})
 	var waits []time.Duration
 	p.sleep = func(_ context.Context, d time.Duration) error {
-		if waits = append(waits, d); len(waits) == 1 {
-			p.folded(build.ID{}) // part of the first one
-			p.folded(build.ID{})
-		}
+		waits = append(waits, d)
+		p.folded(build.ID{}) // part of what is about to be sent
+		p.folded(build.ID{})
 		return nil
 	}
 	p.run(ctx)
 	want := []time.Duration{publishSettle, publishSettle, publishRetry, 2 * publishRetry, 4 * publishRetry}
 	if diff := cmp.Diff(want, waits); diff != "" {
 		t.Errorf("waits (-want +got):\n%s", diff)
+	}
+	p.last()
+	if sends != 5 {
+		t.Errorf("sent %d times, want 5 and nothing left at the end", sends)
 	}
 	p.folded(build.ID{})
 	p.last()

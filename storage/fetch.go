@@ -98,7 +98,7 @@ func (f *fetch) plan(listed []git.Ref) error {
 		values[ref.Name] = ref.Hash
 	}
 	f.there, f.stores = map[string]bool{}, map[string]bool{}
-	for _, at := range []layout{plainLayout, branchLayout} {
+	for _, at := range f.layouts(listed) {
 		for _, ref := range listed {
 			to, block := f.place(at, ref.Name)
 			if to == "" || f.there[to] || !f.takes(block, own) {
@@ -115,6 +115,17 @@ func (f *fetch) plan(listed []git.Ref) error {
 		}
 	}
 	return nil
+}
+
+// layouts are those to be read at a remote. Where stores are in place, as on every
+// server, branches are only what somebody pushed: they say nothing of builds.
+func (f *fetch) layouts(listed []git.Ref) []layout {
+	for _, ref := range listed {
+		if _, block := f.place(plainLayout, ref.Name); block.store != "" {
+			return []layout{plainLayout}
+		}
+	}
+	return []layout{plainLayout, branchLayout}
 }
 
 // takes reports whether a block is fetched; notes, which are of no store, are. A
