@@ -110,7 +110,7 @@ func (f *fetch) plan(listed []git.Ref) error {
 	}
 	f.done.Stores = len(f.stores)
 	for _, ref := range held {
-		if !f.there[ref.Name] {
+		if _, isBlock := parseFetched(ref.Name); !f.there[ref.Name] && (isBlock || strings.HasSuffix(ref.Name, "/notes")) {
 			f.gone = append(f.gone, git.RefUpdate{Name: ref.Name, Old: ref.Hash})
 		}
 	}

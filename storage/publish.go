@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/velocity-ci/velocity/storage/git"
@@ -18,10 +19,10 @@ var ErrNothingBuilt = errors.New("nothing was built in this repository")
 type PublishOptions struct {
 	Logs       bool // the logs, too
 	Branches   bool // as branches, for remotes that take nothing else
-	AfterPurge bool // replace there what a purge has rewritten here
+	AfterPurge bool // replace there what a purge has rewritten here, and drop what it dropped
 	// Sleep waits for a time or for the end of the context.
 	Sleep func(context.Context, time.Duration) error
-	// Waiting is told before a wait that keeps to the bound on pushes.
+	// Waiting is told before a wait that keeps to the bound on pushes. Both must be set.
 	Waiting func(time.Duration)
 }
 
@@ -88,12 +89,19 @@ func (p *publish) run(ctx context.Context) error {
 		return err
 	}
 	var conflict error // of logs, which keep nothing else from being sent
-	if p.o.Logs {
+	if p.o.Logs || p.o.AfterPurge {
 		logs, err := p.logs(&conflict)
 		if err != nil {
 			return err
 		}
 		pushes = append(pushes, logs...)
+	}
+	if p.o.AfterPurge {
+		dropped, err := p.dropped(&conflict)
+		if err != nil {
+			return err
+		}
+		pushes = append(pushes, dropped...)
 	}
 	results, err := p.push(ctx, pushes)
 	if err != nil {
@@ -137,13 +145,44 @@ func (p *publish) logs(conflict *error) ([]git.Push, error) {
 	changed, err := p.changed(logsRefFolder)
 	var pushes []git.Push
 	for _, push := range changed {
+		if push.Old.IsZero() && !p.o.Logs {
+			continue // after a purge only what is there counts
+		}
 		if push.Replace = push.Old.IsZero() || p.state.sent(push.To, push.Old); push.Replace {
 			pushes = append(pushes, push)
 			continue
 		}
-		*conflict = &ConflictError{Remote: p.remote.String(), Ref: push.To, Reason: "it is at " + push.Old.String() + ", which was not published from here"}
+		*conflict = p.foreign(push.To, push.Old)
 	}
 	return pushes, err
+}
+
+// dropped lists the own store's blocks that the remote has and a purge has taken
+// out here.
+func (p *publish) dropped(conflict *error) ([]git.Push, error) {
+	var pushes []git.Push
+	for to, old := range p.there {
+		name, ours := strings.CutPrefix(to, p.at.stores+p.own+"/")
+		if !ours || !validBlock(name) {
+			continue
+		}
+		_, err := p.s.repo.Ref(storeRef(p.own, name))
+		switch {
+		case err == nil:
+		case !errors.Is(err, git.ErrRefNotFound):
+			return nil, fmt.Errorf("list what to drop: %w", err)
+		case p.state.sent(to, old):
+			pushes = append(pushes, git.Push{To: to, Replace: true, Old: old})
+		default:
+			*conflict = p.foreign(to, old)
+		}
+	}
+	return pushes, nil
+}
+
+// foreign says that a ref holds what was not published from here.
+func (p *publish) foreign(ref string, h git.Hash) error {
+	return &ConflictError{Remote: p.remote.String(), Ref: ref, Reason: "it is at " + h.String() + ", which was not published from here"}
 }
 
 // changed lists the own store's blocks in a folder that the remote has otherwise

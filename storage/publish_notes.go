@@ -17,7 +17,6 @@ const notesTries = 5
 // notes sends the notes. When the remote has others it takes them in first, again
 // if somebody comes in between.
 func (p *publish) notes(ctx context.Context) error {
-	var err error
 	for try := range notesTries {
 		if try > 0 {
 			if err := p.o.Sleep(ctx, backoff(try)); err != nil {
@@ -27,12 +26,11 @@ func (p *publish) notes(ctx context.Context) error {
 				return err
 			}
 		}
-		var done bool
-		if done, err = p.tryNotes(ctx); done {
+		if done, err := p.tryNotes(ctx); done {
 			return err
 		}
 	}
-	return err
+	return fmt.Errorf("%s of %s changed each of the %d times it was merged and sent: publish again", p.at.notes, p.remote, notesTries)
 }
 
 // backoff is a time between half and the whole of a second, doubled with each try.
@@ -59,8 +57,7 @@ func (p *publish) tryNotes(ctx context.Context) (done bool, err error) {
 	if err != nil || len(results) == 0 {
 		return true, err
 	}
-	err = p.judge(results[0])
-	return results[0].Outcome != git.Behind, err
+	return results[0].Outcome != git.Behind, p.judge(results[0])
 }
 
 // takeIn merges the remote's notes into ours unless ours go on from there. After

@@ -150,12 +150,13 @@ func TestPublishAfterPurge(t *testing.T) {
 	other, _ := newRepo(t, 2)
 	p := newPlace(t, dir, hub)
 	id := recorded(t, dir, commits...)[0]
-	p.published(2, storage.PublishOptions{})
+	p.published(3, storage.PublishOptions{Logs: true})
 	before := refs(t, hub, "refs")
 	recorded(t, other, commits[0])
 	newPlace(t, other, hub).published(2, storage.PublishOptions{})
 
-	archive := "refs/velocity/" + id.Store + "/archive/0000"
+	archive, logs := "refs/velocity/"+id.Store+"/archive/0000", "refs/velocity/"+id.Store+"/logs/00000"
+	cli(t, dir, "update-ref", "-d", logs)
 	purged := cli(t, dir, "commit-tree", "-m", "purged", cli(t, dir, "mktree"))
 	cli(t, dir, "update-ref", archive, purged)
 	cli(t, dir, "notes", "--ref=velocity", "remove", string(commits[0]))
@@ -169,8 +170,11 @@ func TestPublishAfterPurge(t *testing.T) {
 	if diff := cmp.Diff(there, refs(t, hub, "refs")); diff != "" {
 		t.Errorf("without the flag (-before +after):\n%s", diff)
 	}
-	p.published(2, storage.PublishOptions{AfterPurge: true})
+	p.published(3, storage.PublishOptions{AfterPurge: true})
 	after := refs(t, hub, "refs")
+	if after[logs] != "" {
+		t.Errorf("%s is still there", logs)
+	}
 	if after[archive] != purged {
 		t.Errorf("%s is %s, want %s", archive, after[archive], purged)
 	}

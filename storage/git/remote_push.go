@@ -11,7 +11,7 @@ import (
 
 // A Push is one ref to be sent.
 type Push struct {
-	Hash Hash   // an object of ours
+	Hash Hash   // an object of ours; Zero deletes the ref, with Replace
 	To   string // the ref there
 	// Replace allows the ref to lose what it has, if that is exactly Old (Zero: it
 	// does not exist). Without it the ref may only grow.
@@ -71,7 +71,13 @@ func (m *Remote) push(ctx context.Context, pushes []Push) ([]PushResult, error) 
 			}
 			args = append(args, "--force-with-lease="+p.To+":"+old)
 		}
-		specs = append(specs, p.Hash.String()+":"+p.To)
+		source := ""
+		if !p.Hash.IsZero() {
+			source = p.Hash.String()
+		} else if !p.Replace {
+			return nil, fmt.Errorf("%s is not to be deleted", p.To)
+		}
+		specs = append(specs, source+":"+p.To)
 	}
 	args = append(append(args, "--end-of-options", m.target), specs...)
 	var out bytes.Buffer

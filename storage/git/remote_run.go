@@ -47,7 +47,7 @@ func remoteEnvironment(ask bool) []string {
 	if ask {
 		return env
 	}
-	return append(env, "GIT_TERMINAL_PROMPT=0", "GCM_INTERACTIVE=never")
+	return append(env, "GIT_TERMINAL_PROMPT=0", "GCM_INTERACTIVE=never", "SSH_ASKPASS_REQUIRE=never")
 }
 
 // git runs a command that talks to the remote, from where the user's git would:
