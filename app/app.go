@@ -100,6 +100,8 @@ func (c *cli) commands() []*cobra.Command {
 		c.fsckCommand(),
 		c.archiveCommand(),
 		c.purgeCommand(),
+		c.fetchCommand(),
+		c.publishCommand(),
 		c.versionCommand(),
 	}
 }

@@ -27,6 +27,9 @@ type serveFlags struct {
 	attempts  *int
 	logFormat *string
 	keep      *storage.Retention
+
+	publish     *string
+	publishLogs *bool
 }
 
 func (c *cli) serveCommand() *cobra.Command {
@@ -53,6 +56,9 @@ if --executor host asks for it: whoever can push then runs code as this user.`,
 		attempts:  cmd.Flags().Int("attempts", architect.DefaultAttempts, "tries of a task that is interrupted again and again"),
 		logFormat: cmd.Flags().String("log-format", "text", "text or json"),
 		keep:      keepFlags(cmd),
+
+		publish:     cmd.Flags().String("publish", "", "send finished builds to this `remote`, as velocity publish does"),
+		publishLogs: cmd.Flags().Bool("publish-logs", false, "send their logs, too"),
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return c.serve(cmd.Context(), f) }
 	return cmd
@@ -114,6 +120,7 @@ func (c *cli) serve(ctx context.Context, f serveFlags) error {
 	o := serviceOptions{
 		paths: paths, who: holderServe, wait: true, execute: on, builder: !*f.noBuilder,
 		capacity: *f.capacity, attempts: *f.attempts, log: log,
+		publish: *f.publish, publishLogs: *f.publishLogs,
 	}
 	if *f.once {
 		return c.once(ctx, o, *f.keep)

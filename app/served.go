@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/velocity-ci/velocity/architect"
+	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint"
 	"github.com/velocity-ci/velocity/blueprint/plan"
 	"github.com/velocity-ci/velocity/storage"
@@ -34,6 +34,8 @@ type served struct {
 	ledger *storage.Ledger
 	site   *architect.Site
 	folder string // ours within the git directory
+
+	publisher *publisher // nil if nothing is published
 }
 
 // folderOf is where Velocity keeps its files in a repository.
@@ -54,25 +56,33 @@ func (c *cli) openStore(repo *git.Repository) *storage.Store { return storage.Op
 func (c *cli) clock() time.Time { return c.now().UTC().Truncate(time.Millisecond) }
 
 // serveRepository takes a repository's lock, waiting for holders that end by
-// themselves if wait is set, and makes a site of it.
-func (c *cli) serveRepository(ctx context.Context, path, who string, wait bool, a *architect.Architect, log *slog.Logger) (*served, error) {
+// themselves if the options say so, and makes a site of it.
+func (c *cli) serveRepository(ctx context.Context, path string, o serviceOptions, a *architect.Architect) (*served, error) {
 	repo, err := openRepository(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	ledger, err := c.acquire(ctx, repo, who, wait, a)
+	publisher, err := c.publisherFor(ctx, repo, o)
 	if err != nil {
 		return nil, err
 	}
-	ledger.Tell(func(found string) { log.Warn("repository", "repo", nameOf(repo), "found", found) })
+	folded := a.Folded
+	if publisher != nil {
+		folded = func(id build.ID) { a.Folded(id); publisher.folded(id) }
+	}
+	ledger, err := c.acquire(ctx, repo, o.who, o.wait, folded, a.Fail)
+	if err != nil {
+		return nil, err
+	}
+	ledger.Tell(func(found string) { o.log.Warn("repository", "repo", nameOf(repo), "found", found) })
 	logs, err := runningLogs(repo)
 	if err != nil {
 		return nil, errors.Join(err, ledger.Release(ctx))
 	}
-	s := &served{repo: repo, ledger: ledger, folder: folderOf(repo)}
+	s := &served{repo: repo, ledger: ledger, folder: folderOf(repo), publisher: publisher}
 	s.site = &architect.Site{
 		Name: nameOf(repo), Source: repo.CommonDir(), Ledger: ledger, Inbox: ledger,
-		History: history{ledger}, Repo: view{repo}, Logs: logs, Told: who == holderHook,
+		History: history{ledger}, Repo: view{repo}, Logs: logs, Told: o.who == holderHook,
 	}
 	if err := a.Open(ctx, s.site); err != nil {
 		return nil, errors.Join(err, ledger.Release(ctx))
@@ -94,15 +104,18 @@ func runningLogs(repo *git.Repository) (*running.Logs, error) {
 // back. There is no event to wait for: flock has none.
 const lookAgain = 50 * time.Millisecond
 
-func (c *cli) acquire(ctx context.Context, repo *git.Repository, who string, wait bool, a *architect.Architect) (*storage.Ledger, error) {
+// acquire takes a repository's lock. folded is told of builds, failed why nothing
+// can be recorded any more.
+func (c *cli) acquire(ctx context.Context, repo *git.Repository, who string, wait bool,
+	folded func(build.ID), failed func(error)) (*storage.Ledger, error) {
 	told := false
 	for {
-		ledger, err := c.openStore(repo).Acquire(ctx, who, a.Folded)
+		ledger, err := c.openStore(repo).Acquire(ctx, who, folded)
 		var held *storage.HeldError
 		if err == nil {
 			go func() {
 				if err := ledger.Wait(); err != nil {
-					a.Fail(fmt.Errorf("%s: %w", nameOf(repo), err))
+					failed(fmt.Errorf("%s: %w", nameOf(repo), err))
 				}
 			}()
 			return ledger, nil
@@ -130,7 +143,26 @@ func (s *served) release(ctx context.Context) error {
 	if err := s.ledger.Release(ctx); err != nil {
 		return fmt.Errorf("release %s: %w", s.site.Name, err)
 	}
+	if s.publisher != nil {
+		s.publisher.last()
+	}
 	return nil
+}
+
+// publisherFor is a publisher to the remote of the options, nil if there is none.
+func (c *cli) publisherFor(ctx context.Context, repo *git.Repository, o serviceOptions) (*publisher, error) {
+	if o.publish == "" {
+		return nil, nil
+	}
+	remote, err := findRemote(ctx, repo, []string{o.publish}, false)
+	if err != nil {
+		return nil, err
+	}
+	log := o.log.With("repo", nameOf(repo), "remote", remote.String())
+	waiting := func(d time.Duration) { log.Debug("waiting to publish", "for", d) }
+	return newPublisher(log, func(ctx context.Context) (int, error) {
+		return c.openStore(repo).Publish(ctx, remote, storage.PublishOptions{Logs: o.publishLogs, Sleep: pause, Waiting: waiting})
+	}), nil
 }
 
 // A history is the ledger's, in the architect's words.

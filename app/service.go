@@ -63,6 +63,9 @@ type serviceOptions struct {
 	attempts int
 	opened   func(*architect.Watch) // shown every build; may be nil
 	log      *slog.Logger
+
+	publish     string // the remote that builds are published to; "" for none
+	publishLogs bool
 }
 
 // newService takes the locks and connects the parts; run makes them work. The
@@ -89,7 +92,7 @@ func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err
 	}
 	s.architect.Wire = s.hub
 	for _, path := range o.paths {
-		house, err := c.serveRepository(ctx, path, o.who, o.wait, s.architect, o.log)
+		house, err := c.serveRepository(ctx, path, o, s.architect)
 		if err != nil {
 			return s, err
 		}
@@ -223,6 +226,9 @@ func (s *service) run(ctx context.Context, work func(ctx context.Context) error)
 	}
 	for i, h := range s.houses {
 		group.Go(func() error { return s.answer(lower, h, listeners[i]) })
+		if h.publisher != nil {
+			group.Go(func() error { h.publisher.run(lower); return nil })
+		}
 	}
 	group.Go(func() error { return work(lower) })
 	err = group.Wait()
