@@ -49,7 +49,8 @@ func childOf(t *testing.T, role, dir string, commits []plan.Commit) *exec.Cmd {
 	for _, c := range commits {
 		cmd.Args = append(cmd.Args, string(c))
 	}
-	cmd.Env = append(os.Environ(), childRole+"="+role)
+	// The race detector lets a process wait for a second before it ends.
+	cmd.Env = append(os.Environ(), childRole+"="+role, "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
 	return cmd
 }

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
+	"time"
 )
 
 // upkeepLock lets one upkeep run at a time.
@@ -21,7 +23,7 @@ const upkeepLock = "upkeep.lock"
 // more, such as the moves of deleted live refs, are dropped.
 //
 // Nothing is dropped that a ref, a reflog, an index or a write in progress needs,
-// here or in another process. When another upkeep runs already, or the repository
+// here or in another process, and nothing at all while git's gc is at work. When another upkeep runs already, or the repository
 // forbids deletions (extensions.preciousObjects), Upkeep does nothing.
 func (r *Repository) Upkeep(ctx context.Context, keepBelow int) error {
 	if r.format.precious {
@@ -174,6 +176,9 @@ func (r *Repository) collect(ctx context.Context, old []*ownPack) error {
 	if err := addUsed(since, old); err != nil {
 		return err
 	}
+	if r.collecting() {
+		maps.Copy(since, all)
+	}
 	for h := range reached {
 		delete(since, h)
 	}
@@ -190,6 +195,17 @@ func (r *Repository) collect(ctx context.Context, old []*ownPack) error {
 		return err
 	}
 	return r.sweep()
+}
+
+// gcLimit is the age at which git, too, takes the mark of a gc for that of one
+// that died.
+const gcLimit = 12 * time.Hour
+
+// collecting reports whether git's gc is at work. It may have listed commits of
+// live refs that are gone by now, and gives up if one of them goes as well.
+func (r *Repository) collecting() bool {
+	info, err := os.Stat(filepath.Join(r.commonDir, "gc.pid"))
+	return err == nil && time.Since(info.ModTime()) < gcLimit
 }
 
 // objectsOf returns the objects of some packs.
