@@ -98,7 +98,7 @@ func (l *Ledger) seq() (head git.Hash, first int64, err error) {
 
 // highest is the highest number of a build in the store; 0 if there is none.
 func (l *Ledger) highest() (int64, error) {
-	for at, err := range l.newest(context.Background(), l.store, build.ID{}) {
+	for at, err := range l.newest(context.Background(), l.store, l.search(Query{})) {
 		return at.id.Number, err
 	}
 	return 0, nil
