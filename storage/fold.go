@@ -131,7 +131,7 @@ func (f *fold) notes() error {
 		if err != nil {
 			continue // a build of nothing that git could show a note of
 		}
-		lines[h] = append(lines[h], noteOf(k.build).String())
+		lines[h] = append(lines[h], NoteOf(k.build).String())
 	}
 	head, err := f.l.repo.Ref(NotesRef)
 	if err != nil && !errors.Is(err, git.ErrRefNotFound) {
