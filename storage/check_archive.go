@@ -75,7 +75,7 @@ func (x *examination) archives(ctx context.Context) error {
 			continue
 		}
 		lowest = min(lowest, block*archiveBlock)
-		for at, err := range x.inBlock(x.store, ref.Hash, maxNumber+1) {
+		for at, err := range x.inBlock(x.store, ref.Hash) {
 			if err != nil {
 				if !damage(err) {
 					return fmt.Errorf("read %s: %w", ref.Name, err)
@@ -166,7 +166,7 @@ func (l *Ledger) addNote(ctx context.Context, commit git.Hash, b *build.Build) e
 	}
 	batch := l.repo.NewBatch()
 	message := fmt.Sprintf("note build %s\n\nVelocity-Writer: %s\n", b.ID, oneLine(l.writer))
-	next, err := batch.AddNoteLines(head, map[git.Hash][]string{commit: {noteOf(b).String()}}, l.commit(git.Zero, message))
+	next, err := batch.AddNoteLines(head, map[git.Hash][]string{commit: {NoteOf(b).String()}}, l.commit(git.Zero, message))
 	if err != nil || next == head {
 		return err
 	}

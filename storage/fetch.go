@@ -288,5 +288,5 @@ func (s *Store) wrote(n Note, object git.Hash, line string) bool {
 		return false
 	}
 	b, err := s.build(n.ID, tree)
-	return err == nil && string(s.commitOf(b)) == object.String() && noteOf(b).String() == line
+	return err == nil && string(s.commitOf(b)) == object.String() && NoteOf(b).String() == line
 }

@@ -166,7 +166,7 @@ func (l *Ledger) noteLine(k *kept) []noted {
 	if err != nil {
 		return nil
 	}
-	return []noted{{commit: h, line: noteOf(k.build).String()}}
+	return []noted{{commit: h, line: NoteOf(k.build).String()}}
 }
 
 // notes adds the line of each build to its commit's note, and those that were

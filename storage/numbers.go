@@ -127,7 +127,7 @@ func (s *Store) highest(store string, thorough bool) (int64, error) {
 		if !block {
 			continue
 		}
-		for at, err := range s.inBlock(store, ref.Hash, maxNumber+1) {
+		for at, err := range s.inBlock(store, ref.Hash) {
 			if err != nil {
 				break // the newest first: others are lower, or another block's
 			}

@@ -36,7 +36,7 @@ func (s *Store) planRetention(ctx context.Context, store string, keep Retention)
 	for _, ref := range refs {
 		p.heads[ref.Name] = ref.Hash
 	}
-	archived, err := collected(s.archived(store, 1<<63-1))
+	archived, err := collected(s.archived(ctx, store, 1<<63-1, s.search(Query{})))
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func (s *Store) logsOf(store string) ([]stand, error) {
 	}
 	var all []stand
 	for _, ref := range slices.Backward(refs) {
-		found, err := collected(s.inBlock(store, ref.Hash, 1<<63-1))
+		found, err := collected(s.inBlock(store, ref.Hash))
 		if err != nil {
 			return nil, fmt.Errorf("list %s: %w", ref.Name, err)
 		}
