@@ -34,13 +34,19 @@ func numberFrom(t *testing.T, dir, store string, n int) {
 func yearOfBuilds(t *testing.T) (dir string, ids []build.ID) {
 	t.Helper()
 	dir, commits := newRepo(t, 1)
-	for _, n := range []int{1, 2, 9999, 10000, 20000} {
-		if len(ids) > 0 {
-			numberFrom(t, dir, ids[0].Store, n)
+	return dir, numbered(t, dir, commits[0], 1, 2, 9999, 10000, 20000)
+}
+
+// numbered records builds with these numbers.
+func numbered(t *testing.T, dir string, c plan.Commit, numbers ...int) (ids []build.ID) {
+	t.Helper()
+	for _, n := range numbers {
+		if store, err := openStore(t, dir).ID(); err == nil && store != "" {
+			numberFrom(t, dir, store, n)
 		}
-		ids = append(ids, told(t, dir, commits[0], fmt.Sprintf("canary-%05d %s", n, strings.Repeat("x", 87))))
+		ids = append(ids, told(t, dir, c, fmt.Sprintf("canary-%05d %s", n, strings.Repeat("x", 87))))
 	}
-	return dir, ids
+	return ids
 }
 
 // at is the store at a time after the builds finished.
@@ -131,13 +137,14 @@ func left(t *testing.T, dir string, ids []build.ID) (logs, builds, objects []int
 
 // A live build keeps its block, and a record that cannot be read its logs.
 func TestRetainKeepsWhatIsNotKnownToBeOld(t *testing.T) {
-	dir, ids := yearOfBuilds(t)
+	dir, commits := newRepo(t, 1)
+	ids := numbered(t, dir, commits[0], 1, 2, 9999, 10000)
 	store := ids[0].Store
 	archive := "refs/velocity/" + store + "/archive/0000"
-	numberFrom(t, dir, store, 10001)
 	l, release := acquireIn(t, dir, nil)
-	live := begin(t, l, plan.Commit(cli(t, dir, "rev-parse", "main")), 1)
+	live := begin(t, l, commits[0], 1)
 	release()
+	numbered(t, dir, commits[0], 20000)
 	if live.ID.Number != 10001 {
 		t.Fatalf("live is %s", live.ID)
 	}
