@@ -97,6 +97,11 @@ func (c *cli) commands() []*cobra.Command {
 		c.buildsCommand(),
 		c.showCommand(),
 		c.logsCommand(),
+		c.fsckCommand(),
+		c.archiveCommand(),
+		c.purgeCommand(),
+		c.fetchCommand(),
+		c.publishCommand(),
 		c.versionCommand(),
 	}
 }

@@ -9,10 +9,13 @@ import (
 )
 
 type buildsFlags struct {
-	repo                     *string
-	limit                    *int
-	ref, commit, name, state *string
-	json                     *bool
+	repo                *string
+	limit               *int
+	before              *string
+	ref, commit, author *string
+	name, task, state   *string
+	since, until        *string
+	json                *bool
 }
 
 func (c *cli) buildsCommand() *cobra.Command {
@@ -25,10 +28,15 @@ func (c *cli) buildsCommand() *cobra.Command {
 	f := buildsFlags{
 		repo:   repoFlag(cmd),
 		limit:  flags.Int("limit", storage.DefaultLimit, "list at most so many"),
+		before: flags.String("before", "", "only builds older than this one: the last of a list gives the next page"),
 		ref:    flags.String("ref", "", "only builds of this branch or tag"),
 		commit: flags.String("commit", "", "only builds of this commit"),
+		author: flags.String("author", "", "only builds of a commit by, or asked for by, somebody whose name or address contains this"),
 		name:   flags.String("name", "", "only builds of this pipeline or blueprint"),
-		state:  flags.String("state", "", "only builds in this state: building, succeeded or failed"),
+		task:   flags.String("task", "", "only builds that have this task, by its name or key"),
+		state:  flags.String("state", "", "only builds in this state: building, succeeded or failed; with --task, builds in which that task is in this state"),
+		since:  flags.String("since", "", "only builds submitted since then: 2h or 3d ago, a day as 2026-11-22 (UTC), or a time of RFC 3339"),
+		until:  flags.String("until", "", "only builds submitted before then"),
 		json:   jsonFlag(cmd),
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return c.builds(cmd.Context(), f) }
@@ -36,10 +44,7 @@ func (c *cli) buildsCommand() *cobra.Command {
 }
 
 func (c *cli) builds(ctx context.Context, f buildsFlags) error {
-	if *f.limit < 1 {
-		return usage("--limit %d is less than 1", *f.limit)
-	}
-	state, err := buildState(*f.state)
+	q, err := c.query(f)
 	if err != nil {
 		return err
 	}
@@ -47,13 +52,16 @@ func (c *cli) builds(ctx context.Context, f buildsFlags) error {
 	if err != nil {
 		return err
 	}
-	commit, err := r.fullCommit(*f.commit)
-	if err != nil {
+	q.Ref = r.fullRef(*f.ref)
+	if q.Commit, err = r.fullCommit(*f.commit); err != nil {
 		return err
 	}
-	builds, unread := r.store.Builds(ctx, storage.Query{
-		Limit: *f.limit, Ref: r.fullRef(*f.ref), Commit: commit, Name: *f.name, State: state,
-	})
+	if *f.before != "" {
+		if q.Before, err = r.store.Find(ctx, *f.before); err != nil {
+			return err
+		}
+	}
+	builds, unread := r.store.Builds(ctx, q)
 	if *f.json {
 		err = printBuilds(c.Out, builds)
 	} else {
@@ -63,4 +71,24 @@ func (c *cli) builds(ctx context.Context, f buildsFlags) error {
 		return err
 	}
 	return unread
+}
+
+// query reads the flags that can be understood without the repository.
+func (c *cli) query(f buildsFlags) (q storage.Query, err error) {
+	if *f.limit < 1 {
+		return q, usage("--limit %d is less than 1", *f.limit)
+	}
+	q = storage.Query{Limit: *f.limit, Name: *f.name, Author: *f.author, Task: *f.task}
+	read := buildState
+	if q.Task != "" {
+		read = taskState
+	}
+	if q.State, err = read(*f.state); err != nil {
+		return q, err
+	}
+	if q.Since, err = moment("--since", *f.since, c.now()); err != nil {
+		return q, err
+	}
+	q.Until, err = moment("--until", *f.until, c.now())
+	return q, err
 }

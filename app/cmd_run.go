@@ -197,7 +197,7 @@ func (c *cli) runSite(ctx context.Context, j *job, dir string, a *architect.Arch
 		site.Ledger, site.Inbox, site.History, site.Source = ledger, ledger, nothing{}, j.repo.WorkTree()
 		return site, func() error { ledger.Release(); return nil }, nil
 	}
-	ledger, err := c.acquire(ctx, j.repo, holderRun, true, a)
+	ledger, err := c.acquire(ctx, j.repo, holderRun, true, a.Folded, a.Fail)
 	if err != nil {
 		return nil, nil, err
 	}

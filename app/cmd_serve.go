@@ -26,6 +26,10 @@ type serveFlags struct {
 	capacity  *int
 	attempts  *int
 	logFormat *string
+	keep      *storage.Retention
+
+	publish     *string
+	publishLogs *bool
 }
 
 func (c *cli) serveCommand() *cobra.Command {
@@ -51,6 +55,10 @@ if --executor host asks for it: whoever can push then runs code as this user.`,
 		capacity:  capacityFlag(cmd),
 		attempts:  cmd.Flags().Int("attempts", architect.DefaultAttempts, "tries of a task that is interrupted again and again"),
 		logFormat: cmd.Flags().String("log-format", "text", "text or json"),
+		keep:      keepFlags(cmd),
+
+		publish:     cmd.Flags().String("publish", "", "send finished builds to this `remote`, as velocity publish does"),
+		publishLogs: cmd.Flags().Bool("publish-logs", false, "send their logs, too"),
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return c.serve(cmd.Context(), f) }
 	return cmd
@@ -112,15 +120,16 @@ func (c *cli) serve(ctx context.Context, f serveFlags) error {
 	o := serviceOptions{
 		paths: paths, who: holderServe, wait: true, execute: on, builder: !*f.noBuilder,
 		capacity: *f.capacity, attempts: *f.attempts, log: log,
+		publish: *f.publish, publishLogs: *f.publishLogs,
 	}
 	if *f.once {
-		return c.once(ctx, o)
+		return c.once(ctx, o, *f.keep)
 	}
 	s, err := c.newService(ctx, o)
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.forever(ctx), s.close())
+	return errors.Join(s.forever(ctx, *f.keep), s.close())
 }
 
 // logger is for the process' own log. A server that shows builds as they happen
@@ -143,7 +152,7 @@ func (c *cli) logger(format string, quiet bool) (*slog.Logger, error) {
 func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // forever serves until ctx ends.
-func (s *service) forever(ctx context.Context) error {
+func (s *service) forever(ctx context.Context, keep storage.Retention) error {
 	for _, h := range s.houses {
 		if h.repo.WorkTree() == "" {
 			if err := h.repo.Protect(ctx); err != nil {
@@ -152,7 +161,7 @@ func (s *service) forever(ctx context.Context) error {
 		}
 	}
 	s.log.Info("serving", "repos", len(s.houses))
-	return s.run(ctx, s.watch)
+	return s.run(ctx, func(ctx context.Context) error { return s.watchAndRetain(ctx, keep) })
 }
 
 // An outcome collects the builds that were seen to their end.
@@ -178,7 +187,7 @@ func (o *outcome) opened(v *architect.Watch) {
 }
 
 // once builds what is due and returns a failure if any of it failed.
-func (c *cli) once(ctx context.Context, o serviceOptions) error {
+func (c *cli) once(ctx context.Context, o serviceOptions, keep storage.Retention) error {
 	display, closeDisplay := c.progress(c.Out)
 	seen := &outcome{display: display}
 	o.opened = seen.opened
@@ -193,6 +202,9 @@ func (c *cli) once(ctx context.Context, o serviceOptions) error {
 		}
 		if err := s.architect.WaitIdle(ctx); err != nil {
 			return err
+		}
+		if keep != (storage.Retention{}) {
+			s.retainAll(ctx, keep, map[*served]bool{}, true)
 		}
 		return errIdle
 	})

@@ -216,7 +216,7 @@ func (y *yard) checkProcesses() {
 // checkFolders asks that no workspace, spooled or running log is left.
 func (y *yard) checkFolders() {
 	y.t.Helper()
-	for _, pattern := range []string{".home/.cache/velocity/*/work/*", ".home/.cache/velocity/*/spool/*", "repo.git/velocity/running/*"} {
+	for _, pattern := range []string{".home/.cache/velocity/*/work/*", ".home/.cache/velocity/*/spool/*", "repo.git/velocity/running/*/*"} {
 		left, err := filepath.Glob(filepath.Join(y.root, pattern))
 		if err != nil || len(left) > 0 {
 			y.t.Errorf("left behind: %v %v", left, err)

@@ -81,8 +81,11 @@ func request(id build.ID, ref string, head git.Hash) build.Request {
 	}
 	return build.Request{
 		ID: id, Repository: "example", Kind: plan.OfPipeline, Name: "default",
-		Trigger: plan.Trigger{ID: fmt.Sprintf("t%d", id.Number), Event: plan.EventPush, Ref: ref, Commit: plan.Commit(head.String()), Received: noon},
-		Stages:  []build.StagePlan{task("s0t0", "unit"), task("s1t0", "deploy")},
+		Author: "Ann <ann@example.org>", Subject: "say why",
+		Trigger: plan.Trigger{
+			ID: fmt.Sprintf("t%d", id.Number), Event: plan.EventPush, Ref: ref, Commit: plan.Commit(head.String()), Actor: "bob", Received: noon,
+		},
+		Stages: []build.StagePlan{task("s0t0", "unit"), task("s1t0", "deploy")},
 	}
 }
 

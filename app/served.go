@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/velocity-ci/velocity/architect"
+	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint"
 	"github.com/velocity-ci/velocity/blueprint/plan"
 	"github.com/velocity-ci/velocity/storage"
@@ -19,9 +21,11 @@ import (
 
 // Who holds a repository's lock, as others are told.
 const (
-	holderServe = "velocity serve"
-	holderHook  = "velocity hook" // ends by itself when there is nothing left to build
-	holderRun   = "velocity run --record"
+	holderServe   = "velocity serve"
+	holderHook    = "velocity hook" // ends by itself when there is nothing left to build
+	holderRun     = "velocity run --record"
+	holderArchive = "velocity archive"
+	holderPurge   = "velocity purge"
 )
 
 // A served repository is one whose builds this process records.
@@ -30,6 +34,8 @@ type served struct {
 	ledger *storage.Ledger
 	site   *architect.Site
 	folder string // ours within the git directory
+
+	publisher *publisher // nil if nothing is published
 }
 
 // folderOf is where Velocity keeps its files in a repository.
@@ -50,27 +56,33 @@ func (c *cli) openStore(repo *git.Repository) *storage.Store { return storage.Op
 func (c *cli) clock() time.Time { return c.now().UTC().Truncate(time.Millisecond) }
 
 // serveRepository takes a repository's lock, waiting for holders that end by
-// themselves if wait is set, and makes a site of it.
-func (c *cli) serveRepository(ctx context.Context, path, who string, wait bool, a *architect.Architect, log *slog.Logger) (*served, error) {
+// themselves if the options say so, and makes a site of it.
+func (c *cli) serveRepository(ctx context.Context, path string, o serviceOptions, a *architect.Architect) (*served, error) {
 	repo, err := openRepository(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	ledger, err := c.acquire(ctx, repo, who, wait, a)
+	publisher, err := c.publisherFor(ctx, repo, o)
 	if err != nil {
 		return nil, err
 	}
-	for _, found := range ledger.Found() {
-		log.Warn("repository", "repo", nameOf(repo), "found", found)
+	folded := a.Folded
+	if publisher != nil {
+		folded = func(id build.ID) { a.Folded(id); publisher.folded(id) }
 	}
-	logs, err := running.New(filepath.Join(folderOf(repo), "running"))
+	ledger, err := c.acquire(ctx, repo, o.who, o.wait, folded, a.Fail)
+	if err != nil {
+		return nil, err
+	}
+	ledger.Tell(func(found string) { o.log.Warn("repository", "repo", nameOf(repo), "found", found) })
+	logs, err := runningLogs(repo)
 	if err != nil {
 		return nil, errors.Join(err, ledger.Release(ctx))
 	}
-	s := &served{repo: repo, ledger: ledger, folder: folderOf(repo)}
+	s := &served{repo: repo, ledger: ledger, folder: folderOf(repo), publisher: publisher}
 	s.site = &architect.Site{
 		Name: nameOf(repo), Source: repo.CommonDir(), Ledger: ledger, Inbox: ledger,
-		History: history{ledger}, Repo: view{repo}, Logs: logs, Told: who == holderHook,
+		History: history{ledger}, Repo: view{repo}, Logs: logs, Told: o.who == holderHook,
 	}
 	if err := a.Open(ctx, s.site); err != nil {
 		return nil, errors.Join(err, ledger.Release(ctx))
@@ -78,19 +90,32 @@ func (c *cli) serveRepository(ctx context.Context, path, who string, wait bool, 
 	return s, nil
 }
 
+// runningLogs keeps the logs of attempts that still run. Where several users serve
+// one repository in turn, none can clear away what is another's.
+func runningLogs(repo *git.Repository) (*running.Logs, error) {
+	folder := filepath.Join(folderOf(repo), "running")
+	if err := repo.MakeFolder(folder); err != nil {
+		return nil, fmt.Errorf("keep running logs: %w", err)
+	}
+	return running.New(filepath.Join(folder, strconv.Itoa(os.Geteuid())))
+}
+
 // lookAgain is the pace at which a lock is tried that somebody is about to give
 // back. There is no event to wait for: flock has none.
 const lookAgain = 50 * time.Millisecond
 
-func (c *cli) acquire(ctx context.Context, repo *git.Repository, who string, wait bool, a *architect.Architect) (*storage.Ledger, error) {
+// acquire takes a repository's lock. folded is told of builds, failed why nothing
+// can be recorded any more.
+func (c *cli) acquire(ctx context.Context, repo *git.Repository, who string, wait bool,
+	folded func(build.ID), failed func(error)) (*storage.Ledger, error) {
 	told := false
 	for {
-		ledger, err := c.openStore(repo).Acquire(ctx, who, a.Folded)
+		ledger, err := c.openStore(repo).Acquire(ctx, who, folded)
 		var held *storage.HeldError
 		if err == nil {
 			go func() {
 				if err := ledger.Wait(); err != nil {
-					a.Fail(fmt.Errorf("%s: %w", nameOf(repo), err))
+					failed(fmt.Errorf("%s: %w", nameOf(repo), err))
 				}
 			}()
 			return ledger, nil
@@ -118,7 +143,26 @@ func (s *served) release(ctx context.Context) error {
 	if err := s.ledger.Release(ctx); err != nil {
 		return fmt.Errorf("release %s: %w", s.site.Name, err)
 	}
+	if s.publisher != nil {
+		s.publisher.last()
+	}
 	return nil
+}
+
+// publisherFor is a publisher to the remote of the options, nil if there is none.
+func (c *cli) publisherFor(ctx context.Context, repo *git.Repository, o serviceOptions) (*publisher, error) {
+	if o.publish == "" {
+		return nil, nil
+	}
+	remote, err := findRemote(ctx, repo, []string{o.publish}, false)
+	if err != nil {
+		return nil, err
+	}
+	log := o.log.With("repo", nameOf(repo), "remote", remote.String())
+	waiting := func(d time.Duration) { log.Debug("waiting to publish", "for", d) }
+	return newPublisher(log, func(ctx context.Context) (int, error) {
+		return c.openStore(repo).Publish(ctx, remote, storage.PublishOptions{Logs: o.publishLogs, Sleep: pause, Waiting: waiting})
+	}), nil
 }
 
 // A history is the ledger's, in the architect's words.

@@ -63,6 +63,9 @@ type serviceOptions struct {
 	attempts int
 	opened   func(*architect.Watch) // shown every build; may be nil
 	log      *slog.Logger
+
+	publish     string // the remote that builds are published to; "" for none
+	publishLogs bool
 }
 
 // newService takes the locks and connects the parts; run makes them work. The
@@ -89,7 +92,7 @@ func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err
 	}
 	s.architect.Wire = s.hub
 	for _, path := range o.paths {
-		house, err := c.serveRepository(ctx, path, o.who, o.wait, s.architect, o.log)
+		house, err := c.serveRepository(ctx, path, o, s.architect)
 		if err != nil {
 			return s, err
 		}
@@ -154,7 +157,7 @@ func (c *cli) builderHome(name, fallback string) (string, error) {
 func (c *cli) newBuilder(name, home string, o serviceOptions) (*builder.Builder, error) {
 	b := &builder.Builder{
 		Name: name, Boot: rand.Text(), Capacity: o.capacity,
-		Workspaces: &checkout.Fresh{Mirrors: filepath.Join(home, "mirrors"), Work: filepath.Join(home, "work")},
+		Workspaces: &checkout.Fresh{Mirrors: filepath.Join(home, "mirrors"), Work: filepath.Join(home, "work"), Now: c.clock},
 		SpoolDir:   filepath.Join(home, "spool"),
 		Grace:      stepGrace, Log: o.log, Now: c.clock,
 	}
@@ -223,6 +226,9 @@ func (s *service) run(ctx context.Context, work func(ctx context.Context) error)
 	}
 	for i, h := range s.houses {
 		group.Go(func() error { return s.answer(lower, h, listeners[i]) })
+		if h.publisher != nil {
+			group.Go(func() error { h.publisher.run(lower); return nil })
+		}
 	}
 	group.Go(func() error { return work(lower) })
 	err = group.Wait()
@@ -242,13 +248,17 @@ func (s *service) listen(ctx context.Context) ([]net.Listener, error) {
 	var all []net.Listener
 	for _, h := range s.houses {
 		l, err := socket.Listen(ctx, h.folder)
+		if err == nil {
+			all = append(all, l)
+			// Who shares the repository writes its refs, and thus may act already.
+			err = h.repo.Share(socket.Path(h.folder))
+		}
 		if err != nil {
 			for _, l := range all {
 				err = errors.Join(err, l.Close())
 			}
 			return nil, err
 		}
-		all = append(all, l)
 	}
 	return all, nil
 }

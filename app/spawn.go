@@ -17,7 +17,7 @@ func (h *pushed) spawn() (ended <-chan error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("start a server: %w", err)
 	}
-	log, err := os.OpenFile(h.logFile(), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	log, err := h.repo.OpenShared(h.logFile(), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("start a server: %w", err)
 	}

@@ -89,6 +89,13 @@ func TestEqualTriggersMakeOneBuild(t *testing.T) {
 	if b := g.final(); b.ID == one.Builds[0] || b.Trigger.Parent != one.Builds[0].String() {
 		t.Errorf("a re-run is build %s with parent %q; want a new one of %s", b.ID, b.Trigger.Parent, one.Builds[0])
 	}
+	// A death may leave the request in the inbox beside its build.
+	g.submit(plan.Trigger{ID: "left", Event: plan.EventPush, Ref: "refs/heads/main", Commit: head, Name: "default", Request: "again"})
+	asked, _, _ := g.a.Answered(t.Context(), g.site, "again")
+	left, _, _ := g.a.Answered(t.Context(), g.site, "left")
+	if diff := cmp.Diff(asked, left); diff != "" {
+		t.Errorf("answer to a request that was answered (-first +second):\n%s", diff)
+	}
 }
 
 // Whoever pushes chooses what the commit says: it is kept short and harmless.

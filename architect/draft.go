@@ -109,7 +109,7 @@ func (a *Architect) wanted(ctx context.Context, s *Site, config *blueprint.Confi
 		return r, err
 	}
 	for _, name := range names {
-		if id, ok := have[name]; ok && t.Request == "" {
+		if id, ok := have[name]; ok {
 			r.known = append(r.known, id)
 			continue
 		}
@@ -135,15 +135,17 @@ func (s *Site) draw(ctx context.Context, config *blueprint.Config, name string, 
 	return draft{kind: p.Kind, name: p.Name, plan: p, digest: digest, config: t.Commit}
 }
 
-// existing maps pipelines to the builds that an equal trigger made before. It
-// looks at the unfinished ones first: one that ends meanwhile is in the history
-// by then, and would be missed the other way round.
+// existing maps pipelines to the builds that an equal trigger made before. One
+// that asks for a build of its own is equal to itself: a death between the moves
+// of two refs leaves it in the inbox beside its build. The unfinished ones come
+// first: one that ends meanwhile is in the history by then, and would be missed
+// the other way round.
 func (a *Architect) existing(ctx context.Context, s *Site, t plan.Trigger) (map[string]build.ID, error) {
 	have := map[string]build.ID{}
 	a.mu.Lock()
 	for id, w := range a.works {
 		of := w.b.Trigger
-		if w.site == s && of.Commit == t.Commit && of.Event == t.Event && of.Ref == t.Ref {
+		if w.site == s && of.Commit == t.Commit && of.Event == t.Event && of.Ref == t.Ref && of.Request == t.Request {
 			have[w.b.Name] = id
 		}
 	}
@@ -153,7 +155,7 @@ func (a *Architect) existing(ctx context.Context, s *Site, t plan.Trigger) (map[
 		return nil, err
 	}
 	for _, k := range finished {
-		if _, unfinished := have[k.Name]; !unfinished && k.Event == t.Event && k.Ref == t.Ref {
+		if _, unfinished := have[k.Name]; !unfinished && k.Event == t.Event && k.Ref == t.Ref && k.Request == t.Request {
 			have[k.Name] = k.ID
 		}
 	}

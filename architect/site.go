@@ -34,10 +34,11 @@ type Loaded struct {
 
 // A Known build of a commit, for telling equal triggers apart from new ones.
 type Known struct {
-	ID    build.ID
-	Name  string
-	Event plan.Event
-	Ref   string
+	ID      build.ID
+	Name    string
+	Event   plan.Event
+	Ref     string
+	Request string // "" unless it was asked for as a build of its own
 }
 
 // A History is what was recorded before.

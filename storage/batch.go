@@ -239,9 +239,12 @@ func (b *batch) commit(s *staged) error {
 	return nil
 }
 
+// ourAddress marks the commits of ours.
+const ourAddress = "velocity@localhost"
+
 // commit is a commit of ours without parents.
-func (l *Ledger) commit(tree git.Hash, message string) git.CommitSpec {
-	return git.CommitSpec{Tree: tree, Name: "Velocity", Email: "velocity@localhost", When: l.now(), Message: message}
+func (s *Store) commit(tree git.Hash, message string) git.CommitSpec {
+	return git.CommitSpec{Tree: tree, Name: "Velocity", Email: ourAddress, When: s.now(), Message: message}
 }
 
 // commitTips adds the new desk. It has no history: what counts is now.

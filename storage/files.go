@@ -8,19 +8,19 @@ import (
 
 // createFile makes a file with content, whole and durable, or fails with
 // fs.ErrExist: of two that race, one wins and neither is seen half written.
-func createFile(path string, content []byte) error {
-	return putFile(path, content, os.Link)
+func (s *Store) createFile(path string, content []byte) error {
+	return s.putFile(path, content, os.Link)
 }
 
 // replaceFile gives a file new content, whole and durable.
-func replaceFile(path string, content []byte) error {
-	return putFile(path, content, os.Rename)
+func (s *Store) replaceFile(path string, content []byte) error {
+	return s.putFile(path, content, os.Rename)
 }
 
 // putFile writes a temporary file and gives it its name by place.
-func putFile(path string, content []byte, place func(from, to string) error) error {
+func (s *Store) putFile(path string, content []byte, place func(from, to string) error) error {
 	folder := filepath.Dir(path)
-	if err := os.MkdirAll(folder, 0o777); err != nil {
+	if err := s.repo.MakeFolder(folder); err != nil {
 		return err
 	}
 	temp, err := os.CreateTemp(folder, "temp-*")
@@ -29,7 +29,7 @@ func putFile(path string, content []byte, place func(from, to string) error) err
 	}
 	defer os.Remove(temp.Name()) // gone already if it was renamed
 	_, err = temp.Write(content)
-	if err := errors.Join(err, temp.Chmod(0o644), temp.Sync(), temp.Close()); err != nil {
+	if err := errors.Join(err, temp.Chmod(0o644), s.repo.Share(temp.Name()), temp.Sync(), temp.Close()); err != nil {
 		return err
 	}
 	if err := place(temp.Name(), path); err != nil {

@@ -19,7 +19,7 @@ func (l *Ledger) archive(ctx context.Context, final []*kept) error {
 	var err error
 	for range foldTries {
 		f := &fold{l: l, objects: l.repo.NewBatch(), final: final}
-		if err = f.write(ctx); !f.racedForNotes(err) {
+		if err = f.write(ctx); !racedForNotes(err) {
 			return explain(err)
 		}
 	}
@@ -33,9 +33,18 @@ type fold struct {
 	updates []git.RefUpdate
 }
 
+// noted is a line that this ledger has written.
+type noted struct {
+	commit git.Hash
+	line   string
+}
+
+// keepNoted is for how many lines a ledger looks again, see renote.
+const keepNoted = 64
+
 // racedForNotes tells a note that somebody else added from a second writer of
 // the store.
-func (f *fold) racedForNotes(err error) bool {
+func racedForNotes(err error) bool {
 	var moved *git.RefMovedError
 	return errors.As(err, &moved) && moved.Name == NotesRef
 }
@@ -47,8 +56,7 @@ func (f *fold) write(ctx context.Context) error {
 		return err
 	}
 	if err := f.blocks("archive", func(k *kept) (string, git.Hash, error) {
-		state := slices.DeleteFunc(slices.Clone(k.entries), func(e git.TreeEntry) bool { return e.Name == logsFolder })
-		tree, err := f.objects.Tree(state)
+		tree, err := f.objects.Tree(k.state())
 		return archiveRef(k.id), tree, err
 	}); err != nil {
 		return err
@@ -60,7 +68,32 @@ func (f *fold) write(ctx context.Context) error {
 		f.updates = append(f.updates, git.RefUpdate{Name: liveRef(k.id), Old: k.head})
 	}
 	f.l.written++
-	return f.l.repo.Write(ctx, f.objects, f.updates)
+	if err := f.l.repo.Write(ctx, f.objects, f.updates); err != nil {
+		return err
+	}
+	for _, k := range f.final {
+		f.l.noted = append(f.l.noted, f.l.noteLine(k)...)
+	}
+	f.l.noted = f.l.noted[max(0, len(f.l.noted)-keepNoted):]
+	return nil
+}
+
+// renote writes lines again that somebody's git has dropped: "git notes" reads
+// the notes, and then replaces the ref whatever it is by then. That it fails does
+// no harm: the next fold tries again, and no line is more than an index.
+func (l *Ledger) renote(ctx context.Context) {
+	if l.broken != nil || len(l.noted) == 0 {
+		return
+	}
+	head, err := l.repo.Ref(NotesRef)
+	if err != nil || head == l.notes {
+		return
+	}
+	f := &fold{l: l, objects: l.repo.NewBatch()}
+	if f.notes() != nil || f.updates != nil && l.repo.Write(ctx, f.objects, f.updates) != nil {
+		return
+	}
+	l.notes = head // looked at; what was written is looked at once more
 }
 
 // blocks puts a folder of each build into the block that part names for it.
@@ -115,6 +148,9 @@ func (f *fold) block(ref, verb string, edits []git.TreeEdit) error {
 }
 
 func (f *fold) message(verb string) string {
+	if len(f.final) == 0 {
+		return fmt.Sprintf("%s again what was overwritten\n\nVelocity-Writer: %s\n", verb, oneLine(f.l.writer))
+	}
 	first := f.final[0].id
 	more := ""
 	if n := len(f.final) - 1; n > 0 {
@@ -123,15 +159,26 @@ func (f *fold) message(verb string) string {
 	return fmt.Sprintf("%s build %s%s\n\nVelocity-Writer: %s\n", verb, first, more, oneLine(f.l.writer))
 }
 
-// notes adds the line of each build to its commit's note.
+// noteLine is the line of a build; none for a build of nothing that git could
+// show a note of.
+func (l *Ledger) noteLine(k *kept) []noted {
+	h, err := git.ParseHash(string(l.commitOf(k.build)))
+	if err != nil {
+		return nil
+	}
+	return []noted{{commit: h, line: NoteOf(k.build).String()}}
+}
+
+// notes adds the line of each build to its commit's note, and those that were
+// there lately.
 func (f *fold) notes() error {
-	lines := map[git.Hash][]string{}
+	all := slices.Clone(f.l.noted)
 	for _, k := range f.final {
-		h, err := git.ParseHash(string(f.l.commitOf(k.build)))
-		if err != nil {
-			continue // a build of nothing that git could show a note of
-		}
-		lines[h] = append(lines[h], noteOf(k.build).String())
+		all = append(all, f.l.noteLine(k)...)
+	}
+	lines := map[git.Hash][]string{}
+	for _, n := range all {
+		lines[n.commit] = append(lines[n.commit], n.line)
 	}
 	head, err := f.l.repo.Ref(NotesRef)
 	if err != nil && !errors.Is(err, git.ErrRefNotFound) {

@@ -20,6 +20,7 @@ func TestFormatPageNamesEveryField(t *testing.T) {
 	}
 	for name, record := range map[string]any{
 		buildFile: buildRecord{}, eventsFile: moveRecord{}, "Triggers": triggerRecord{}, tipsFile: tipsRecord{},
+		purgedFile: purgedRecord{},
 	} {
 		text, ok := sections[name]
 		if !ok {

@@ -29,10 +29,20 @@ func (s *Store) ID() (string, error) {
 	}
 	id := strings.TrimSuffix(string(data), "\n")
 	if !build.ValidStore(id) {
-		return "", fmt.Errorf("read store id: %s holds %.20q, not six letters and digits", s.identity(), data)
+		return "", fmt.Errorf("read store id: %w", &identityError{path: s.identity(), content: data})
 	}
 	s.id = id
 	return id, nil
+}
+
+// An identityError says that the store's file holds no id.
+type identityError struct {
+	path    string
+	content []byte
+}
+
+func (e *identityError) Error() string {
+	return fmt.Sprintf("%s holds %.20q, not six letters and digits; velocity fsck says what to do", e.path, e.content)
 }
 
 func (s *Store) identity() string { return filepath.Join(s.folder(), "store") }
@@ -52,7 +62,7 @@ func (s *Store) ensureID() (id string, adopted bool, err error) {
 	if len(found) == 1 {
 		candidate = found[0]
 	}
-	err = createFile(s.identity(), []byte(candidate+"\n"))
+	err = s.createFile(s.identity(), []byte(candidate+"\n"))
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", false, fmt.Errorf("make store id: %w", err)
 	}

@@ -83,6 +83,10 @@ func (s *Store) Pending(context.Context) ([]plan.Trigger, []Poison, error) {
 	if err != nil || store == "" {
 		return nil, nil, err
 	}
+	return s.pending(store)
+}
+
+func (s *Store) pending(store string) ([]plan.Trigger, []Poison, error) {
 	refs, broken, err := s.repo.Refs(inboxRef(store, ""))
 	if err != nil {
 		return nil, nil, fmt.Errorf("read inbox: %w", err)
@@ -118,8 +122,8 @@ func (s *Store) trigger(ref git.Ref) (plan.Trigger, error) {
 }
 
 // Pending lists the triggers in the inbox in the order of their ids. Records that
-// cannot be read are quarantined, so that they block no others; those of a newer
-// program stay where they are for it.
+// cannot be read are quarantined, which Tell tells, so that they block no others;
+// those of a newer program stay where they are for it.
 func (l *Ledger) Pending(ctx context.Context) ([]plan.Trigger, error) {
 	triggers, poison, err := l.Store.Pending(ctx)
 	if err != nil {
@@ -129,9 +133,14 @@ func (l *Ledger) Pending(ctx context.Context) ([]plan.Trigger, error) {
 		if p.ref.Hash.IsZero() || !damage(p.Err) {
 			continue
 		}
-		if err := l.quarantine(ctx, p.ref, p.Trigger, p.Err); err != nil && !errors.Is(err, git.ErrRefMoved) {
+		did, err := l.putAway(ctx, p.ref, p.Trigger, p.Err)
+		if errors.Is(err, git.ErrRefMoved) {
+			continue // another call was faster
+		}
+		if err != nil {
 			return triggers, fmt.Errorf("quarantine trigger %s: %w", p.Trigger, err)
 		}
+		l.report(did)
 	}
 	return triggers, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
 
 	"github.com/velocity-ci/velocity/architect/build"
@@ -21,8 +20,11 @@ type Ledger struct {
 	lock   *lock
 	folded func(build.ID)
 
-	found   []string // what recovery found, for people
-	damaged bool     // something could not be read: nothing unreachable is dropped
+	damaged bool // something could not be read: nothing unreachable is dropped
+
+	telling sync.Mutex
+	found   []string     // what was out of order, for people
+	tell    func(string) // of what is found next; may be nil
 
 	queue queue
 	ended chan struct{} // closed when the writer has ended
@@ -31,6 +33,8 @@ type Ledger struct {
 	builds  map[int64]*kept // live builds by number
 	tips    map[string]plan.Commit
 	desk    git.Hash
+	noted   []noted       // lines written lately, oldest first
+	notes   git.Hash      // the notes when they were last seen to have these
 	broken  error         // what ended all writing
 	failed  chan struct{} // closed when it did
 	written int           // packs since they were last counted
@@ -49,46 +53,53 @@ var errReleased = errors.New("the ledger was released")
 // Errors: *HeldError if another process has the lock, *VersionError if a newer
 // program left an unfinished build.
 func (s *Store) Acquire(ctx context.Context, who string, folded func(build.ID)) (*Ledger, error) {
-	lock, err := acquire(filepath.Join(s.folder(), "lock"), who)
+	l, err := s.lockFor(who, folded)
 	if err != nil {
 		return nil, fmt.Errorf("acquire ledger: %w", err)
 	}
-	l := &Ledger{Store: s, lock: lock, folded: folded, builds: map[int64]*kept{}, ended: make(chan struct{}), failed: make(chan struct{})}
-	if l.folded == nil {
-		l.folded = func(build.ID) {}
-	}
-	l.queue.wake = make(chan struct{}, 1)
-	if err := l.begin(ctx, who); err != nil {
-		return nil, errors.Join(fmt.Errorf("acquire ledger: %w", err), lock.abandon())
+	if _, err := l.begin(ctx, who, atStart); err != nil {
+		return nil, errors.Join(fmt.Errorf("acquire ledger: %w", err), l.lock.abandon())
 	}
 	go l.run(context.WithoutCancel(ctx))
 	return l, nil
 }
 
+// lockFor takes the lock. Nothing is recorded before begin.
+func (s *Store) lockFor(who string, folded func(build.ID)) (*Ledger, error) {
+	lock, err := s.acquire(who)
+	if err != nil {
+		return nil, err
+	}
+	l := &Ledger{Store: s, lock: lock, folded: folded, ended: make(chan struct{}), failed: make(chan struct{})}
+	if l.folded == nil {
+		l.folded = func(build.ID) {}
+	}
+	l.queue.wake = make(chan struct{}, 1)
+	return l, nil
+}
+
 // begin does what comes before the first change.
-func (l *Ledger) begin(ctx context.Context, who string) error {
+func (l *Ledger) begin(ctx context.Context, who string, how depth) (*examination, error) {
 	store, adopted, err := l.ensureID()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	l.store = store
 	if adopted {
-		l.found = append(l.found, "goes on with store "+store+", which this repository came with")
+		l.report("goes on with store " + store + ", which this repository came with")
 	}
-	epoch, err := nextEpoch(filepath.Join(l.folder(), "epoch"))
+	epoch, err := l.nextEpoch()
 	if err != nil {
-		return fmt.Errorf("count epoch: %w", err)
+		return nil, fmt.Errorf("count epoch: %w", err)
 	}
 	l.writer = fmt.Sprintf("%s epoch %d", who, epoch)
-	if err := l.recover(ctx); err != nil {
-		return fmt.Errorf("recover: %w", err)
+	x, err := l.recover(ctx, how)
+	if err != nil {
+		return nil, fmt.Errorf("recover: %w", err)
 	}
 	l.tips, l.desk, err = l.Store.tips(store)
-	return err
+	return x, err
 }
-
-// Found says, for people, what was out of order when the ledger was acquired.
-func (l *Ledger) Found() []string { return l.found }
 
 // Wait returns nil once the ledger was released, or before that what ended all
 // writing: a change that could not be recorded, or a fold, which has nobody else
@@ -132,6 +143,7 @@ type queue struct {
 
 	mu      sync.Mutex
 	entries []entry
+	jobs    []func()
 	closed  bool
 }
 
@@ -150,6 +162,28 @@ func (q *queue) put(e entry) bool {
 	q.entries = append(q.entries, e)
 	q.rouse()
 	return true
+}
+
+// putJob reports whether the queue still takes jobs.
+func (q *queue) putJob(job func()) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return false
+	}
+	q.jobs = append(q.jobs, job)
+	q.rouse()
+	return true
+}
+
+// takeJob returns the next job, nil if there is none.
+func (q *queue) takeJob() (job func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.jobs) > 0 {
+		job, q.jobs = q.jobs[0], q.jobs[1:]
+	}
+	return job
 }
 
 func (q *queue) close() {

@@ -267,3 +267,25 @@ func TestForgedNoteIsNoBuild(t *testing.T) {
 		t.Errorf("OfCommit() = %v, %v; want none", known, err)
 	}
 }
+
+// TestNotesOverwritten: "git notes" by a person reads, and then replaces the ref
+// whatever it is by then. The next thing that happens brings the line back.
+func TestNotesOverwritten(t *testing.T) {
+	dir, commits := newRepo(t, 2)
+	recorded(t, dir, commits[0])
+	folded := make(chan build.ID, 2)
+	l, release := acquireIn(t, dir, func(id build.ID) { folded <- id })
+	cli(t, dir, "notes", "--ref=velocity", "append", "-m", "by a person", string(commits[1]))
+	read := cli(t, dir, "rev-parse", storage.NotesRef)
+	finish(t, l, begin(t, l, commits[1], 1))
+	<-folded
+	for _, after := range []func(){func() { finish(t, l, begin(t, l, commits[0], 1)); <-folded }, release} {
+		cli(t, dir, "update-ref", storage.NotesRef, read)
+		after()
+		note := cli(t, dir, "notes", "--ref=velocity", "show", string(commits[1]))
+		if n := strings.Count(note, "velocity/1 "); n != 1 || !strings.Contains(note, "by a person") {
+			t.Errorf("the note after somebody overwrote it:\n%s", note)
+		}
+	}
+	fsck(t, dir)
+}

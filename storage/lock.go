@@ -26,12 +26,16 @@ type lock struct {
 	clean bool // the last holder gave it back
 }
 
+// lockPath is the file of the writer lock.
+func (s *Store) lockPath() string { return filepath.Join(s.folder(), "lock") }
+
 // acquire takes the lock for who, or fails with a *HeldError.
-func acquire(path, who string) (*lock, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+func (s *Store) acquire(who string) (*lock, error) {
+	path := s.lockPath()
+	if err := s.repo.MakeFolder(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	file, err := s.repo.OpenShared(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +59,23 @@ func acquire(path, who string) (*lock, error) {
 		return nil, errors.Join(err, file.Close())
 	}
 	return l, nil
+}
+
+// recordedBy is who says that it has the lock, and is alive; "" if nobody does.
+// It does not try the lock, which could keep a writer from it.
+func (s *Store) recordedBy() (string, error) {
+	content, err := os.ReadFile(s.lockPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	holder := strings.TrimSpace(string(content[:min(len(content), 1024)]))
+	if _, _, noted := strings.Cut(holder, " (pid "); !noted || deserted(holder) {
+		return "", nil
+	}
+	return holder, nil
 }
 
 // holderFormat is how a holder notes itself: what it is, and its process id.
@@ -91,7 +112,8 @@ func (l *lock) abandon() error {
 
 // nextEpoch counts the holders of the lock, who keep the count under it. Every
 // commit names its writer's.
-func nextEpoch(path string) (int64, error) {
+func (s *Store) nextEpoch() (int64, error) {
+	path := filepath.Join(s.folder(), "epoch")
 	data, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return 0, err
@@ -101,5 +123,5 @@ func nextEpoch(path string) (int64, error) {
 		epoch = 0 // lost or damaged: people can tell writers apart by their times
 	}
 	epoch++
-	return epoch, replaceFile(path, fmt.Appendln(nil, epoch))
+	return epoch, s.replaceFile(path, fmt.Appendln(nil, epoch))
 }

@@ -38,9 +38,9 @@ const notePrefix = "velocity/1 "
 // the build.
 const maxReason = 200
 
-// noteOf is the note of a finished build. It depends on nothing else, so that
+// NoteOf is the note of a finished build. It depends on nothing else, so that
 // writing it again changes nothing.
-func noteOf(b *build.Build) Note {
+func NoteOf(b *build.Build) Note {
 	from := b.Started
 	if from.IsZero() {
 		from = b.Created

@@ -47,11 +47,11 @@ func TestNote(t *testing.T) {
 func TestNoteOfBuild(t *testing.T) {
 	b, _ := sampleBuild(t)
 	want := `velocity/1 k3f9a2-0000001234 default: failed manual refs/heads/main 1/3 12s 2026-11-22T16:05:12Z "superseded"`
-	if got := noteOf(b).String(); got != want {
+	if got := NoteOf(b).String(); got != want {
 		t.Errorf("noteOf:\n got %s\nwant %s", got, want)
 	}
 	b.Canceled = strings.Repeat("ü", 200)
-	if got := noteOf(b).Reason; len(got) > maxReason || !strings.HasSuffix(got, "ü…") {
+	if got := NoteOf(b).Reason; len(got) > maxReason || !strings.HasSuffix(got, "ü…") {
 		t.Errorf("a long reason becomes %q", got)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/blueprint/plan"
 	"github.com/velocity-ci/velocity/storage/git"
 )
 
@@ -74,32 +75,69 @@ func (n *numbers) giveBack(ctx context.Context, l *Ledger) error {
 	return n.write(ctx, l, n.head, first)
 }
 
+// maxNumber is the highest number that the names of refs have room for.
+const maxNumber = 9_999_999_999
+
+// errSeq says that seq holds no number.
+var errSeq = errors.New("it holds no build number")
+
 // seq reads the first number that is not reserved. Without the ref, it follows
-// the highest number that any build here has.
+// the highest number that anything here has.
 func (l *Ledger) seq() (head git.Hash, first int64, err error) {
-	head, err = l.repo.Ref(storeRef(l.store, "seq"))
+	head, first, err = l.reserved(l.store)
 	if errors.Is(err, git.ErrRefNotFound) {
-		first, err = l.highest()
+		first, err = l.highest(l.store, true)
 		return git.Zero, first + 1, err
 	}
-	if err != nil {
+	return head, first, err
+}
+
+// reserved reads a store's seq.
+func (s *Store) reserved(store string) (head git.Hash, first int64, err error) {
+	if head, err = s.repo.Ref(storeRef(store, "seq")); err != nil {
 		return git.Zero, 0, err
 	}
-	data, err := l.repo.ReadBlob(head, 64)
+	data, err := s.repo.ReadBlob(head, 64)
 	if err != nil {
-		return git.Zero, 0, err
+		return head, 0, err
 	}
 	first, err = strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)
-	if err != nil || first < 1 {
-		return git.Zero, 0, fmt.Errorf("seq holds %q, not a number", data)
+	if err != nil || first < 1 || first > maxNumber {
+		return head, 0, fmt.Errorf("%w: %.20q", errSeq, data)
 	}
 	return head, first, nil
 }
 
-// highest is the highest number of a build in the store; 0 if there is none.
-func (l *Ledger) highest() (int64, error) {
-	for at, err := range l.newest(context.Background(), l.store, build.ID{}) {
-		return at.id.Number, err
+// highest is the highest number of a build that left any trace in the store; 0 if
+// none did. What cannot be read is passed over. Unless it is thorough, it looks
+// at live, archived and quarantined builds only, and not at logs and notes, of
+// which there may be many.
+func (s *Store) highest(store string, thorough bool) (int64, error) {
+	top := int64(0)
+	refs, _, err := s.repo.Refs(storeRef(store, ""))
+	if err != nil {
+		return 0, err
 	}
-	return 0, nil
+	for _, ref := range refs {
+		n, ok := parseDigits(strings.TrimPrefix(lastOf(ref.Name), "live-"))
+		if ok {
+			top = max(top, n)
+		}
+		block := strings.HasPrefix(ref.Name, storeRef(store, "archive/")) || thorough && strings.HasPrefix(ref.Name, storeRef(store, "logs/"))
+		if !block {
+			continue
+		}
+		for at, err := range s.inBlock(store, ref.Hash) {
+			if err != nil {
+				break // the newest first: others are lower, or another block's
+			}
+			top = max(top, at.id.Number)
+			break
+		}
+	}
+	if !thorough {
+		return top, nil
+	}
+	err = s.eachNote(store, func(id build.ID, _ plan.Commit) { top = max(top, id.Number) })
+	return top, err
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint/plan"
@@ -25,21 +26,18 @@ type Query struct {
 	Before build.ID // only older ones of this store, for the next page
 	Commit plan.Commit
 	Ref    string
-	Name   string
-	State  build.State
-}
-
-// selects leaves the commit to the caller: it takes the repository to tell.
-func (q *Query) selects(b *build.Build) bool {
-	return (q.Ref == "" || b.Trigger.Ref == q.Ref) &&
-		(q.Name == "" || b.Name == q.Name) &&
-		(q.State == "" || b.State() == q.State)
+	Name   string      // of the pipeline or blueprint
+	Author string      // part of the commit's author or of who asked, in any case
+	Task   string      // has a task of this name or key
+	State  build.State // of the build; of that task if one is named
+	Since  time.Time   // submitted then or later
+	Until  time.Time   // submitted before
 }
 
 // Builds lists builds, those of the own store first and the newest of each store
-// first. It reads no more than it returns and what it passes over. Builds that
-// cannot be read do not hide the others: the error is about them, and comes with
-// the rest.
+// first. It reads no more than it returns and, where no index tells about them,
+// what it passes over. Builds that cannot be read do not hide the others: the
+// error is about them, and comes with the rest.
 func (s *Store) Builds(ctx context.Context, q Query) ([]*build.Build, error) {
 	if q.Limit <= 0 {
 		q.Limit = DefaultLimit
@@ -55,10 +53,12 @@ func (s *Store) Builds(ctx context.Context, q Query) ([]*build.Build, error) {
 		}
 		stores = stores[i:]
 	}
+	x := s.search(q)
+	defer x.save()
 	var builds []*build.Build
 	var unread []error
 	for _, store := range stores {
-		for at, err := range s.newest(ctx, store, q.Before) {
+		for at, err := range s.newest(ctx, store, x) {
 			var b *build.Build
 			if err == nil {
 				b, err = s.build(at.id, at.tree)
@@ -66,7 +66,7 @@ func (s *Store) Builds(ctx context.Context, q Query) ([]*build.Build, error) {
 			switch {
 			case err != nil:
 				unread = append(unread, fmt.Errorf("read build %s: %w", at.id, err))
-			case q.selects(b) && (q.Commit == "" || s.commitOf(b) == q.Commit):
+			case x.selects(b):
 				builds = append(builds, b)
 			}
 			if len(builds) == q.Limit {
@@ -77,13 +77,14 @@ func (s *Store) Builds(ctx context.Context, q Query) ([]*build.Build, error) {
 	return builds, errors.Join(unread...)
 }
 
-// newest walks a store's builds from the highest number down. Live ones are
-// listed first and archives read as the walk gets there, so a build that is
-// folded meanwhile is met once or, as the live one it was, not again.
-func (s *Store) newest(ctx context.Context, store string, before build.ID) iter.Seq2[stand, error] {
+// newest walks a store's builds from the highest number down, without those that
+// the index can rule out. Live ones are listed first and archives read as the walk
+// gets there, so a build that is folded meanwhile is met once or, as the live one
+// it was, not again.
+func (s *Store) newest(ctx context.Context, store string, x *search) iter.Seq2[stand, error] {
 	bound := int64(1<<63 - 1)
-	if before.Store == store {
-		bound = before.Number
+	if x.q.Before.Store == store {
+		bound = x.q.Before.Number
 	}
 	return func(yield func(stand, error) bool) {
 		live, err := s.live(store)
@@ -101,10 +102,7 @@ func (s *Store) newest(ctx context.Context, store string, before build.ID) iter.
 			}
 			return true
 		}
-		for at, err := range s.archived(store, bound) {
-			if ctx.Err() != nil {
-				err = context.Cause(ctx)
-			}
+		for at, err := range s.archived(ctx, store, bound, x) {
 			if err != nil {
 				yield(at, err)
 				return
@@ -124,7 +122,7 @@ func (s *Store) newest(ctx context.Context, store string, before build.ID) iter.
 }
 
 // archived walks a store's archives from the highest number below bound down.
-func (s *Store) archived(store string, bound int64) iter.Seq2[stand, error] {
+func (s *Store) archived(ctx context.Context, store string, bound int64, x *search) iter.Seq2[stand, error] {
 	return func(yield func(stand, error) bool) {
 		refs, err := s.blocks(store, archiveFolder)
 		if err != nil {
@@ -132,11 +130,12 @@ func (s *Store) archived(store string, bound int64) iter.Seq2[stand, error] {
 			return
 		}
 		for _, ref := range slices.Backward(refs) {
-			block, err := strconv.ParseInt(lastOf(ref.Name), 10, 64)
-			if err != nil || block > bound/archiveBlock {
+			number, err := strconv.ParseInt(lastOf(ref.Name), 10, 64)
+			if err != nil || number > bound/archiveBlock {
 				continue
 			}
-			for at, err := range s.inBlock(store, ref.Hash, bound) {
+			b := block{store: store, number: number, ref: ref}
+			for at, err := range x.inBlock(ctx, b, bound) {
 				if !yield(at, err) || err != nil {
 					return
 				}
@@ -145,31 +144,76 @@ func (s *Store) archived(store string, bound int64) iter.Seq2[stand, error] {
 	}
 }
 
-// inBlock walks one archive.
-func (s *Store) inBlock(store string, archive git.Hash, bound int64) iter.Seq2[stand, error] {
+// A block is an archive of ten thousand builds.
+type block struct {
+	store  string
+	number int64
+	ref    git.Ref
+}
+
+// inBlock walks the builds of one archive that the query may select.
+func (x *search) inBlock(ctx context.Context, b block, bound int64) iter.Seq2[stand, error] {
 	return func(yield func(stand, error) bool) {
-		hundreds, err := s.repo.List(archive, "")
+		hundreds, err := x.s.repo.List(b.ref.Hash, "")
 		if err != nil {
-			yield(stand{id: build.ID{Store: store}}, err)
+			yield(stand{id: build.ID{Store: b.store}}, err)
 			return
 		}
 		for _, hundred := range slices.Backward(hundreds) {
-			builds, err := s.repo.List(hundred.Hash, "")
+			if n, err := strconv.ParseInt(hundred.Name, 10, 64); err == nil && b.number*archiveBlock+100*n >= bound {
+				continue
+			}
+			builds, err := x.candidates(ctx, b, hundreds, hundred.Hash)
 			if err != nil {
-				yield(stand{id: build.ID{Store: store}}, err)
+				yield(stand{id: build.ID{Store: b.store}}, err)
 				return
 			}
-			for _, entry := range slices.Backward(builds) {
-				n, ok := parseDigits(entry.Name)
-				if !ok || n >= bound {
-					continue
-				}
-				if !yield(stand{id: build.ID{Store: store, Number: n}, tree: entry.Hash}, nil) {
+			for _, at := range slices.Backward(builds) {
+				if at.id.Number < bound && !yield(at, nil) {
 					return
 				}
 			}
 		}
 	}
+}
+
+// inBlock walks all that a block of builds or of logs holds, from the highest
+// number down.
+func (s *Store) inBlock(store string, head git.Hash) iter.Seq2[stand, error] {
+	return func(yield func(stand, error) bool) {
+		hundreds, err := s.repo.List(head, "")
+		if err != nil {
+			yield(stand{id: build.ID{Store: store}}, err)
+			return
+		}
+		for _, hundred := range slices.Backward(hundreds) {
+			builds, err := s.hundred(store, hundred.Hash)
+			if err != nil {
+				yield(stand{id: build.ID{Store: store}}, err)
+				return
+			}
+			for _, at := range slices.Backward(builds) {
+				if !yield(at, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// hundred lists the builds in a folder of an archive, by number.
+func (s *Store) hundred(store string, tree git.Hash) ([]stand, error) {
+	entries, err := s.repo.List(tree, "")
+	if err != nil {
+		return nil, err
+	}
+	var builds []stand
+	for _, entry := range entries {
+		if n, ok := parseDigits(entry.Name); ok {
+			builds = append(builds, stand{id: build.ID{Store: store, Number: n}, tree: entry.Hash})
+		}
+	}
+	return builds, nil
 }
 
 // OfCommit lists the own store's builds of a commit, oldest first.
@@ -184,7 +228,7 @@ func (s *Store) OfCommit(ctx context.Context, c plan.Commit) ([]Known, error) {
 	}
 	var known []Known
 	for _, b := range builds {
-		known = append(known, Known{ID: b.ID, Name: b.Name, Event: b.Trigger.Event, Ref: b.Trigger.Ref})
+		known = append(known, Known{ID: b.ID, Name: b.Name, Event: b.Trigger.Event, Ref: b.Trigger.Ref, Request: b.Trigger.Request})
 	}
 	return known, nil
 }

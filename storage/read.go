@@ -76,15 +76,21 @@ func (s *Store) Build(_ context.Context, id build.ID) (*build.Build, []build.Mov
 }
 
 func (s *Store) build(id build.ID, tree git.Hash) (*build.Build, error) {
-	data, err := s.repo.ReadFile(tree, buildFile, maxRecord)
-	if err != nil {
-		return nil, err
+	b, known := s.decoded.get(tree)
+	if !known {
+		data, err := s.repo.ReadFile(tree, buildFile, maxRecord)
+		if err != nil {
+			return nil, err
+		}
+		if b, err = decodeBuild(data); err != nil {
+			return nil, err
+		}
+		s.decoded.put(tree, b, len(data))
 	}
-	b, err := decodeBuild(data)
-	if err == nil && b.ID != id {
-		err = fmt.Errorf("%s of %s is about %s", buildFile, id, b.ID)
+	if b.ID != id {
+		return nil, fmt.Errorf("%s of %s is about %s", buildFile, id, b.ID)
 	}
-	return b, err
+	return b, nil
 }
 
 func (s *Store) moves(tree git.Hash) ([]build.Move, error) {

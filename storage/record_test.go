@@ -283,3 +283,10 @@ func FuzzDecodeTips(f *testing.F) {
 	f.Add(data)
 	f.Fuzz(func(t *testing.T, data []byte) { reprint(t, data, decodeTips, encodeTips) })
 }
+
+func FuzzDecodePurged(f *testing.F) {
+	data, _ := encodePurged(map[build.ID]time.Time{{Store: "k3f9a2", Number: 12}: time.Unix(1_700_000_000, 123456789)})
+	f.Add(data)
+	f.Add([]byte(`{"version":1,"purged":{"k3f9a2-0000000012":"2026-11-22T16:05:00Z"}}`))
+	f.Fuzz(func(t *testing.T, data []byte) { reprint(t, data, decodePurged, encodePurged) })
+}

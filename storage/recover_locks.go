@@ -19,22 +19,6 @@ const (
 	deadLock  = time.Second // when the last writer died: this one waits for it
 )
 
-// removeLocks removes the lock files of refs that a death left.
-func (l *Ledger) removeLocks(ctx context.Context) error {
-	age := staleLock
-	if !l.lock.clean {
-		age = deadLock
-		if err := l.outwaitLocks(ctx); err != nil {
-			return err
-		}
-	}
-	removed, err := l.repo.RemoveStaleLocks([]string{RefPrefix, NotesRef}, age, l.now())
-	for _, path := range removed {
-		l.report("removed the lock %s of a process that died", path)
-	}
-	return err
-}
-
 // outwaitLocks waits until the locks that are there now are old enough to be
 // removed, so that the first write does not run into one.
 func (l *Ledger) outwaitLocks(ctx context.Context) error {

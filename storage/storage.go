@@ -47,6 +47,8 @@ type Store struct {
 
 	mu sync.Mutex
 	id string // the own store's; "" until it is known
+
+	decoded decoded
 }
 
 // Open is a store in repo. It reads nothing yet and writes nothing: a store's id
@@ -63,10 +65,11 @@ type Loaded struct {
 
 // Known is what there is to know about a build without reading it.
 type Known struct {
-	ID    build.ID
-	Name  string
-	Event plan.Event
-	Ref   string
+	ID      build.ID
+	Name    string
+	Event   plan.Event
+	Ref     string
+	Request string // "" unless it was asked for as a build of its own
 }
 
 // folder is the folder of files that are ours and not git's.

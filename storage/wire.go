@@ -6,6 +6,9 @@ import "github.com/velocity-ci/velocity/architect/build"
 // the API sends it.
 func EncodeBuild(b *build.Build) ([]byte, error) { return encodeBuild(b) }
 
+// EncodeMoves prints moves as they are stored in events.jsonl.
+func EncodeMoves(moves []build.Move) ([]byte, error) { return encodeMoves(moves) }
+
 // DecodeBuild reads what EncodeBuild printed. A *VersionError means that a newer
 // program printed it.
 func DecodeBuild(data []byte) (*build.Build, error) { return decodeBuild(data) }

@@ -28,14 +28,37 @@ func (l *Ledger) run(ctx context.Context) {
 		if len(entries) > 0 {
 			l.record(ctx, entries)
 			l.fold(ctx)
+			l.upkeep(ctx, true) // more may wait for ever
 			continue
 		}
-		l.upkeep(ctx)
+		l.renote(ctx)
+		if job := l.queue.takeJob(); job != nil {
+			job()
+			continue
+		}
+		l.upkeep(ctx, len(l.builds) > 0)
 		if closed {
 			return
 		}
 		<-l.queue.wake
 	}
+}
+
+// between runs work in the writer's goroutine when no change waits, and returns
+// its error. It must be short: changes wait for it.
+func (l *Ledger) between(work func() error) error {
+	done := make(chan error, 1)
+	taken := l.queue.putJob(func() {
+		if l.broken != nil {
+			done <- l.broken
+			return
+		}
+		done <- work()
+	})
+	if !taken {
+		return errReleased
+	}
+	return <-done
 }
 
 // record writes entries as one batch and answers them.
@@ -93,8 +116,7 @@ func (l *Ledger) fold(ctx context.Context) {
 
 // upkeep merges packs. That it fails costs time and nothing else: the next round
 // tries again, and a disk that is full shows where it matters.
-func (l *Ledger) upkeep(ctx context.Context) {
-	busy := len(l.builds) > 0
+func (l *Ledger) upkeep(ctx context.Context, busy bool) {
 	if l.broken != nil || l.damaged || l.written == 0 || busy && l.written < countPacks {
 		return
 	}

@@ -1,6 +1,6 @@
 // Package socket is the local way to a running server: a Unix socket in the
-// repository it serves. Whoever may open it may act, so its folder is closed to
-// other users.
+// repository it serves. Whoever may open it may act, so it is closed to other
+// users, unless the repository is shared with them.
 package socket
 
 import (
@@ -17,10 +17,13 @@ const name = "sock"
 // longest path that every system's socket addresses hold.
 const longest = 100
 
+// Path is where the socket in dir is.
+func Path(dir string) string { return filepath.Join(dir, name) }
+
 // Listen makes the socket in dir, which must exist. The caller holds the
 // repository's lock: a socket that an earlier process left is replaced.
 func Listen(ctx context.Context, dir string) (net.Listener, error) {
-	if err := os.Remove(filepath.Join(dir, name)); err != nil && !os.IsNotExist(err) {
+	if err := os.Remove(Path(dir)); err != nil && !os.IsNotExist(err) {
 		return nil, fmt.Errorf("listen in %s: %w", dir, err)
 	}
 	var l net.Listener
@@ -32,7 +35,7 @@ func Listen(ctx context.Context, dir string) (net.Listener, error) {
 		return nil, fmt.Errorf("listen in %s: %w", dir, err)
 	}
 	l.(*net.UnixListener).SetUnlinkOnClose(false) // a successor may have its own there by then
-	if err := os.Chmod(filepath.Join(dir, name), 0o600); err != nil {
+	if err := os.Chmod(Path(dir), 0o600); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("listen in %s: %w", dir, err)
 	}
@@ -51,7 +54,7 @@ func Dial(ctx context.Context, dir string) (net.Conn, error) {
 
 // within calls use with a path to the socket that is short enough.
 func within(dir string, use func(path string) error) error {
-	path := filepath.Join(dir, name)
+	path := Path(dir)
 	if len(path) <= longest {
 		return use(path)
 	}

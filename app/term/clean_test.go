@@ -92,8 +92,8 @@ func TestDuration(t *testing.T) {
 
 func TestBytesText(t *testing.T) {
 	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 56_700: "56.7 kB", 999_999: "1.0 MB", 1 << 30: "1.1 GB"} {
-		if got := bytesText(n); got != want {
-			t.Errorf("bytesText(%d) = %q; want %q", n, got, want)
+		if got := Bytes(n); got != want {
+			t.Errorf("Bytes(%d) = %q; want %q", n, got, want)
 		}
 	}
 }

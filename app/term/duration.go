@@ -35,8 +35,8 @@ func elapsed(started, finished, now time.Time) (text string, ok bool) {
 	return Duration(finished.Sub(started)), true
 }
 
-// bytesText prints a number of bytes in decimal units: 812 B, 56.7 kB, 1.2 GB.
-func bytesText(n int64) string {
+// Bytes prints a number of bytes in decimal units: 812 B, 56.7 kB, 1.2 GB.
+func Bytes(n int64) string {
 	const units = "kMGTPE"
 	if n < 1000 {
 		return fmt.Sprintf("%d B", n)

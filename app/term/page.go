@@ -101,7 +101,7 @@ func (w *page) task(t *build.Task) {
 		w.steps(t)
 	}
 	if t.Log.Bytes > 0 {
-		fmt.Fprintf(&w.out, "      log: %s, %s: %s\n", count(t.Log.Lines, "line"), bytesText(t.Log.Bytes), logCommand(w.b, t))
+		fmt.Fprintf(&w.out, "      log: %s, %s: %s\n", count(t.Log.Lines, "line"), Bytes(t.Log.Bytes), logCommand(w.b, t))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/velocity-ci/velocity/storage/git"
 )
@@ -20,7 +21,9 @@ type Fresh struct {
 	Mirrors string           // directory of this builder alone, made when needed
 	Work    string           // directory of this builder alone, made when needed
 	Fetch   git.FetchOptions // of mirrors
+	Now     func() time.Time // for the upkeep of mirrors
 
+	upkeep  sync.WaitGroup
 	mu      sync.Mutex
 	origins map[string]*origin
 }

@@ -71,9 +71,21 @@ func (f *Fresh) mirror(address string) *origin {
 			if err := os.MkdirAll(f.Mirrors, 0o700); err != nil {
 				return nil, fmt.Errorf("make mirror: %w", err)
 			}
-			return git.FetchMirror(ctx, address, dir, f.Fetch)
+			repo, err := git.FetchMirror(ctx, address, dir, f.Fetch)
+			if err == nil {
+				f.maintain(ctx, repo)
+			}
+			return repo, err
 		},
 	}
+}
+
+// maintain looks after a mirror while the attempt that has fetched goes on. It may
+// outlast the attempt, for which it is too long, and the process, since git ends
+// what it has begun; that it fails costs time, and the next fetch tries again.
+func (f *Fresh) maintain(ctx context.Context, mirror *git.Repository) {
+	ctx = context.WithoutCancel(ctx)
+	f.upkeep.Go(func() { _ = mirror.Maintain(ctx, f.Now()) })
 }
 
 // redacted is an address without the password that should not have been in it.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -50,10 +51,12 @@ func head(t testing.TB, dir string) plan.Commit {
 func fresh(t testing.TB) *Fresh {
 	t.Helper()
 	state := t.TempDir()
-	return &Fresh{
+	f := &Fresh{
 		Mirrors: filepath.Join(state, "mirrors"), Work: filepath.Join(state, "work"),
-		Fetch: git.FetchOptions{Transports: []string{"file"}},
+		Fetch: git.FetchOptions{Transports: []string{"file"}}, Now: time.Now,
 	}
+	t.Cleanup(f.upkeep.Wait)
+	return f
 }
 
 func TestFreshChecksOut(t *testing.T) {
@@ -113,7 +116,7 @@ func TestFreshFetchesOnlyWhatIsMissing(t *testing.T) {
 	if err := open("c", first); err != nil {
 		t.Errorf("a commit that the mirror has needs the source: %v", err)
 	}
-	again := &Fresh{Mirrors: f.Mirrors, Work: f.Work, Fetch: f.Fetch}
+	again := &Fresh{Mirrors: f.Mirrors, Work: f.Work, Fetch: f.Fetch, Now: f.Now}
 	f = again
 	if err := open("d", second); err != nil {
 		t.Errorf("a mirror of an earlier process is not used: %v", err)
@@ -263,5 +266,43 @@ func TestInPlace(t *testing.T) {
 	}
 	if _, _, err := (&InPlace{Dir: t.TempDir()}).Open(t.Context(), Request{}); !errors.Is(err, git.ErrNotRepository) {
 		t.Errorf("Open outside a repository = %v", err)
+	}
+}
+
+// A mirror into which much was fetched is merged, and a repository of a user on
+// this machine is left alone.
+func TestFreshMaintainsMirrors(t *testing.T) {
+	dir, commit := repository(t)
+	f := fresh(t)
+	open := func(address string, commit plan.Commit) {
+		t.Helper()
+		_, done, err := f.Open(t.Context(), Request{Name: "x", Repository: address, Commit: commit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.upkeep.Wait()
+		if err := done(); err != nil {
+			t.Error(err)
+		}
+	}
+	open("file://"+dir, commit)
+	mirrors, err := os.ReadDir(f.Mirrors)
+	if err != nil || len(mirrors) != 1 {
+		t.Fatalf("mirrors are %v, %v", mirrors, err)
+	}
+	mirror := filepath.Join(f.Mirrors, mirrors[0].Name())
+	for _, place := range []string{dir, mirror} {
+		sh(t, place, `tree=$(git mktree </dev/null)
+			for i in $(seq 40); do git update-ref refs/tags/t$i $(git commit-tree -m "$i in $PWD" $tree); git repack -dq; done`)
+	}
+	sh(t, dir, "git commit -q --allow-empty -m second")
+	open("file://"+dir, head(t, dir))
+	count := "ls .git/objects/pack/*.pack objects/pack/*.pack 2>/dev/null | wc -l"
+	if n := sh(t, mirror, count); len(n) > 1 {
+		t.Errorf("the mirror has %s packs; want them merged", n)
+	}
+	open(dir, head(t, dir))
+	if n := sh(t, dir, count); len(n) < 2 {
+		t.Errorf("the repository has %s packs; want all that it had", n)
 	}
 }

@@ -104,13 +104,24 @@ func environment() []string {
 // execute runs cmd in a process group of its own, so that its helpers end with
 // it when ctx does. The error carries what git said.
 func execute(ctx context.Context, cmd *exec.Cmd, verb string) ([]byte, error) {
+	return executeIn(ctx, cmd, verb, &syscall.SysProcAttr{Setpgid: true})
+}
+
+// executeIn runs cmd as group says: in a process group or session of its own, or
+// in ours, where it can use the terminal and ends alone.
+func executeIn(ctx context.Context, cmd *exec.Cmd, verb string, group *syscall.SysProcAttr) ([]byte, error) {
 	var stdout, stderr bytes.Buffer
 	if cmd.Stdout == nil {
 		cmd.Stdout = &stdout
 	}
 	cmd.Stderr = &stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.SysProcAttr = group
+	cmd.Cancel = func() error {
+		if group.Setpgid || group.Setsid {
+			return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		}
+		return cmd.Process.Kill()
+	}
 	cmd.WaitDelay = killDelay
 	err := cmd.Run()
 	if err == nil {

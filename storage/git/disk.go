@@ -11,6 +11,8 @@ import (
 // disk makes changes that survive a power cut: content is on disk before the
 // name that shows it, and a name is durable once its folder is synced.
 type disk struct {
+	// shared says who else may use what is made.
+	shared sharing
 	// fault, set by tests, is asked before every operation and may fail it.
 	fault func(op, path string) error
 }
@@ -36,8 +38,14 @@ func (d disk) folder(dir string) error {
 	if err := d.before("mkdir", dir); err != nil {
 		return err
 	}
-	if err := os.Mkdir(dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
+	switch err := os.Mkdir(dir, 0o777); {
+	case errors.Is(err, fs.ErrExist): // its maker sees to it
+	case err != nil:
 		return err
+	default:
+		if err := d.shared.apply(dir); err != nil {
+			return err
+		}
 	}
 	return d.syncFolder(parent)
 }
@@ -47,7 +55,14 @@ func (d disk) create(path string, perm fs.FileMode) (*os.File, error) {
 	if err := d.before("create", path); err != nil {
 		return nil, err
 	}
-	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.shared.apply(path); err != nil {
+		return nil, errors.Join(err, file.Close(), os.Remove(path))
+	}
+	return file, nil
 }
 
 // finish writes content, syncs and closes file. The name is the caller's to sync.

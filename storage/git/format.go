@@ -16,6 +16,7 @@ type format struct {
 	bare     bool
 	precious bool // no object may ever be deleted
 	partial  bool // objects may be missing here and live at the remote
+	shared   sharing
 }
 
 // readFormat refuses what we would misread. An unknown extension may change the
@@ -36,6 +37,9 @@ func readFormat(path string) (format, error) {
 	}
 	core := cfg.Section("core")
 	form.bare = isTrue(core.Option("bare"))
+	if form.shared, err = parseSharing(core.Option("sharedRepository")); err != nil {
+		return form, fmt.Errorf("read configuration %s: %w", path, err)
+	}
 	version := core.Option("repositoryformatversion")
 	if n, err := strconv.Atoi(version); version != "" && (err != nil || n < 0 || n > 1) {
 		return form, fmt.Errorf("%w: %s: version %s", ErrUnsupported, path, version)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -22,13 +23,18 @@ const packsLock = "packs.lock"
 // lockPacks takes the packs lock; how is syscall.LOCK_SH or LOCK_EX. The kernel
 // frees it when a process dies.
 func (r *Repository) lockPacks(ctx context.Context, how int) (unlock func(), err error) {
+	return r.waitLock(ctx, packsLock, how)
+}
+
+// waitLock takes one of our locks as soon as it is free.
+func (r *Repository) waitLock(ctx context.Context, name string, how int) (unlock func(), err error) {
 	for {
-		unlock, err := r.flock(packsLock, how)
+		unlock, err := r.flock(name, how)
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
 			return unlock, err
 		}
 		if err := r.sleep(ctx, jitter()); err != nil {
-			return nil, fmt.Errorf("wait for %s: %w", packsLock, err)
+			return nil, fmt.Errorf("wait for %s: %w", name, err)
 		}
 	}
 }
@@ -36,10 +42,10 @@ func (r *Repository) lockPacks(ctx context.Context, how int) (unlock func(), err
 // flock takes one of our locks or fails with EWOULDBLOCK when it is taken.
 func (r *Repository) flock(name string, how int) (unlock func(), err error) {
 	dir := filepath.Join(r.commonDir, ownFolder)
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := r.disk.folder(dir); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
-	file, err := os.OpenFile(filepath.Join(dir, name), os.O_RDWR|os.O_CREATE, 0o666)
+	file, err := r.OpenShared(filepath.Join(dir, name), os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
@@ -87,15 +93,15 @@ func (r *Repository) untilFree(ctx context.Context, path string, create func() e
 // oursMark marks packed-refs.lock and .keep files as ours; git's are empty.
 const oursMark = "velocity\n"
 
-// RemoveStaleLocks removes lock files of refs below the given prefixes that are
-// older than olderThan at now, which is compared with the file system's clock,
-// and a packed-refs.lock of ours. It returns what it removed. The caller must
-// make sure that no other writer of these refs is alive.
-func (r *Repository) RemoveStaleLocks(prefixes []string, olderThan time.Duration, now time.Time) ([]string, error) {
+// StaleLocks lists lock files of refs below the given prefixes that are older
+// than olderThan at now, which is compared with the file system's clock, and a
+// packed-refs.lock of ours. To remove them is safe while no other writer of these
+// refs is alive.
+func (r *Repository) StaleLocks(prefixes []string, olderThan time.Duration, now time.Time) ([]string, error) {
 	var locks []string
 	for _, prefix := range prefixes {
 		if !strings.HasPrefix(prefix, "refs/") || strings.Contains(prefix, "..") {
-			return nil, fmt.Errorf("remove stale locks: prefix %.80q is not below refs/", prefix)
+			return nil, fmt.Errorf("look for stale locks: prefix %.80q is not below refs/", prefix)
 		}
 		err := r.walkRefs(prefix, func(name string, _ fs.DirEntry) error {
 			if strings.HasSuffix(name, ".lock") {
@@ -112,20 +118,12 @@ func (r *Repository) RemoveStaleLocks(prefixes []string, olderThan time.Duration
 	}
 	temps, err := filepath.Glob(filepath.Join(escapeGlob(r.commonDir), ownFolder, lockTemp))
 	if err != nil {
-		return nil, fmt.Errorf("remove stale locks: %w", err)
+		return nil, fmt.Errorf("look for stale locks: %w", err)
 	}
-	var removed []string
-	for _, path := range append(locks, temps...) {
+	return slices.DeleteFunc(append(locks, temps...), func(path string) bool {
 		info, err := os.Stat(path)
-		if err != nil || now.Sub(info.ModTime()) < olderThan {
-			continue // gone meanwhile, or in use
-		}
-		if err := r.disk.remove(path); err != nil {
-			return removed, fmt.Errorf("remove stale lock: %w", err)
-		}
-		removed = append(removed, path)
-	}
-	return removed, nil
+		return err != nil || now.Sub(info.ModTime()) < olderThan // gone meanwhile, or in use
+	}), nil
 }
 
 // escapeGlob makes a path a pattern that matches only itself.

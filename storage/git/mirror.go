@@ -48,7 +48,7 @@ func FetchMirror(ctx context.Context, url, dir string, options FetchOptions) (*R
 	if err != nil {
 		return nil, fmt.Errorf("open mirror: %w", err)
 	}
-	settings := append(transports, "core.fsync=committed,loose-object,reference")
+	settings := append(transports, durable)
 	if !options.AcceptFaulty {
 		settings = append(settings, "transfer.fsckObjects=true")
 	}

@@ -63,16 +63,16 @@ func (b *Batch) AddNoteLines(notes Hash, lines map[Hash][]string, spec CommitSpe
 		}
 		spec.Parents = []Hash{notes}
 	}
-	additions := make(map[string][]string, len(lines))
+	additions := make(map[string]noteEdit, len(lines))
 	for object, added := range lines {
 		if slices.ContainsFunc(added, func(line string) bool { return strings.ContainsAny(line, "\n\x00") || line == "" }) {
 			return Zero, errors.New("add notes: a line is empty or holds a line break or NUL")
 		}
 		if len(added) > 0 {
-			additions[object.String()] = added
+			additions[object.String()] = func(old []byte) []byte { return union(old, added) }
 		}
 	}
-	tree, err := b.addNotes(base, additions)
+	tree, err := b.editNotes(base, additions)
 	if err != nil {
 		return Zero, fmt.Errorf("add notes: %w", err)
 	}
@@ -105,10 +105,13 @@ func (f noteFolder) fannedOut() bool {
 
 func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
 
-// addNotes returns base with lines added; keys are the digits that remain below
+// A noteEdit makes a note's next content from the one it has, nil if there is none.
+type noteEdit func(old []byte) []byte
+
+// editNotes returns base with notes edited; keys are the digits that remain below
 // this folder.
-func (b *Batch) addNotes(base Hash, lines map[string][]string) (Hash, error) {
-	if len(lines) == 0 {
+func (b *Batch) editNotes(base Hash, edits map[string]noteEdit) (Hash, error) {
+	if len(edits) == 0 {
 		return base, nil
 	}
 	entries, err := b.tree(base)
@@ -116,23 +119,23 @@ func (b *Batch) addNotes(base Hash, lines map[string][]string) (Hash, error) {
 		return Zero, err
 	}
 	folder := slices.Clone(noteFolder(entries))
-	deeper := make(map[string]map[string][]string)
+	deeper := make(map[string]map[string]noteEdit)
 	fanned := folder.fannedOut()
-	for _, rest := range slices.Sorted(maps.Keys(lines)) {
+	for _, rest := range slices.Sorted(maps.Keys(edits)) {
 		i := folder.note(rest)
 		if fanned && i < 0 { // a note that is here stays here: git reads both
 			if deeper[rest[:2]] == nil {
-				deeper[rest[:2]] = make(map[string][]string)
+				deeper[rest[:2]] = make(map[string]noteEdit)
 			}
-			deeper[rest[:2]][rest[2:]] = lines[rest]
+			deeper[rest[:2]][rest[2:]] = edits[rest]
 			continue
 		}
-		if folder, err = b.addNote(folder, i, rest, lines[rest]); err != nil {
+		if folder, err = b.editNote(folder, i, rest, edits[rest]); err != nil {
 			return Zero, err
 		}
 	}
 	for _, pair := range slices.Sorted(maps.Keys(deeper)) {
-		if folder, err = b.addBelow(folder, pair, deeper[pair]); err != nil {
+		if folder, err = b.editBelow(folder, pair, deeper[pair]); err != nil {
 			return Zero, err
 		}
 	}
@@ -140,34 +143,34 @@ func (b *Batch) addNotes(base Hash, lines map[string][]string) (Hash, error) {
 		return base, nil
 	}
 	if !fanned {
-		return b.fanOut(folder, digitsIn(lines))
+		return b.fanOut(folder, digitsIn(edits))
 	}
 	return b.Tree(folder)
 }
 
-// addNote adds lines to the i-th entry, or to a new one when i is negative.
-func (b *Batch) addNote(folder noteFolder, i int, name string, lines []string) (noteFolder, error) {
+// editNote edits the i-th entry, or makes a new one when i is negative.
+func (b *Batch) editNote(folder noteFolder, i int, name string, edit noteEdit) (noteFolder, error) {
 	if i < 0 {
-		return append(folder, TreeEntry{Name: name, Mode: ModeFile, Hash: b.Blob(union(nil, lines))}), nil
+		return append(folder, TreeEntry{Name: name, Mode: ModeFile, Hash: b.Blob(edit(nil))}), nil
 	}
 	old, err := b.blob(folder[i].Hash)
 	if err != nil {
 		return nil, err
 	}
-	if next := union(old, lines); !bytes.Equal(old, next) {
+	if next := edit(old); !bytes.Equal(old, next) {
 		folder[i].Hash = b.Blob(next)
 	}
 	return folder, nil
 }
 
-// addBelow adds lines in the folder named by a pair of digits.
-func (b *Batch) addBelow(folder noteFolder, pair string, lines map[string][]string) (noteFolder, error) {
+// editBelow edits notes in the folder named by a pair of digits.
+func (b *Batch) editBelow(folder noteFolder, pair string, edits map[string]noteEdit) (noteFolder, error) {
 	i := slices.IndexFunc(folder, func(e TreeEntry) bool { return e.Name == pair })
 	below := Zero
 	if i >= 0 && folder[i].Mode == ModeTree {
 		below = folder[i].Hash
 	}
-	h, err := b.addNotes(below, lines)
+	h, err := b.editNotes(below, edits)
 	if err != nil {
 		return nil, err
 	}
@@ -179,8 +182,8 @@ func (b *Batch) addBelow(folder noteFolder, pair string, lines map[string][]stri
 }
 
 // digitsIn is how many digits name a note in this folder: the same for all.
-func digitsIn(lines map[string][]string) int {
-	for rest := range lines {
+func digitsIn(edits map[string]noteEdit) int {
+	for rest := range edits {
 		return len(rest)
 	}
 	return 0

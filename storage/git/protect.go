@@ -18,7 +18,7 @@ func (r *Repository) Protect(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("protect refs: %w", err)
 	}
-	for _, prefix := range []string{"refs/velocity", "refs/notes/velocity"} {
+	for _, prefix := range hiddenRefs {
 		if slices.Contains(hidden, prefix) {
 			continue
 		}
@@ -34,6 +34,18 @@ func (r *Repository) Protect(ctx context.Context) error {
 		return fmt.Errorf("allow push options: %w", err)
 	}
 	return nil
+}
+
+// hiddenRefs are those that nobody may push to.
+var hiddenRefs = []string{"refs/velocity", "refs/notes/velocity"}
+
+// Unprotected lists what Protect would hide and the configuration does not.
+func (r *Repository) Unprotected(ctx context.Context) ([]string, error) {
+	hidden, err := r.setting(ctx, "receive.hideRefs")
+	if err != nil {
+		return nil, fmt.Errorf("read what is protected: %w", err)
+	}
+	return slices.DeleteFunc(slices.Clone(hiddenRefs), func(prefix string) bool { return slices.Contains(hidden, prefix) }), nil
 }
 
 // setting returns all values of a key in the repository's own configuration.

@@ -57,6 +57,9 @@ func (r *Repository) ReadBlob(h Hash, limit int64) ([]byte, error) {
 	return bytes.Clone(content), err
 }
 
+// BlobSize returns the length of blob h in bytes without reading all of it.
+func (r *Repository) BlobSize(h Hash) (int64, error) { return r.objects.size(h) }
+
 // ReadFile returns the regular file at path in a commit or tree, or ErrTooLarge
 // above limit bytes. Symbolic links are not followed.
 func (r *Repository) ReadFile(commit Hash, path string, limit int64) ([]byte, error) {

@@ -26,6 +26,11 @@ type BrokenRef struct {
 
 func (e *BrokenRef) Error() string { return fmt.Sprintf("ref %s is broken: %s", e.Name, e.Reason) }
 
+// Empty reports whether the file holds nothing at all.
+func (e *BrokenRef) Empty() bool { return e.Reason == emptyRef }
+
+const emptyRef = "its file is empty"
+
 // symbolicDepth is git's bound on refs that name other refs.
 const symbolicDepth = 5
 
@@ -79,7 +84,7 @@ func parseRef(name, content string) (h Hash, target string, err error) {
 		return Zero, strings.TrimSpace(target), nil
 	}
 	if content == "" {
-		return Zero, "", &BrokenRef{Name: name, Reason: "its file is empty"}
+		return Zero, "", &BrokenRef{Name: name, Reason: emptyRef}
 	}
 	if h, err = ParseHash(content); err != nil || h.IsZero() {
 		return Zero, "", &BrokenRef{Name: name, Reason: fmt.Sprintf("its file holds %.60q", content)}

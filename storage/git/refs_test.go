@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -172,7 +173,7 @@ func TestRefNameGrammar(t *testing.T) {
 	}
 }
 
-func TestRemoveStaleLocks(t *testing.T) {
+func TestStaleLocks(t *testing.T) {
 	r, dir := newBare(t)
 	h := move(t, r, "refs/velocity/s/seq", Zero, "a")
 	now := time.Now()
@@ -189,10 +190,10 @@ func TestRemoveStaleLocks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	removed, err := r.RemoveStaleLocks([]string{"refs/velocity/"}, 10*time.Second, now)
+	stale, err := r.StaleLocks([]string{"refs/velocity/"}, 10*time.Second, now)
 	want := []string{filepath.Join(dir, "refs/velocity/s/seq.lock"), filepath.Join(dir, "packed-refs.lock"), filepath.Join(dir, "velocity/lock-123")}
-	if diff := cmp.Diff(want, removed); diff != "" || err != nil {
-		t.Errorf("removed (-want +got), %v:\n%s", err, diff)
+	if diff := cmp.Diff(want, stale); diff != "" || err != nil {
+		t.Errorf("stale locks (-want +got), %v:\n%s", err, diff)
 	}
 	if got, err := r.Ref("refs/velocity/s/seq"); got != h || err != nil {
 		t.Errorf("the ref beside the lock = %s, %v", got, err)
@@ -202,7 +203,7 @@ func TestRemoveStaleLocks(t *testing.T) {
 	if err := errors.Join(os.WriteFile(path, nil, 0o666), os.Chtimes(path, now.Add(-time.Hour), now.Add(-time.Hour))); err != nil {
 		t.Fatal(err)
 	}
-	if removed, err := r.RemoveStaleLocks([]string{"refs/velocity/"}, 10*time.Second, now); len(removed) != 0 || err != nil {
-		t.Errorf("removed %v, %v; want nothing", removed, err)
+	if stale, err := r.StaleLocks([]string{"refs/velocity/"}, 10*time.Second, now); len(stale) != 2 || slices.Contains(stale, path) || err != nil {
+		t.Errorf("stale locks are %v, %v; want those that are ours", stale, err)
 	}
 }

@@ -15,6 +15,15 @@ import (
 // repack writes objects as one durable pack of ours and returns its path without
 // extension, "" for no objects.
 func (r *Repository) repack(ctx context.Context, objects map[Hash]bool) (string, error) {
+	return r.packTo(ctx, objects, func(made, final string) error {
+		return r.disk.publish(made+".pack", made+".idx", final)
+	})
+}
+
+// packTo writes objects as one pack outside the repository's packs and lets place
+// bring it, synced, from made to final, both without extension. It returns final,
+// "" for no objects.
+func (r *Repository) packTo(ctx context.Context, objects map[Hash]bool, place func(made, final string) error) (string, error) {
 	if len(objects) == 0 {
 		return "", nil
 	}
@@ -28,7 +37,7 @@ func (r *Repository) repack(ctx context.Context, objects map[Hash]bool) (string,
 	}
 	defer func() { _ = os.RemoveAll(temp) }() // what stays, a sweep removes
 	out, err := r.run(ctx, command{
-		options: []string{"pack.threads=1", "pack.writeReverseIndex=false"},
+		options: []string{"pack.threads=1", "pack.writeReverseIndex=false", "pack.packSizeLimit=0"}, // one pack
 		args:    []string{"pack-objects", "--quiet", filepath.Join(temp, "pack")},
 		stdin:   &stdin,
 	})
@@ -42,7 +51,7 @@ func (r *Repository) repack(ctx context.Context, objects map[Hash]bool) (string,
 			return "", err
 		}
 	}
-	return final, r.disk.publish(made+".pack", made+".idx", final)
+	return final, place(made, final)
 }
 
 // replacePacks deletes the old packs except for those that are new as well. The
@@ -62,7 +71,7 @@ func (r *Repository) replacePacks(old []*ownPack, now ...string) error {
 // removePack deletes a pack of ours, our mark last, so that a sweep can go on
 // after a crash.
 func (r *Repository) removePack(base string) error {
-	for _, extension := range []string{".pack", ".idx", ".rev", ".bitmap", ".keep"} {
+	for _, extension := range []string{".pack", ".idx", ".rev", ".bitmap", ".mtimes", ".keep"} {
 		if err := r.disk.remove(base + extension); err != nil {
 			return err
 		}

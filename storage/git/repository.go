@@ -62,6 +62,7 @@ func Open(ctx context.Context, path string) (*Repository, error) {
 		workTree:  found.workTree,
 		format:    form,
 		safe:      safe,
+		disk:      disk{shared: form.shared},
 		sleep:     sleep,
 	}
 	r.objects = newObjectStore(filepath.Join(r.commonDir, "objects"), r.pauseRead)

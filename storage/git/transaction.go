@@ -223,7 +223,7 @@ func (t *transaction) syncAll(folders []string) error {
 }
 
 // release removes the lock files that are left. Failing would leave them to
-// RemoveStaleLocks, which is all an error could ask for.
+// StaleLocks, which is all an error could ask for.
 func (t *transaction) release() {
 	if t.packed != "" {
 		_ = os.Remove(t.packed)

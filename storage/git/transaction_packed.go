@@ -18,8 +18,9 @@ func (t *transaction) lockPacked(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("lock packed refs: %w", err)
 	}
-	defer func() { _ = os.Remove(temp.Name()) }() // see RemoveStaleLocks
-	if err := t.r.disk.finish(temp, []byte(oursMark)); err != nil {
+	defer func() { _ = os.Remove(temp.Name()) }() // see StaleLocks
+	err = errors.Join(t.r.disk.shared.apply(temp.Name()), t.r.disk.finish(temp, []byte(oursMark)))
+	if err != nil {
 		return fmt.Errorf("lock packed refs: %w", err)
 	}
 	err = t.r.untilFree(ctx, path, func() error {

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
+	"time"
 )
 
 // upkeepLock lets one upkeep run at a time.
@@ -21,7 +23,7 @@ const upkeepLock = "upkeep.lock"
 // more, such as the moves of deleted live refs, are dropped.
 //
 // Nothing is dropped that a ref, a reflog, an index or a write in progress needs,
-// here or in another process. When another upkeep runs already, or the repository
+// here or in another process, and nothing at all while git's gc is at work. When another upkeep runs already, or the repository
 // forbids deletions (extensions.preciousObjects), Upkeep does nothing.
 func (r *Repository) Upkeep(ctx context.Context, keepBelow int) error {
 	if r.format.precious {
@@ -159,6 +161,9 @@ func (r *Repository) collect(ctx context.Context, old []*ownPack) error {
 	if err != nil {
 		return err
 	}
+	if err := r.renewGraph(ctx); err != nil {
+		return err
+	}
 	unlock, err := r.lockPacks(ctx, syscall.LOCK_EX)
 	if err != nil {
 		return err
@@ -171,6 +176,9 @@ func (r *Repository) collect(ctx context.Context, old []*ownPack) error {
 	if err := addUsed(since, old); err != nil {
 		return err
 	}
+	if r.collecting() {
+		maps.Copy(since, all)
+	}
 	for h := range reached {
 		delete(since, h)
 	}
@@ -178,10 +186,26 @@ func (r *Repository) collect(ctx context.Context, old []*ownPack) error {
 	if err != nil {
 		return err
 	}
+	if len(reached)+len(since) < len(all) {
+		if err := r.forgetCaches(); err != nil {
+			return err
+		}
+	}
 	if err := r.replacePacks(old, kept, late); err != nil {
 		return err
 	}
 	return r.sweep()
+}
+
+// gcLimit is the age at which git, too, takes the mark of a gc for that of one
+// that died.
+const gcLimit = 12 * time.Hour
+
+// collecting reports whether git's gc is at work. It may have listed commits of
+// live refs that are gone by now, and gives up if one of them goes as well.
+func (r *Repository) collecting() bool {
+	info, err := os.Stat(filepath.Join(r.commonDir, "gc.pid"))
+	return err == nil && time.Since(info.ModTime()) < gcLimit
 }
 
 // objectsOf returns the objects of some packs.
@@ -222,20 +246,29 @@ func (r *Repository) reachable(ctx context.Context, objects map[Hash]bool, known
 			fmt.Fprintf(&stdin, "^%s\n", ref.Hash)
 		}
 	}
-	filter := &objectFilter{among: objects, found: make(map[Hash]bool)}
-	if _, err := r.run(ctx, command{args: args, stdin: &stdin, stdout: filter}); err != nil {
+	found := make(map[Hash]bool)
+	filter := &lineFeed{line: func(line []byte) {
+		if h, err := ParseHash(string(line)); err == nil && objects[h] {
+			found[h] = true
+		}
+	}}
+	if _, err := r.run(ctx, command{options: []string{plainHistory}, args: args, stdin: &stdin, stdout: filter}); err != nil {
 		return nil, err
 	}
-	return filter.found, nil
+	return found, nil
 }
 
-// objectFilter reads lines of object ids and remembers those among some.
-type objectFilter struct {
-	among, found map[Hash]bool
-	rest         []byte
+// plainHistory makes git walk what is there and not what refs/replace shows
+// instead.
+const plainHistory = "core.useReplaceRefs=false"
+
+// lineFeed hands what is written to it on by lines, without their ends.
+type lineFeed struct {
+	line func([]byte)
+	rest []byte
 }
 
-func (f *objectFilter) Write(p []byte) (int, error) {
+func (f *lineFeed) Write(p []byte) (int, error) {
 	data := append(f.rest, p...)
 	for {
 		line, rest, complete := bytes.Cut(data, []byte("\n"))
@@ -243,9 +276,7 @@ func (f *objectFilter) Write(p []byte) (int, error) {
 			f.rest = bytes.Clone(line)
 			return len(p), nil
 		}
-		if h, err := ParseHash(string(line)); err == nil && f.among[h] {
-			f.found[h] = true
-		}
+		f.line(line)
 		data = rest
 	}
 }

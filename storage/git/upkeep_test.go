@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func upkeep(t testing.TB, r *Repository, keepBelow int) {
@@ -218,6 +219,76 @@ func TestUpkeepBesideMultiPackIndex(t *testing.T) {
 	}
 	if !exists(dir, tip) {
 		t.Error("git does not see the tip")
+	}
+}
+
+// TestUpkeepBesideGC: a gc that is at work may have listed what nothing reaches any
+// more, and gives up if it goes.
+func TestUpkeepBesideGC(t *testing.T) {
+	r, dir := newWork(t, map[string]string{"a": "1"})
+	mark := filepath.Join(dir, ".git", "gc.pid")
+	lose := func() Hash {
+		gone := move(t, r, testRef, Zero, "gone")
+		if err := r.Write(t.Context(), nil, []RefUpdate{{testRef, gone, Zero}}); err != nil {
+			t.Fatal(err)
+		}
+		return gone
+	}
+	begin := func() {
+		if err := os.WriteFile(mark, []byte("1 host"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	move(t, r, "refs/velocity/s/live/2", Zero, "kept")
+	gone := lose()
+	begin()
+	upkeep(t, r, 2)
+	if !exists(dir, gone) {
+		t.Error("dropped while gc is at work")
+	}
+	old := time.Now().Add(-2 * gcLimit)
+	if err := os.Chtimes(mark, old, old); err != nil { // of a gc that died
+		t.Fatal(err)
+	}
+	move(t, r, "refs/velocity/s/live/3", Zero, strings.Repeat("more\n", 100))
+	r.disk.fault = func(op, _ string) error {
+		if op == "syncdir" { // the new pack is there, the old ones are still
+			begin()
+		}
+		return nil
+	}
+	upkeep(t, r, 2)
+	if !exists(dir, gone) {
+		t.Error("dropped although gc began meanwhile")
+	}
+	r.disk.fault = nil
+	if err := os.Remove(mark); err != nil {
+		t.Fatal(err)
+	}
+	move(t, r, "refs/velocity/s/live/4", Zero, "another")
+	upkeep(t, r, 2)
+	if exists(dir, gone) {
+		t.Error("never dropped")
+	}
+	fsck(t, dir)
+}
+
+// TestUpkeepRenewsCommitGraph: git's gc remembers our commits in a file of its own,
+// and its fsck misses them there.
+func TestUpkeepRenewsCommitGraph(t *testing.T) {
+	for _, options := range [][]string{nil, {"--split"}} {
+		r, dir := newWork(t, map[string]string{"a": "1"})
+		gone := move(t, r, testRef, Zero, "gone")
+		cli(t, dir, append([]string{"commit-graph", "write", "--reachable"}, options...)...)
+		if err := r.Write(t.Context(), nil, []RefUpdate{{testRef, gone, Zero}}); err != nil {
+			t.Fatal(err)
+		}
+		move(t, r, "refs/velocity/s/live/2", Zero, "kept")
+		upkeep(t, r, 2)
+		if exists(dir, gone) {
+			t.Error("nothing was dropped")
+		}
+		fsck(t, dir)
 	}
 }
 

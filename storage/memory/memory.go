@@ -176,7 +176,7 @@ func (l *Ledger) OfCommit(_ context.Context, c plan.Commit) ([]storage.Known, er
 	var known []storage.Known
 	for _, r := range l.sorted() {
 		if b := r.build; b.Trigger.Commit == c {
-			known = append(known, storage.Known{ID: b.ID, Name: b.Name, Event: b.Trigger.Event, Ref: b.Trigger.Ref})
+			known = append(known, storage.Known{ID: b.ID, Name: b.Name, Event: b.Trigger.Event, Ref: b.Trigger.Ref, Request: b.Trigger.Request})
 		}
 	}
 	return known, nil

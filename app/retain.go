@@ -1,0 +1,78 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/velocity-ci/velocity/storage"
+)
+
+// How often a server drops what need not be kept, and after how many rounds it
+// makes room of it, for which packs are written anew.
+const (
+	retainEvery  = time.Hour
+	collectEvery = 24
+)
+
+// watchAndRetain is the work of a server that does not keep everything.
+func (s *service) watchAndRetain(ctx context.Context, keep storage.Retention) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.watch(ctx) })
+	hourly := time.NewTicker(retainEvery)
+	defer hourly.Stop()
+	group.Go(func() error { s.retain(ctx, keep, hourly.C); return nil })
+	return group.Wait()
+}
+
+// retain drops what is beyond the bounds at once and whenever again says so,
+// until ctx ends.
+func (s *service) retain(ctx context.Context, keep storage.Retention, again <-chan time.Time) {
+	if keep == (storage.Retention{}) {
+		return
+	}
+	room := make(map[*served]bool)
+	for round := 0; ; round++ {
+		s.retainAll(ctx, keep, room, round%collectEvery == 0)
+		select {
+		case <-ctx.Done():
+			return
+		case <-again:
+		}
+	}
+}
+
+// retainAll is one round. It notes where room could be made, and makes it if it is
+// time to.
+func (s *service) retainAll(ctx context.Context, keep storage.Retention, room map[*served]bool, collect bool) {
+	for _, h := range s.houses {
+		room[h] = s.retainIn(ctx, h, keep) || room[h]
+		if !collect || !room[h] {
+			continue
+		}
+		room[h] = false
+		if err := h.ledger.Collect(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("what was dropped still takes room", "repo", h.site.Name, "err", err)
+		}
+	}
+}
+
+// retainIn reports whether it dropped something. That it fails costs room and
+// nothing else: the next round tries again.
+func (s *service) retainIn(ctx context.Context, h *served, keep storage.Retention) bool {
+	dropped, err := h.ledger.Retain(ctx, keep)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.log.Warn("old builds are kept", "repo", h.site.Name, "err", err)
+		}
+		return false
+	}
+	for _, text := range dropped.Unreadable {
+		s.log.Warn("kept, since it cannot be read", "repo", h.site.Name, "found", text)
+	}
+	if !dropped.Nothing() {
+		s.log.Info("dropped", "repo", h.site.Name, "builds", dropped.Builds, "logsOf", dropped.LogsOf, "files", dropped.Files, "bytes", dropped.Bytes)
+	}
+	return !dropped.Nothing()
+}
