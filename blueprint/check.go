@@ -146,6 +146,7 @@ func (c *Config) checkBlueprint(b *blueprint, r *report) {
 	}
 	k := &checker{report: r, scope: b.scope, value: unknownYet}
 	k.parameters()
+	k.labels(b.Labels)
 	for _, registry := range b.Docker.Registries {
 		k.registry(&registry)
 	}

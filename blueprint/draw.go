@@ -235,6 +235,7 @@ func (d *drawer) task(key string, e *entry) plan.Task {
 	if len(d.missing) > 0 || d.err != nil {
 		return out // texts that use what is missing would be full of false errors
 	}
+	out.Labels = t.labels(b)
 	for _, p := range d.steps(b) {
 		if s, ok := t.step(p); ok {
 			out.Steps = append(out.Steps, s)

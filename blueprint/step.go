@@ -16,6 +16,7 @@ type blueprint struct {
 
 	Description word       `yaml:"description" jsonschema_description:"For people"`
 	Timeout     duration   `yaml:"timeout" jsonschema_description:"Longest time of the whole task"`
+	Labels      arguments  `yaml:"labels" jsonschema_description:"Labels that the builder must have, with these values"`
 	Parameters  parameters `yaml:"parameters" jsonschema_description:"Values that the steps use by name"`
 	Docker      docker     `yaml:"docker" jsonschema_description:"Settings for the steps that use container images"`
 	Steps       []step     `yaml:"steps" jsonschema:"required" jsonschema_description:"What is done, in order"`

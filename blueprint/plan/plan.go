@@ -60,15 +60,17 @@ type Stage struct {
 
 // A Task is a blueprint made ready to build.
 type Task struct {
-	Key         string      `json:"key"`  // s<stage>t<index>, both from 0: used in paths and refs
-	Name        string      `json:"name"` // shown to people, unique within the plan
-	Blueprint   string      `json:"blueprint"`
-	Description string      `json:"description,omitempty"`
-	Timeout     Duration    `json:"timeout,omitempty"`      // of the whole attempt; 0 is the builder's limit
-	MayFail     bool        `json:"ignoreErrors,omitempty"` // its failure does not fail the stage
-	Git         Git         `json:"git,omitzero"`
-	Parameters  []Parameter `json:"parameters,omitempty"` // in the order in which they are resolved
-	Steps       []Step      `json:"steps"`
+	Key         string   `json:"key"`  // s<stage>t<index>, both from 0: used in paths and refs
+	Name        string   `json:"name"` // shown to people, unique within the plan
+	Blueprint   string   `json:"blueprint"`
+	Description string   `json:"description,omitempty"`
+	Timeout     Duration `json:"timeout,omitempty"`      // of the whole attempt; 0 is the builder's limit
+	MayFail     bool     `json:"ignoreErrors,omitempty"` // its failure does not fail the stage
+	Git         Git      `json:"git,omitzero"`
+	// Labels are what its builder must have, with these values.
+	Labels     map[string]string `json:"labels,omitempty"`
+	Parameters []Parameter       `json:"parameters,omitempty"` // in the order in which they are resolved
+	Steps      []Step            `json:"steps"`
 }
 
 // Git says how a task's workspace is checked out.
