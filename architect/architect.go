@@ -55,6 +55,7 @@ type Architect struct {
 	mu       sync.Mutex
 	sites    []*Site
 	works    map[build.ID]*work
+	held     []*work // works that wait for others of their group
 	dirty    []*work // works with moves that are not yet on their way to the ledger
 	builders map[string]*member
 	watches  int           // open ones
@@ -111,7 +112,9 @@ func (a *Architect) adopt(s *Site, l Loaded) {
 		}
 	}
 	a.works[l.Build.ID] = w
-	w.record(l.Build.Open(now), nil) // a start that was cut off before its first task was ready
+	if l.Build.Started.IsZero() { // it waits for its turn, or its start was cut off
+		a.enter(w)
+	}
 	a.touch(w)
 	a.show(w)
 	s.answer(l.Build.Trigger.ID, Answer{Builds: []build.ID{l.Build.ID}})

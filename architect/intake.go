@@ -203,6 +203,7 @@ func (a *Architect) begin(s *Site, id build.ID, t plan.Trigger, by byline, d dra
 	}
 	if d.plan != nil {
 		req.Stages = build.Outline(d.plan)
+		req.Group = d.plan.Concurrency.Group
 	}
 	now := a.Now()
 	b, moves := build.New(req, now)
@@ -220,7 +221,7 @@ func (a *Architect) begin(s *Site, id build.ID, t plan.Trigger, by byline, d dra
 		}
 		return w
 	}
-	w.record(b.Open(now), nil)
+	a.enter(w)
 	return w
 }
 

@@ -83,6 +83,7 @@ func (a *Architect) touch(w *work) {
 // in one change, so that a verdict, the next stage's start and its assignments
 // cost one write.
 func (a *Architect) commit() {
+	a.letIn()
 	a.schedule()
 	for _, w := range a.dirty {
 		a.flush(w)

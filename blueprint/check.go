@@ -168,6 +168,7 @@ func (c *Config) checkPipeline(p *pipeline, r *report) {
 	if p.On != nil {
 		p.On.check(r)
 	}
+	p.Concurrency.check(&checker{report: r, scope: &scope{}, value: unknownYet})
 	names := slices.Sorted(maps.Keys(c.blueprints))
 	for _, s := range p.Stages {
 		if len(s.Blueprints) == 0 {

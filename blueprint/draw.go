@@ -90,10 +90,10 @@ func (c *Config) Draw(req Request) (*plan.Plan, error) {
 	b, isBlueprint := c.blueprints[req.Name]
 	switch {
 	case isPipeline:
-		return c.draw(req, plan.OfPipeline, p.Description.Value, p.file, p.Stages)
+		return c.draw(req, plan.OfPipeline, p.Description.Value, p.file, p.Stages, &p.Concurrency)
 	case isBlueprint:
 		one := stage{Name: word{Value: b.name}, Blueprints: []entry{{Name: word{Value: b.name}}}}
-		return c.draw(req, plan.OfBlueprint, b.Description.Value, b.file, []stage{one})
+		return c.draw(req, plan.OfBlueprint, b.Description.Value, b.file, []stage{one}, nil)
 	}
 	if err := c.errorsIn(nil).orNil(); err != nil {
 		return nil, err // the name may stand in what could not be read
@@ -101,7 +101,7 @@ func (c *Config) Draw(req Request) (*plan.Plan, error) {
 	return nil, &UnknownNameError{What: "pipeline or blueprint", Name: req.Name, Nearest: nearest(req.Name, c.names())}
 }
 
-func (c *Config) draw(req Request, kind plan.Kind, description, file string, stages []stage) (*plan.Plan, error) {
+func (c *Config) draw(req Request, kind plan.Kind, description, file string, stages []stage, group *concurrency) (*plan.Plan, error) {
 	if err := c.readable(file, stages); err != nil {
 		return nil, err
 	}
@@ -116,6 +116,7 @@ func (c *Config) draw(req Request, kind plan.Kind, description, file string, sta
 		Version: plan.Version, Kind: kind, Name: req.Name, Description: description,
 		Event: req.Trigger.Event, Ref: req.Trigger.Ref, Commit: req.Trigger.Commit, ConfigCommit: req.Config,
 	}
+	out.Concurrency = d.concurrency(group)
 	for i := range stages {
 		if s := d.stage(len(out.Stages), i, &stages[i]); len(s.Tasks) > 0 {
 			out.Stages = append(out.Stages, s)

@@ -11,9 +11,10 @@ import (
 type pipeline struct {
 	unit
 	spot
-	Description word    `yaml:"description" jsonschema_description:"For people"`
-	On          *on     `yaml:"on" jsonschema_description:"What starts the pipeline; without it, default runs for every push to a branch and others when asked for"`
-	Stages      []stage `yaml:"stages" jsonschema:"required" jsonschema_description:"Stages, one after the other"`
+	Description word        `yaml:"description" jsonschema_description:"For people"`
+	On          *on         `yaml:"on" jsonschema_description:"What starts the pipeline; without it, default runs for every push to a branch and others when asked for"`
+	Concurrency concurrency `yaml:"concurrency" jsonschema_description:"Which builds of the repository run one after the other"`
+	Stages      []stage     `yaml:"stages" jsonschema:"required" jsonschema_description:"Stages, one after the other"`
 }
 
 func (pipeline) noun() string { return "a pipeline" }

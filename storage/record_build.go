@@ -26,6 +26,7 @@ type buildRecord struct {
 	Config     plan.Commit   `json:"config,omitempty"`
 	Author     string        `json:"author,omitempty"`
 	Subject    string        `json:"subject,omitempty"`
+	Group      string        `json:"group,omitempty"`
 	Trigger    plan.Trigger  `json:"trigger"`
 	Created    instant       `json:"created"`
 	Started    instant       `json:"started,omitzero"`
@@ -88,7 +89,7 @@ func encodeBuild(b *build.Build) ([]byte, error) {
 	r := buildRecord{
 		Version: recordVersion, ID: b.ID, Number: b.ID.Number, State: b.State(), Reason: b.Reason(), Seq: b.Seq,
 		Repository: b.Repository, Kind: b.Kind, Name: b.Name, Plan: b.Plan, Config: b.Config,
-		Author: b.Author, Subject: b.Subject, Trigger: storedTrigger(b.Trigger),
+		Author: b.Author, Subject: b.Subject, Group: b.Group, Trigger: storedTrigger(b.Trigger),
 		Created: stored(b.Created), Started: stored(b.Started), Finished: stored(b.Finished),
 		Refused: b.Refused, Canceled: b.Canceled, Notices: b.Notices,
 		Stages: make([]stageRecord, len(b.Stages)),
@@ -150,7 +151,7 @@ func (r *buildRecord) build() (*build.Build, error) {
 	b := &build.Build{
 		Request: build.Request{
 			ID: r.ID, Repository: r.Repository, Kind: r.Kind, Name: r.Name, Plan: r.Plan, Config: r.Config,
-			Author: r.Author, Subject: r.Subject, Trigger: trigger,
+			Author: r.Author, Subject: r.Subject, Group: r.Group, Trigger: trigger,
 		},
 		Seq: r.Seq, Created: r.Created.time(), Started: r.Started.time(), Finished: r.Finished.time(),
 		Refused: r.Refused, Canceled: r.Canceled, Notices: r.Notices,

@@ -40,6 +40,7 @@ type requestRecord struct {
 	Config     plan.Commit    `json:"config,omitempty"`
 	Author     string         `json:"author,omitempty"`
 	Subject    string         `json:"subject,omitempty"`
+	Group      string         `json:"group,omitempty"`
 	Trigger    plan.Trigger   `json:"trigger"`
 	Stages     []stageOutline `json:"stages,omitempty"`
 }
@@ -99,7 +100,7 @@ func storedMove(m *build.Move) moveRecord {
 func storedRequest(q *build.Request) *requestRecord {
 	r := &requestRecord{
 		ID: q.ID, Repository: q.Repository, Kind: q.Kind, Name: q.Name, Plan: q.Plan, Config: q.Config,
-		Author: q.Author, Subject: q.Subject, Trigger: storedTrigger(q.Trigger),
+		Author: q.Author, Subject: q.Subject, Group: q.Group, Trigger: storedTrigger(q.Trigger),
 	}
 	for _, s := range q.Stages {
 		stage := stageOutline{Name: s.Name}
@@ -183,7 +184,7 @@ func (r *requestRecord) request() (*build.Request, error) {
 	}
 	q := &build.Request{
 		ID: r.ID, Repository: r.Repository, Kind: r.Kind, Name: r.Name, Plan: r.Plan, Config: r.Config,
-		Author: r.Author, Subject: r.Subject, Trigger: trigger,
+		Author: r.Author, Subject: r.Subject, Group: r.Group, Trigger: trigger,
 	}
 	for i, s := range r.Stages {
 		stage := build.StagePlan{Name: s.Name}

@@ -66,6 +66,7 @@ type Request struct {
 	Config     plan.Commit // where the configuration was read
 	Author     string      // of the commit: "Name <email>"; "" if it could not be read
 	Subject    string      // first line of the commit's message, at most 200 bytes
+	Group      string      // builds of one group run one after the other; "" for none
 	Stages     []StagePlan // the outline of the plan
 }
 

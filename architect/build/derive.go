@@ -116,10 +116,15 @@ func (b *Build) Counts() Counts {
 }
 
 // TaskReason is the reason to show beside a task's state: a task that still
-// waits in a build that is over never ran.
+// waits in a build that is over never ran, and one in a build that has not begun
+// waits for the other builds of its group.
 func (b *Build) TaskReason(t *Task) string {
-	if t.State == Waiting && b.State().Final() {
+	switch {
+	case t.State != Waiting:
+	case b.State().Final():
 		return "never ran"
+	case b.Group != "" && b.Started.IsZero():
+		return "queued: group " + b.Group
 	}
 	return t.Reason
 }

@@ -126,10 +126,13 @@ func byTheRules(p Picture) (picks []Pick) {
 			)
 		})
 		best := slices.MinFunc(fitting(pick), func(a, b *Builder) int {
-			near := func(b *Builder) int {
-				return -min(1, len(b.Mirrors)*slices.Index(append(b.Mirrors, ""), pick.Repository)+1)
+			far := func(b *Builder) int { // 0 with a mirror, else 1
+				if slices.Contains(b.Mirrors, pick.Repository) {
+					return 0
+				}
+				return 1
 			}
-			return cmp.Or(cmp.Compare(near(a), near(b)), cmp.Compare(b.free(), a.free()), cmp.Compare(a.Name, b.Name))
+			return cmp.Or(cmp.Compare(far(a), far(b)), cmp.Compare(b.free(), a.free()), cmp.Compare(a.Name, b.Name))
 		})
 		best.Busy++
 		running[pick.Repository]++

@@ -49,7 +49,15 @@ type Plan struct {
 	// (git.describe) are there only if something mentions them.
 	Git map[string]string `json:"git,omitempty"`
 
+	Concurrency Concurrency `json:"concurrency,omitzero"`
+
 	Stages []Stage `json:"stages"`
+}
+
+// Concurrency says which builds of a repository run one after the other.
+type Concurrency struct {
+	Group            string `json:"group"`
+	CancelInProgress bool   `json:"cancelInProgress,omitempty"` // earlier ones of the group end when this one comes
 }
 
 // A Stage is a set of tasks that may run at the same time.

@@ -1,0 +1,65 @@
+package architect
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/velocity-ci/velocity/architect/build"
+)
+
+// Builds of one concurrency group run one after the other, in the order of their
+// numbers. One that is not its turn stays as it was submitted, all tasks waiting.
+
+// enter opens a new build, or has it wait for its turn. The lock is held.
+func (a *Architect) enter(w *work) {
+	if w.b.Group != "" {
+		a.held = append(a.held, w)
+		if w.plan != nil && w.plan.Concurrency.CancelInProgress {
+			a.supersede(w)
+		}
+		return // commit lets it in
+	}
+	w.record(w.b.Open(a.Now()), nil)
+}
+
+// supersede ends the earlier builds of a group. The lock is held.
+func (a *Architect) supersede(w *work) {
+	for _, other := range a.works {
+		if !together(w, other) || other.b.ID.Number > w.b.ID.Number {
+			continue
+		}
+		move := build.Move{Kind: build.Canceling, Reason: "superseded by " + w.b.ID.String(), At: a.Now()}
+		if err := other.do(move, nil); err != nil {
+			a.Logger.Error("supersede", "build", other.b.ID.String(), "err", err)
+			continue
+		}
+		a.touch(other)
+		a.stopAll(other)
+	}
+}
+
+// letIn opens the held builds whose turn it is by now. The lock is held.
+func (a *Architect) letIn() {
+	if len(a.held) == 0 {
+		return
+	}
+	slices.SortFunc(a.held, func(v, w *work) int { return cmp.Compare(v.b.ID.Number, w.b.ID.Number) })
+	a.held = slices.DeleteFunc(a.held, func(w *work) bool {
+		if w.b.State().Final() {
+			return true // canceled while it waited
+		}
+		for _, other := range a.works {
+			if together(w, other) && (!other.b.Started.IsZero() || other.b.ID.Number < w.b.ID.Number) {
+				return false
+			}
+		}
+		w.record(w.b.Open(a.Now()), nil)
+		a.touch(w)
+		return true
+	})
+}
+
+// together tells two unfinished builds of one group.
+func together(w, other *work) bool {
+	return other != w && other.site == w.site && other.b.Group == w.b.Group && !other.b.State().Final()
+}
