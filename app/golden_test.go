@@ -56,7 +56,7 @@ func golden(t *testing.T, bundle string) {
 		t.Errorf("%d lines in the notes, %d builds ended:\n%s", lines, ended, notes)
 	}
 
-	run("velocity", "fsck", "--full", "--repair", "--repo", repo) // protects it, nothing else
+	run("velocity", "fsck", "--full", "--repo", repo)
 	run("velocity", "serve", "--repo", repo, "--executor", "host", "--once")
 	run("velocity", "fsck", "--full", "--repo", repo)
 	after := decodeAny(t, run("velocity", "builds", "--repo", repo, "--json", "--limit", "100")).([]any)

@@ -62,6 +62,11 @@ func (c *cli) serveRepository(ctx context.Context, path string, o serviceOptions
 	if err != nil {
 		return nil, err
 	}
+	if repo.WorkTree() == "" { // people push here
+		if err := repo.Protect(ctx); err != nil {
+			return nil, err
+		}
+	}
 	publisher, err := c.publisherFor(ctx, repo, o)
 	if err != nil {
 		return nil, err
