@@ -62,7 +62,7 @@ func (c *cli) serveRepository(ctx context.Context, path string, o serviceOptions
 	if err != nil {
 		return nil, err
 	}
-	if repo.WorkTree() == "" { // people push here
+	if repo.WorkTree() == "" && o.who != holderHook { // people push here; the hook came with it
 		if err := repo.Protect(ctx); err != nil {
 			return nil, err
 		}
