@@ -183,9 +183,13 @@ func TestPowerCut(t *testing.T) {
 // loses what stock go-git has acknowledged. Should it ever not, the test above
 // proves nothing.
 func TestPowerCutWithGoGit(t *testing.T) {
-	p, dir, commits := onDisk(t)
+	p, sound, commits := onDisk(t)
 	lost := 0
 	for n := range trials() {
+		dir := filepath.Join(p.dir, fmt.Sprintf("careless-%d.git", n)) // the last one may be beyond use
+		if err := os.CopyFS(dir, os.DirFS(sound)); err != nil {
+			t.Fatal(err)
+		}
 		cli(t, dir, "update-ref", fmt.Sprintf("refs/heads/control-%d", n), string(commits[0]))
 		unix.Sync()
 		a := p.cutDuring(t, "careless", dir, []plan.Commit{commits[0], plan.Commit(fmt.Sprint(n))})
