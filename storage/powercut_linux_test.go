@@ -74,7 +74,18 @@ func (p *powered) unmount() error {
 		return nil
 	}
 	p.mounted = false
-	return unix.Unmount(p.dir, 0)
+	late := time.After(10 * time.Second)
+	for {
+		err := unix.Unmount(p.dir, 0)
+		if !errors.Is(err, unix.EBUSY) {
+			return err
+		}
+		select { // what a killed process had open is closed a little later
+		case <-time.After(10 * time.Millisecond):
+		case <-late:
+			return err
+		}
+	}
 }
 
 // The request of linux/ext4.h (an _IOR of 'X', 125 and a __u32) and its flag that
