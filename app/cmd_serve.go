@@ -153,13 +153,6 @@ func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // forever serves until ctx ends.
 func (s *service) forever(ctx context.Context, keep storage.Retention) error {
-	for _, h := range s.houses {
-		if h.repo.WorkTree() == "" {
-			if err := h.repo.Protect(ctx); err != nil {
-				return err
-			}
-		}
-	}
 	s.log.Info("serving", "repos", len(s.houses))
 	return s.run(ctx, func(ctx context.Context) error { return s.watchAndRetain(ctx, keep) })
 }

@@ -62,6 +62,11 @@ func (c *cli) serveRepository(ctx context.Context, path string, o serviceOptions
 	if err != nil {
 		return nil, err
 	}
+	if repo.WorkTree() == "" && o.who != holderHook { // people push here; the hook came with it
+		if err := repo.Protect(ctx); err != nil {
+			return nil, err
+		}
+	}
 	publisher, err := c.publisherFor(ctx, repo, o)
 	if err != nil {
 		return nil, err

@@ -112,13 +112,16 @@ func TestSharedRepository(t *testing.T) {
 	built(a, "one")
 	built(b, "two") // its hook starts a server where the other's has been
 	built(a, "three")
+	t.Cleanup(func() { // the last hook's server ends by itself
+		waitUntil(t, func() bool { return a.command(shared, "! test -s repo.git/velocity/lock").Run() == nil })
+	})
 
 	serve := a.command(shared, "exec velocity serve --repo repo.git")
 	if err := serve.Start(); err != nil {
 		t.Fatal(err)
 	}
 	waitUntil(t, func() bool {
-		return a.command(shared, "velocity builds --repo repo.git && test -S repo.git/velocity/sock").Run() == nil
+		return a.command(shared, "test -S repo.git/velocity/sock && grep -q '^velocity serve ' repo.git/velocity/lock").Run() == nil
 	})
 	built(b, "four") // reaches the other's server
 	if err := errors.Join(serve.Process.Signal(syscall.SIGTERM), serve.Wait()); err != nil {

@@ -215,12 +215,9 @@ func explain(err error) error {
 
 // commit adds the objects of one build.
 func (b *batch) commit(s *staged) error {
-	state, err := encodeBuild(s.build)
-	if err != nil {
+	if err := s.putState(b.objects); err != nil {
 		return err
 	}
-	s.put(git.TreeEntry{Name: buildFile, Mode: git.ModeFile, Hash: b.objects.Blob(state)})
-	s.put(git.TreeEntry{Name: eventsFile, Mode: git.ModeFile, Hash: b.objects.Blob(slices.Clip(s.events))})
 	if len(s.logs) > 0 {
 		logs, err := b.objects.EditTree(s.logsTree(), s.logs)
 		if err != nil {
@@ -228,6 +225,7 @@ func (b *batch) commit(s *staged) error {
 		}
 		s.put(git.TreeEntry{Name: logsFolder, Mode: git.ModeTree, Hash: logs})
 	}
+	var err error
 	if s.tree, err = b.objects.Tree(s.entries); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/blueprint/plan"
 	"github.com/velocity-ci/velocity/storage"
 	"github.com/velocity-ci/velocity/storage/ledgertest"
 )
@@ -99,6 +100,37 @@ func BenchmarkBuild(b *testing.B) {
 		next := begin(b, l, commits[0], 10)
 		ledgertest.Record(b, l, build.Change{Build: next, Moves: ledgertest.End(b, next)})
 		<-folded
+	}
+}
+
+// BenchmarkLargeBuild is one task of 2,000, recorded in a change of its own, when
+// half of them are done already.
+func BenchmarkLargeBuild(b *testing.B) {
+	dir, commits := newRepo(b, 1)
+	l, _ := acquireIn(b, dir, nil)
+	const tasks = 2000
+	large := begin(b, l, commits[0], tasks)
+	next := 0
+	task := func() (moves []build.Move) {
+		for _, on := range []build.Kind{build.Assign, build.Begin, build.Succeed} {
+			made, err := large.Do(build.Move{Kind: on, Task: plan.Key(0, next), Builder: "b1", At: start})
+			if err != nil {
+				b.Fatal(err)
+			}
+			moves = append(moves, made...)
+		}
+		next++
+		return moves
+	}
+	var half []build.Move
+	for range tasks / 2 {
+		half = append(half, task()...)
+	}
+	ledgertest.Record(b, l, build.Change{Build: large.Clone(), Moves: half})
+	b.ResetTimer()
+	for range min(b.N, tasks/2-1) {
+		moves := task()
+		ledgertest.Record(b, l, build.Change{Build: large.Clone(), Moves: moves})
 	}
 }
 

@@ -175,7 +175,7 @@ func (l *Ledger) addNote(ctx context.Context, commit git.Hash, b *build.Build) e
 
 // contents compares what is stored of one build with what its state says.
 func (x *examination) contents(ctx context.Context, at stand, b *build.Build) error {
-	if _, err := x.replayed(at.tree, b); err != nil {
+	if _, _, err := x.replayed(at.tree, b); err != nil {
 		if !damage(err) && !newer(err) {
 			return fmt.Errorf("read moves of %s: %w", b.ID, err)
 		}

@@ -147,28 +147,27 @@ func (s *Store) loadBuild(store string, ref git.Ref) (*kept, error) {
 	if _, err := s.plan(k.tree); err != nil {
 		return nil, err
 	}
-	if k.events, err = s.replayed(k.tree, k.build); err != nil {
+	if k.events, k.told, err = s.replayed(k.tree, k.build); err != nil {
 		return nil, err
 	}
 	k.seq = k.build.Seq
 	return k, nil
 }
 
-// replayed returns the moves in a build's tree, as they are stored, if they add up
-// to b.
-func (s *Store) replayed(tree git.Hash, b *build.Build) (events []byte, err error) {
-	if events, err = s.repo.ReadFile(tree, eventsFile, maxRecord); err != nil {
-		return nil, err
+// replayed returns what events does, if the moves add up to b.
+func (s *Store) replayed(tree git.Hash, b *build.Build) (events []byte, told int, err error) {
+	if events, told, err = s.events(tree); err != nil {
+		return nil, 0, err
 	}
 	moves, err := decodeMoves(events)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	again, err := build.Replay(moves)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return events, agree(again, b)
+	return events, told, agree(again, b)
 }
 
 // agree fails unless two builds are stored as the same bytes.

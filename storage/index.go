@@ -5,8 +5,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/storage/git"
@@ -107,17 +110,22 @@ func (x *search) summarize(ctx context.Context, store string, tree git.Hash) (st
 		return "", err
 	}
 	summaries := make([]summary, len(builds))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, at := range builds {
-		if err := context.Cause(ctx); err != nil {
-			return "", err
-		}
-		b, err := x.s.build(at.id, at.tree)
-		if err != nil {
-			summaries[i] = summary{number: at.id.Number, unsure: true}
-			continue
-		}
-		summaries[i] = summarized(b)
-		summaries[i].unsure = x.s.commitOf(b) != b.Trigger.Commit
+		group.Go(func() error {
+			b, err := x.s.build(at.id, at.tree)
+			if err != nil {
+				summaries[i] = summary{number: at.id.Number, unsure: true}
+				return context.Cause(ctx)
+			}
+			summaries[i] = summarized(b)
+			summaries[i].unsure = x.s.commitOf(b) != b.Trigger.Commit
+			return context.Cause(ctx)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return "", err
 	}
 	x.read += len(builds)
 	return encodeSummaries(summaries), nil

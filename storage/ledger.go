@@ -38,6 +38,7 @@ type Ledger struct {
 	broken  error         // what ended all writing
 	failed  chan struct{} // closed when it did
 	written int           // packs since they were last counted
+	tidied  chan struct{} // closed unless packs are being merged
 
 	numbers numbers
 }
@@ -75,6 +76,8 @@ func (s *Store) lockFor(who string, folded func(build.ID)) (*Ledger, error) {
 		l.folded = func(build.ID) {}
 	}
 	l.queue.wake = make(chan struct{}, 1)
+	l.tidied = make(chan struct{})
+	close(l.tidied)
 	return l, nil
 }
 

@@ -85,6 +85,9 @@ func (s *Store) build(id build.ID, tree git.Hash) (*build.Build, error) {
 		if b, err = decodeBuild(data); err != nil {
 			return nil, err
 		}
+		if err := s.catchUp(b, tree); err != nil {
+			return nil, err
+		}
 		s.decoded.put(tree, b, len(data))
 	}
 	if b.ID != id {
@@ -94,11 +97,11 @@ func (s *Store) build(id build.ID, tree git.Hash) (*build.Build, error) {
 }
 
 func (s *Store) moves(tree git.Hash) ([]build.Move, error) {
-	data, err := s.repo.ReadFile(tree, eventsFile, maxRecord)
+	events, _, err := s.events(tree)
 	if err != nil {
 		return nil, err
 	}
-	return decodeMoves(data)
+	return decodeMoves(events)
 }
 
 // Plan reads the plan of a build; nil if none could be drawn.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/velocity-ci/velocity/architect/build"
@@ -117,15 +116,18 @@ func storedRequest(q *build.Request) *requestRecord {
 }
 
 // decodeMoves reads the lines that encodeMoves printed, from the first move on.
-func decodeMoves(data []byte) ([]build.Move, error) {
+func decodeMoves(data []byte) ([]build.Move, error) { return decodeMovesFrom(eventsFile, data, 1) }
+
+// decodeMovesFrom reads the lines of a file that begins with move first.
+func decodeMovesFrom(file string, data []byte, first int) ([]build.Move, error) {
 	if len(data) == 0 || data[len(data)-1] != '\n' {
-		return nil, errors.New("decode " + eventsFile + ": it ends within a line")
+		return nil, fmt.Errorf("decode %s: it ends within a line", file)
 	}
 	var moves []build.Move
 	for line := range bytes.Lines(data) {
-		m, err := decodeMove(line, len(moves)+1)
+		m, err := decodeMove(line, first+len(moves))
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("decode %s: line %d: %w", file, len(moves)+1, err)
 		}
 		moves = append(moves, m)
 	}
@@ -135,20 +137,17 @@ func decodeMoves(data []byte) ([]build.Move, error) {
 func decodeMove(line []byte, seq int) (build.Move, error) {
 	var r moveRecord
 	if seq == 1 {
-		if err := decode(eventsFile, line, &r); err != nil {
+		if err := decode("the first move", line, &r); err != nil {
 			return build.Move{}, err
 		}
 	} else if err := json.Unmarshal(line, &r); err != nil {
-		return build.Move{}, fmt.Errorf("decode %s: line %d: %w", eventsFile, seq, err)
+		return build.Move{}, err
 	}
 	m, err := r.move()
 	if err == nil && m.Seq != seq {
-		err = fmt.Errorf("it holds move %d", m.Seq)
+		err = fmt.Errorf("it holds move %d, where %d belongs", m.Seq, seq)
 	}
-	if err != nil {
-		return build.Move{}, fmt.Errorf("decode %s: line %d: %w", eventsFile, seq, err)
-	}
-	return m, nil
+	return m, err
 }
 
 func (r *moveRecord) move() (build.Move, error) {

@@ -189,7 +189,7 @@ func (s *soak) disturb(t *testing.T, pause time.Duration) {
 // gaveUp tells what git's upkeep may meet beside a writer: a lock, a ref that
 // moved on, and a superseded move that was dropped after it was listed.
 func gaveUp(out string) bool {
-	for _, text := range []string{".lock", "cannot lock ref", "unable to get object info", "unable to read"} {
+	for _, text := range []string{".lock", "gc is already running", "cannot lock ref", "unable to get object info", "unable to read"} {
 		if strings.Contains(out, text) {
 			return true
 		}

@@ -10,8 +10,8 @@ import (
 )
 
 // When our packs are merged: soon while nothing is being built, and not before
-// reading suffers while something is, since merging holds up the writer. To
-// count them costs a write's time, so it is done once in a while.
+// reading suffers while something is, since merging takes a processor. To count
+// them costs a write's time, so it is done once in a while.
 const (
 	packsIdle  = 32
 	packsBusy  = 256
@@ -22,6 +22,7 @@ const (
 // the next.
 func (l *Ledger) run(ctx context.Context) {
 	defer close(l.ended)
+	defer func() { <-l.tidied }()
 	l.fold(ctx) // what an earlier writer left final
 	for {
 		entries, closed := l.queue.take()
@@ -114,18 +115,28 @@ func (l *Ledger) fold(ctx context.Context) {
 	}
 }
 
-// upkeep merges packs. That it fails costs time and nothing else: the next round
-// tries again, and a disk that is full shows where it matters.
+// upkeep merges packs, beside the writer: it may walk a long history. That it
+// fails costs time and nothing else: the next round tries again, and a disk that
+// is full shows where it matters.
 func (l *Ledger) upkeep(ctx context.Context, busy bool) {
 	if l.broken != nil || l.damaged || l.written == 0 || busy && l.written < countPacks {
 		return
+	}
+	select {
+	case <-l.tidied:
+	default:
+		return // the last one is still at it
 	}
 	l.written = 0
 	packs := packsIdle
 	if busy {
 		packs = packsBusy
 	}
-	_ = l.repo.Upkeep(ctx, packs)
+	l.tidied = make(chan struct{})
+	go func() {
+		defer close(l.tidied)
+		_ = l.repo.Upkeep(ctx, packs)
+	}()
 }
 
 // kept is what the writer knows about a live build.
@@ -135,5 +146,7 @@ type kept struct {
 	head    git.Hash        // its commit
 	build   *build.Build
 	seq     int
-	events  []byte // eventsFile so far
+	events  []byte // all moves, as lines
+	told    int    // bytes of them that are in the eventsFile
+	whole   int    // bytes of buildFile and eventsFile as they were last written; 0 if unknown
 }

@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
-	"time"
 )
 
 // upkeepLock lets one upkeep run at a time.
@@ -23,8 +21,9 @@ const upkeepLock = "upkeep.lock"
 // more, such as the moves of deleted live refs, are dropped.
 //
 // Nothing is dropped that a ref, a reflog, an index or a write in progress needs,
-// here or in another process, and nothing at all while git's gc is at work. When another upkeep runs already, or the repository
-// forbids deletions (extensions.preciousObjects), Upkeep does nothing.
+// here or in another process. When another upkeep or git's gc is at work already,
+// or the repository forbids deletions (extensions.preciousObjects), Upkeep does
+// nothing; git begins no gc before it has ended.
 func (r *Repository) Upkeep(ctx context.Context, keepBelow int) error {
 	if r.format.precious {
 		return nil
@@ -44,14 +43,23 @@ func (r *Repository) Upkeep(ctx context.Context, keepBelow int) error {
 	if len(own) < max(keepBelow, 2) {
 		return nil
 	}
+	unmark, busy, err := r.markGC()
+	if busy || err != nil {
+		return wrap("upkeep", err)
+	}
 	merged := growing(own)
 	if len(merged) == len(own) && !r.format.partial {
 		err = r.collect(ctx, own)
 	} else {
 		err = r.merge(ctx, merged)
 	}
+	return wrap("upkeep", errors.Join(err, unmark()))
+}
+
+// wrap names what failed; nil stays nil.
+func wrap(verb string, err error) error {
 	if err != nil {
-		return fmt.Errorf("upkeep: %w", err)
+		return fmt.Errorf("%s: %w", verb, err)
 	}
 	return nil
 }
@@ -176,9 +184,6 @@ func (r *Repository) collect(ctx context.Context, old []*ownPack) error {
 	if err := addUsed(since, old); err != nil {
 		return err
 	}
-	if r.collecting() {
-		maps.Copy(since, all)
-	}
 	for h := range reached {
 		delete(since, h)
 	}
@@ -195,17 +200,6 @@ func (r *Repository) collect(ctx context.Context, old []*ownPack) error {
 		return err
 	}
 	return r.sweep()
-}
-
-// gcLimit is the age at which git, too, takes the mark of a gc for that of one
-// that died.
-const gcLimit = 12 * time.Hour
-
-// collecting reports whether git's gc is at work. It may have listed commits of
-// live refs that are gone by now, and gives up if one of them goes as well.
-func (r *Repository) collecting() bool {
-	info, err := os.Stat(filepath.Join(r.commonDir, "gc.pid"))
-	return err == nil && time.Since(info.ModTime()) < gcLimit
 }
 
 // objectsOf returns the objects of some packs.
