@@ -59,14 +59,17 @@ func (f *Fresh) Open(ctx context.Context, want Request) (Workspace, func() error
 	return Workspace{Dir: dir, ReadOnly: readOnly}, func() error { return remove(room) }, nil
 }
 
-// Reap removes the workspaces that an earlier process left. Mirrors stay.
-func (f *Fresh) Reap(context.Context) error {
+// Reap removes the workspaces of requests for whose name running is false, such
+// as those that an earlier process left. Mirrors stay.
+func (f *Fresh) Reap(_ context.Context, running func(name string) bool) error {
 	entries, err := os.ReadDir(f.Work)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	for _, e := range entries {
-		err = errors.Join(err, remove(filepath.Join(f.Work, e.Name())))
+		if !running(e.Name()) {
+			err = errors.Join(err, remove(filepath.Join(f.Work, e.Name())))
+		}
 	}
 	return err
 }

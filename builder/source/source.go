@@ -56,7 +56,7 @@ func (p *InPlace) Open(ctx context.Context, _ Request) (Workspace, func() error,
 }
 
 // Reap does nothing: an attempt leaves nothing of the builder's in the directory.
-func (p *InPlace) Reap(context.Context) error { return nil }
+func (p *InPlace) Reap(context.Context, func(string) bool) error { return nil }
 
 // outside lists what the .git of a work tree refers to beyond the tree itself:
 // the main repository of a linked work tree, and borrowed objects.
