@@ -31,6 +31,12 @@ type Request struct {
 	Repository string // an absolute path on this machine, or a URL
 	Commit     plan.Commit
 	Submodules bool // the task wants them
+
+	// Password is shown to the Repository's server, if that asks for one; "" is none.
+	Password string
+	// Own gives the workspace its own copy of all it refers to, for code that must
+	// not read what else the mirror holds.
+	Own bool
 }
 
 // A Workspace is where an attempt's steps run.

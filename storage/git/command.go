@@ -49,6 +49,7 @@ type command struct {
 	workTree string
 	options  []string // further "key=value" for -c
 	args     []string
+	env      []string // further "NAME=value"
 	dir      string
 	stdin    io.Reader
 	stdout   io.Writer // nil: the output is returned
@@ -80,7 +81,7 @@ func (c command) run(ctx context.Context) ([]byte, error) {
 		argv = append(argv, "--work-tree="+c.workTree)
 	}
 	cmd := exec.CommandContext(ctx, "git", append(argv, c.args...)...)
-	cmd.Env = environment()
+	cmd.Env = append(environment(), c.env...)
 	cmd.Dir = c.dir
 	if cmd.Dir == "" {
 		cmd.Dir = c.gitDir
