@@ -62,8 +62,15 @@ type Builder struct {
 	Boot     string // differs after every start
 	Capacity int    // attempts at the same time
 
+	Labels    map[string]string // what tasks select builders by
+	Untrusted bool              // for untrusted code: each workspace gets its own copy of all it refers to
+	Version   string            // of the program, for people
+
 	Architect  Architect
 	Workspaces Workspaces
+	// Source is where an assignment's commit is fetched from. Nil is for builders on
+	// the architect's machine, where the assignment itself says so.
+	Source func(dispatch.Assignment) (address string, err error)
 
 	Host          Executor          // nil: steps without an image are refused
 	Docker        ContainerExecutor // nil: steps with an image are refused
@@ -97,6 +104,8 @@ type Builder struct {
 	halted   bool
 	unfit    string        // why nothing new is taken for now; "" if it is
 	heard    time.Time     // the architect answered last; zero before Run
+	free     int64         // bytes on the disk; 0 if not known
+	fetched  []string      // names of repositories, the one used last at the end
 	left     chan struct{} // closed and renewed when an attempt ends or leaves its slot
 	attempts sync.WaitGroup
 }

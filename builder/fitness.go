@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -20,6 +21,14 @@ func (b *Builder) presence() dispatch.Presence {
 	p := dispatch.Presence{
 		Builder: b.Name, Boot: b.Boot, Capacity: b.Capacity,
 		Draining: b.draining || b.halted || b.unfit != "",
+		Labels:   b.Labels, Untrusted: b.Untrusted, Version: b.Version,
+		Mirrors: slices.Clone(b.fetched), FreeDisk: b.free,
+	}
+	if b.Docker != nil {
+		p.Executors = append(p.Executors, "docker")
+	}
+	if b.Host != nil {
+		p.Executors = append(p.Executors, "host")
 	}
 	for a := range b.slots {
 		p.Running = append(p.Running, a)
@@ -30,7 +39,11 @@ func (b *Builder) presence() dispatch.Presence {
 // examine looks whether the builder may take work, after a sign of life that the
 // architect heard or did not.
 func (b *Builder) examine(heard bool) {
-	unfit, err := b.shortage()
+	unfit := ""
+	free, err := freeDisk(b.SpoolDir)
+	if err == nil {
+		unfit, err = b.shortage(free)
+	}
 	if err != nil {
 		unfit = err.Error()
 	}
@@ -46,7 +59,19 @@ func (b *Builder) examine(heard bool) {
 	case b.unfit == "":
 		b.Log.Warn("builder takes nothing new", slog.String("reason", unfit))
 	}
-	b.unfit = unfit
+	b.unfit, b.free = unfit, free
+}
+
+// maxMirrors bounds the repositories that a sign of life mentions.
+const maxMirrors = 64
+
+// hasFetched notes that there is a mirror of a repository now.
+func (b *Builder) hasFetched(repository string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fetched = slices.DeleteFunc(b.fetched, func(have string) bool { return have == repository })
+	b.fetched = append(b.fetched, repository)
+	b.fetched = b.fetched[max(0, len(b.fetched)-maxMirrors):]
 }
 
 // unfitness is why nothing new is taken for now, or "". The caller holds b.mu.
@@ -58,15 +83,9 @@ func (b *Builder) unfitness() string {
 }
 
 // shortage says which room is lacking, or "".
-func (b *Builder) shortage() (string, error) {
-	if b.DiskFloor > 0 {
-		free, err := freeDisk(b.SpoolDir)
-		if err != nil {
-			return "", err
-		}
-		if free < b.DiskFloor {
-			return fmt.Sprintf("disk: %d MiB are free, below the floor of %d MiB", free>>20, b.DiskFloor>>20), nil
-		}
+func (b *Builder) shortage(free int64) (string, error) {
+	if free < b.DiskFloor {
+		return fmt.Sprintf("disk: %d MiB are free, below the floor of %d MiB", free>>20, b.DiskFloor>>20), nil
 	}
 	if b.SpoolLimit > 0 {
 		used, err := diskUse(b.SpoolDir)

@@ -92,9 +92,7 @@ func TestResultSurvivesARestart(t *testing.T) {
 		t.Errorf("the log is %q", got)
 	}
 	next.checkLog(t, r)
-	if err := next.Drain(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	next.attempts.Wait()
 	next.checkClean(t)
 	stop()
 }
@@ -119,9 +117,7 @@ func TestStaleResultIsRemovedAfterARestart(t *testing.T) {
 	next.ear.onLog = func(dispatch.Chunk) (int64, error, bool) { return 0, dispatch.ErrStale, true }
 	next.ear.onEnd = func(dispatch.Result) error { return dispatch.ErrStale }
 	next.resume()
-	if err := next.Drain(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	next.attempts.Wait()
 	next.checkClean(t)
 }
 

@@ -48,8 +48,8 @@ type command struct {
 	gitDir   string // always given: git never discovers a repository for us
 	workTree string
 	options  []string // further "key=value" for -c
+	env      []string // beyond environment()
 	args     []string
-	env      []string // further "NAME=value"
 	dir      string
 	stdin    io.Reader
 	stdout   io.Writer // nil: the output is returned
