@@ -105,7 +105,7 @@ func freeDisk(dir string) (int64, error) {
 	if err := unix.Statfs(dir, &s); err != nil {
 		return 0, fmt.Errorf("ask for free space: %w", err)
 	}
-	return int64(s.Bavail) * int64(s.Bsize), nil
+	return int64(s.Bavail) * int64(s.Bsize), nil //nolint:unconvert // other systems have other types here
 }
 
 // diskUse is how many bytes the files below dir take on the disk. What vanishes

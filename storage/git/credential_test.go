@@ -11,36 +11,41 @@ import (
 	"testing"
 )
 
-// guarded serves the repositories below root over smart HTTP to who has the
-// password, and counts what it refused.
-func guarded(t *testing.T, root, password string) (server *httptest.Server, refused *int) {
+// backend serves the repositories below root over smart HTTP to everybody.
+func backend(t *testing.T, root string) http.Handler {
 	t.Helper()
 	out, err := exec.Command("git", "--exec-path").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	backend := &cgi.Handler{
+	return &cgi.Handler{
 		Path: filepath.Join(strings.TrimSpace(string(out)), "git-http-backend"),
-		Env:  []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"},
+		Env: []string{
+			"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_GLOBAL=/dev/null",
+			"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*",
+		},
 	}
-	refused = new(int)
-	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		user, given, _ := req.BasicAuth()
-		if user != "attempt" || given != password {
-			*refused++
+}
+
+// guarded serves them to who has the password.
+func guarded(t *testing.T, root, password string) *httptest.Server {
+	t.Helper()
+	open := backend(t, root)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if user, given, _ := req.BasicAuth(); user != "attempt" || given != password {
 			w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		backend.ServeHTTP(w, req)
+		open.ServeHTTP(w, req)
 	}))
 	t.Cleanup(server.Close)
-	return server, refused
+	return server
 }
 
 func TestFetchMirrorWithCredential(t *testing.T) {
 	_, dir := newWork(t, map[string]string{"a": "1"})
-	server, _ := guarded(t, filepath.Dir(dir), "hunter2hunter2")
+	server := guarded(t, filepath.Dir(dir), "hunter2hunter2")
 	address := server.URL + "/" + filepath.Base(dir) + "/.git"
 	options := FetchOptions{Transports: []string{"http"}, Credential: Credential{User: "attempt", Password: "hunter2hunter2"}}
 	target := filepath.Join(realTemp(t), "m")
@@ -74,11 +79,19 @@ func TestCredentialStaysWithItsAddress(t *testing.T) {
 		w.WriteHeader(http.StatusUnauthorized)
 	}))
 	defer thief.Close()
-	away := httptest.NewServer(http.RedirectHandler(thief.URL+"/"+filepath.Base(dir)+"/info/refs?service=git-upload-pack", http.StatusFound))
+	elsewhere := httptest.NewServer(backend(t, filepath.Dir(dir)))
+	defer elsewhere.Close()
+	path := "/" + filepath.Base(dir) + "/.git"
+	away := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		http.Redirect(w, req, elsewhere.URL+req.URL.String(), http.StatusFound)
+	}))
 	defer away.Close()
 	options := FetchOptions{Transports: []string{"http"}, Credential: Credential{User: "attempt", Password: "hunter2hunter2"}}
-	if _, err := FetchMirror(t.Context(), away.URL+"/"+filepath.Base(dir), filepath.Join(realTemp(t), "m"), options); err == nil {
-		t.Error("a redirect was followed to its end")
+	if _, err := FetchMirror(t.Context(), elsewhere.URL+path, filepath.Join(realTemp(t), "m"), options); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := FetchMirror(t.Context(), away.URL+path, filepath.Join(realTemp(t), "m"), options); err == nil {
+		t.Error("a redirect was followed")
 	}
 	settings, env, err := options.access(away.URL + "/one")
 	if err != nil {
