@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -50,6 +51,11 @@ type service struct {
 	hub       *dispatch.Hub
 	builder   *builder.Builder
 	link      *dispatch.Link
+
+	signer   *dispatch.Signer
+	keys     *dispatch.Keys         // the embedded builder's, as old as the process
+	embedded atomic.Pointer[string] // its name; nil before it has one
+	hangUp   func()                 // ends its connection; nil before there is one
 }
 
 // serviceOptions say what a service serves, and how.
@@ -78,16 +84,22 @@ func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err
 			s = nil
 		}
 	}()
-	if s.nats, err = server.Start(); err != nil {
+	if s.keys, err = dispatch.NewKeys(); err != nil {
+		return s, err
+	}
+	if s.signer, err = dispatch.NewSigner(); err != nil {
+		return s, err
+	}
+	if s.nats, err = server.Start(server.Options{Builder: s.builderOf, Log: o.log}); err != nil {
 		return s, err
 	}
 	s.architect = architect.New(nil, o.log, c.clock)
 	s.architect.Attempts, s.architect.Opened = o.attempts, o.opened
-	conn, err := s.nats.Connect("architect")
+	conn, err := s.nats.Architect()
 	if err != nil {
 		return s, err
 	}
-	if s.hub, err = dispatch.Listen(conn, s.architect); err != nil {
+	if s.hub, err = dispatch.Listen(conn, s.architect, dispatch.Authority{Signer: s.signer, Curve: s.curveOf, Now: c.clock}); err != nil {
 		return s, err
 	}
 	s.architect.Wire = s.hub
@@ -113,14 +125,16 @@ func (s *service) embed(ctx context.Context, o serviceOptions) error {
 		return err
 	}
 	name := "embedded-" + store
+	s.embedded.Store(&name)
 	home, err := s.c.builderHome(name, s.houses[0].folder)
 	if err != nil {
 		return err
 	}
-	conn, err := s.nats.Connect(name)
+	conn, err := dispatch.Dial(ctx, "", name, s.keys, dispatch.DialOptions{InProcess: s.nats, Log: s.log})
 	if err != nil {
 		return err
 	}
+	s.hangUp = conn.Close
 	b, err := s.c.newBuilder(name, home, o)
 	if err != nil {
 		return err
@@ -128,12 +142,30 @@ func (s *service) embed(ctx context.Context, o serviceOptions) error {
 	if err := b.Reap(ctx); err != nil {
 		s.log.Warn("leftovers of an earlier process stay", "err", err)
 	}
-	if s.link, err = dispatch.Join(conn, name, b); err != nil {
+	if s.link, err = dispatch.Join(conn, name, b, dispatch.Trust{Architect: s.signer.Public(), Keys: s.keys, Log: s.log, Now: s.c.clock}); err != nil {
 		return err
 	}
 	b.Architect = s.link
 	s.builder = b
 	return nil
+}
+
+// builderOf finds a builder by its public key. The embedded one is the only one
+// so far.
+func (s *service) builderOf(public string) (string, bool) {
+	name := s.embedded.Load()
+	if name == nil || public != s.keys.Public() {
+		return "", false
+	}
+	return *name, true
+}
+
+// curveOf is the key that a builder's secrets are sealed to.
+func (s *service) curveOf(builder string) (string, bool) {
+	if name := s.embedded.Load(); name == nil || builder != *name {
+		return "", false
+	}
+	return s.keys.Curve(), true
 }
 
 // builderHome is a folder for a builder's workspaces and logs: in the user's
@@ -291,6 +323,9 @@ func (s *service) api(ctx context.Context, h *served) *http.Server {
 func (s *service) close() error {
 	if s.link != nil {
 		s.link.Close()
+	}
+	if s.hangUp != nil {
+		s.hangUp()
 	}
 	if s.hub != nil {
 		s.hub.Close()
