@@ -20,10 +20,11 @@ import (
 //
 // The tag default is the value that nobody set, flag another name than the key's,
 // file says that the value is a path: in the file it counts from the file's folder.
+// In a help, {} is that of the struct around it.
 type serverConfig struct {
 	State  string `yaml:"state" file:"yes" help:"folder of the server's own repository (default $XDG_STATE_HOME/velocity, or ~/.local/state/velocity)"`
 	Listen string `yaml:"listen" help:"address to answer the API on, such as :443 or 127.0.0.1:8080 (default: none)"`
-	URL    string `yaml:"url" help:"how others reach this server, such as https://ci.example.com"`
+	URL    string `yaml:"url" help:"how others reach this server, such as https://ci.example.com; builders that register are told to connect there"`
 	TLS    struct {
 		Certificate string `yaml:"certificate" file:"yes" help:"PEM file of the certificate and those above it"`
 		Key         string `yaml:"key" file:"yes" help:"PEM file of its key"`
@@ -46,8 +47,8 @@ type serverConfig struct {
 		Format string `yaml:"format" default:"text" help:"text or json"`
 	} `yaml:"log"`
 	Keep struct {
-		Logs   bound `yaml:"logs"`
-		Builds bound `yaml:"builds"`
+		Logs   bound `yaml:"logs" help:"logs"`
+		Builds bound `yaml:"builds" help:"blocks of builds, with their logs,"`
 	} `yaml:"keep"`
 	Publish struct {
 		Remote string `yaml:"remote" flag:"publish" help:"send finished builds to this remote, as velocity publish does"`
@@ -57,9 +58,9 @@ type serverConfig struct {
 
 // A bound is how much of something is kept.
 type bound struct {
-	For   ageValue   `yaml:"for" help:"keep it for so long after the build finished: 30d, 12w, 1y, 36h"`
-	Size  sizeValue  `yaml:"size" help:"keep the newest of so much in all: 5G"`
-	Count countValue `yaml:"count" help:"keep that of the newest N builds"`
+	For   ageValue   `yaml:"for" help:"keep {} for so long after the build finished: 30d, 12w, 1y, 36h"`
+	Size  sizeValue  `yaml:"size" help:"keep the newest {} of so much in all: 5G"`
+	Count countValue `yaml:"count" help:"keep the {} of the newest N builds"`
 }
 
 func (b bound) storage() storage.Bound {

@@ -23,20 +23,20 @@ type setting struct {
 
 // settings lists the keys of a configuration, in the order of its fields.
 func settings(c *serverConfig) []setting {
-	return settingsOf(reflect.ValueOf(c).Elem(), "")
+	return settingsOf(reflect.ValueOf(c).Elem(), "", "")
 }
 
-func settingsOf(v reflect.Value, prefix string) []setting {
+func settingsOf(v reflect.Value, prefix, about string) []setting {
 	var all []setting
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
 		key := prefix + field.Tag.Get("yaml")
 		if field.Type.Kind() == reflect.Struct {
-			all = append(all, settingsOf(v.Field(i), key+".")...)
+			all = append(all, settingsOf(v.Field(i), key+".", field.Tag.Get("help"))...)
 			continue
 		}
 		s := setting{
-			key: key, flag: field.Tag.Get("flag"), help: field.Tag.Get("help"), def: field.Tag.Get("default"),
+			key: key, flag: field.Tag.Get("flag"), help: strings.ReplaceAll(field.Tag.Get("help"), "{}", about), def: field.Tag.Get("default"),
 			env: "VELOCITY_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_")), value: v.Field(i),
 		}
 		if s.flag == "" {
@@ -157,35 +157,43 @@ func configFlags(cmd *cobra.Command) *configSource {
 	return s
 }
 
-// config puts all sources together: flags before variables before the file before
-// defaults.
+// config puts all sources together.
 func (c *cli) config(from *configSource) (*serverConfig, error) {
 	s := &serverConfig{}
-	all := settings(s)
+	if err := c.gather(from, s); err != nil {
+		return nil, err
+	}
+	return s, s.check()
+}
+
+// gather fills a configuration: flags count more than variables, variables more
+// than the file, the file more than defaults.
+func (c *cli) gather(from *configSource, into *serverConfig) error {
+	all := settings(into)
 	for _, one := range all {
 		if one.def == "" {
 			continue
 		}
 		if err := setText(one.value, one.def); err != nil {
-			return nil, fmt.Errorf("default of %s: %w", one.key, err)
+			return fmt.Errorf("default of %s: %w", one.key, err)
 		}
 	}
 	if *from.file != "" {
-		if err := readConfig(*from.file, s); err != nil {
-			return nil, err
+		if err := readConfig(*from.file, into); err != nil {
+			return err
 		}
 	}
 	for i, one := range all {
-		if text, ok := c.env[one.env]; ok && text != "" {
+		if text := c.env[one.env]; text != "" {
 			if err := one.setTexts(one.split(text)); err != nil {
-				return nil, usage("%s: %w", one.env, err)
+				return usage("%s: %w", one.env, err)
 			}
 		}
 		if given := from.flags[i].given; given != nil {
 			if err := one.setTexts(given); err != nil {
-				return nil, usage("--%s: %w", one.flag, err)
+				return usage("--%s: %w", one.flag, err)
 			}
 		}
 	}
-	return s, s.check()
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/velocity-ci/velocity/app/socket"
@@ -91,7 +92,9 @@ func (c *cli) openFront(ctx context.Context, s *service, conf *serverConfig) (f 
 	if err := repo.Upkeep(ctx, packsOfRoster); err != nil {
 		s.log.Warn("the server's own repository stays as it is", "err", err)
 	}
-	f.web = c.frontOf(s, roster.Open(repo, c.clock))
+	if f.web, err = c.frontOf(s, roster.Open(repo, c.clock), conf); err != nil {
+		return f, err
+	}
 	if f.local, err = socket.Listen(ctx, folderOf(repo)); err != nil {
 		return f, err
 	}
@@ -99,17 +102,31 @@ func (c *cli) openFront(ctx context.Context, s *service, conf *serverConfig) (f 
 	return f, err
 }
 
-// frontOf is the API over all repositories of a service.
-func (c *cli) frontOf(s *service, r *roster.Roster) *web.Front {
-	f := &web.Front{Roster: r, Now: c.now, Log: s.log, Address: pathNATS, Ready: func() error { return nil }}
+// frontOf is the API over all repositories of a service. Their names tell them
+// apart, and tokens are for names: two of the same name would be one to a token.
+func (c *cli) frontOf(s *service, r *roster.Roster, conf *serverConfig) (*web.Front, error) {
+	f := &web.Front{Roster: r, Now: c.now, Log: s.log, Address: natsAddress(conf.URL), Ready: func() error { return nil }}
+	seen := map[string]bool{}
 	for _, h := range s.houses {
+		if seen[h.site.Name] {
+			return nil, usage("two repositories are named %q: tokens could not tell them apart", h.site.Name).
+				hint("repositories: [{path: PATH, name: NAME}] in the configuration file gives one another name")
+		}
+		seen[h.site.Name] = true
 		f.Sites = append(f.Sites, s.answers(h))
 	}
-	return f
+	return f, nil
 }
 
-// pathNATS is where builders connect on the public port.
-const pathNATS = "/nats"
+// natsAddress is where builders connect: on the server's public address if that
+// is known, else wherever they registered.
+func natsAddress(public string) string {
+	const path = "/nats"
+	if public == "" {
+		return path
+	}
+	return "ws" + strings.TrimPrefix(strings.TrimSuffix(public, "/"), "http") + path
+}
 
 // listenPublic listens where the configuration says, with TLS if it names a
 // certificate.
