@@ -50,10 +50,10 @@ func fileText(key, value string) string {
 			b.WriteString("\n")
 		}
 	}
-	switch {
-	case key == "repositories":
+	switch key {
+	case "repositories":
 		value = "[" + value + "]"
-	case key == "builder.labels":
+	case "builder.labels":
 		value = "{" + strings.ReplaceAll(value, "=", ": ") + "}"
 	}
 	return b.String() + " " + value + "\n"

@@ -180,7 +180,7 @@ func (f *front) serve(ctx context.Context) error {
 		}
 	}
 	for range left {
-		<-ended
+		_ = <-ended // http.ErrServerClosed, which is what was asked for
 	}
 	if err != nil {
 		return fmt.Errorf("serve %s: %w", f.public.Addr(), err)

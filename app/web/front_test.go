@@ -81,6 +81,7 @@ type rig struct {
 	t      *testing.T
 	front  *web.Front
 	url    string
+	http   *http.Client
 	clerks map[string]*clerk
 	now    func() time.Time
 }
@@ -114,7 +115,7 @@ func newRig(t *testing.T) *rig {
 	}
 	server := httptest.NewServer(r.front.Handler())
 	t.Cleanup(server.Close)
-	r.url = server.URL
+	r.url, r.http = server.URL, server.Client()
 	return r
 }
 
@@ -138,7 +139,7 @@ func (r *rig) ask(method, path, token, body string) (int, string) {
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := r.http.Do(req)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -303,7 +304,7 @@ func TestFollowEndsWithToken(t *testing.T) {
 	go func() {
 		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+api.PathBuild+"7/follow", nil)
 		req.Header.Set("Authorization", "Bearer "+secret)
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := r.http.Do(req)
 		if err != nil {
 			end <- ended{err: err}
 			return
@@ -419,7 +420,7 @@ func TestGit(t *testing.T) {
 		if tt.user != "" {
 			req.SetBasicAuth(tt.user, tt.password)
 		}
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := r.http.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -41,7 +41,7 @@ var (
 )
 
 func (b Builder) check() error {
-	if err := checkName("name", b.Name); err != nil {
+	if err := checkName(b.Name); err != nil {
 		return err
 	}
 	switch {
@@ -156,7 +156,7 @@ func (r *Roster) Revoke(ctx context.Context, name, by string) error {
 
 // turn changes a builder; if nothing changes, no history is written.
 func (r *Roster) turn(ctx context.Context, name, verb, by string, with func(*Builder)) error {
-	if err := checkName("name", name); err != nil {
+	if err := checkName(name); err != nil {
 		return errors.Join(ErrNone, err)
 	}
 	return r.change(ctx, func(head git.Hash) (draft, error) {

@@ -24,7 +24,7 @@ type Registration struct {
 
 func (g Registration) check() error {
 	if g.Name != "" {
-		if err := checkName("name", g.Name); err != nil {
+		if err := checkName(g.Name); err != nil {
 			return err
 		}
 	}

@@ -163,7 +163,8 @@ func (r *Roster) commit(ctx context.Context, head git.Hash, d draft) error {
 
 // checkName accepts what may be a name of a builder or token: it becomes part of
 // file names, of subjects on NATS, of lines of history and of command lines.
-func checkName(field, name string) error {
+func checkName(name string) error {
+	const field = "name"
 	const longest = 63
 	switch {
 	case name == "" || len(name) > longest:

@@ -47,7 +47,7 @@ func (t Token) May(need Right, repository string) bool {
 const maxRepositories = 100
 
 func (t Token) check() error {
-	if err := checkName("name", t.Name); err != nil {
+	if err := checkName(t.Name); err != nil {
 		return err
 	}
 	switch {
