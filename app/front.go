@@ -153,11 +153,12 @@ func listenPublic(ctx context.Context, conf *serverConfig, s *service) (net.List
 	return l, nil
 }
 
-// endWithin is how long requests under way may go on when a server ends.
+// endWithin is how long requests under way may take to end when the server does.
 const endWithin = 5 * time.Second
 
-// serve answers until ctx ends. Short requests under way are finished; those who
-// follow a build are cut off, and can ask the next server.
+// serve answers until ctx ends. Requests under way end with it: what they asked
+// for is durable or was not promised, and who follows a build can ask the next
+// server.
 func (f *front) serve(ctx context.Context) error {
 	handler := f.web.Handler()
 	public := apiServer(ctx, handler, f.web.Log)

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -440,5 +441,28 @@ func TestReady(t *testing.T) {
 	}
 	if status, _ := r.ask("GET", "/healthz", "", ""); status != http.StatusNoContent {
 		t.Errorf("healthz: %d", status)
+	}
+}
+
+// A token that is revoked between the look at it and the moment from which it can
+// be cut off opens no stream.
+func TestFollowLooksAgain(t *testing.T) {
+	r := newRig(t)
+	admin, _ := r.token(roster.Admin)
+	secret, made, err := r.front.Roster.Issue(t.Context(), roster.Token{Name: "ann", Rights: roster.Read, Expires: noon.Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var looks atomic.Int32
+	r.front.Now = func() time.Time { // asked once a request, after the first look at a token that expires
+		if looks.Add(1) == 1 {
+			if status, body := r.ask("DELETE", api.PathTokens+"/"+made.ID, admin, ""); status != http.StatusNoContent {
+				t.Error(status, body)
+			}
+		}
+		return noon
+	}
+	if status, body := r.ask("GET", api.PathBuild+"7/follow?repository=shop", secret, ""); status != http.StatusUnauthorized {
+		t.Errorf("%d %s; want 401", status, body)
 	}
 }
