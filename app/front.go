@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/velocity-ci/velocity/app/socket"
+	"github.com/velocity-ci/velocity/app/term"
 	"github.com/velocity-ci/velocity/app/web"
 	"github.com/velocity-ci/velocity/storage"
 	"github.com/velocity-ci/velocity/storage/git"
@@ -57,6 +59,9 @@ func (c *cli) openState(ctx context.Context, configured string) (*git.Repository
 	folder, err := c.stateFolder(configured)
 	if err != nil {
 		return nil, err
+	}
+	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) { // it may be a slip in writing the name
+		fmt.Fprintf(c.Err, "velocity: making the state folder %s\n", term.Clean(folder))
 	}
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make the state folder: %w", err)

@@ -165,28 +165,48 @@ func remoteBuilds(ctx context.Context, server *client.Client, f buildsFlags) ([]
 
 // officeFlags name who keeps builders and tokens: a server, the one that runs on
 // this machine with that state, or this process if none does.
-type officeFlags struct{ server, state *string }
+type officeFlags struct{ server, state, config *string }
 
 func officeFlagsOf(cmd *cobra.Command) officeFlags {
 	return officeFlags{
 		server: serverFlag(cmd),
-		state:  cmd.Flags().String("state", "", "`folder` of the state of a server on this machine (default as for velocity serve)"),
+		state:  cmd.Flags().String("state", "", "`folder` of the state of a server on this machine (VELOCITY_STATE; default as for velocity serve)"),
+		config: cmd.Flags().String("config", "", "`file` of the configuration of a server on this machine, which names its state"),
 	}
+}
+
+// stateOf is the folder that the flags, the variable or the file name, as for
+// velocity serve; "" for the default.
+func (f officeFlags) stateOf(c *cli) (string, error) {
+	if *f.state != "" {
+		return *f.state, nil
+	}
+	conf := serverConfig{State: c.env["VELOCITY_STATE"]}
+	if conf.State != "" || *f.config == "" {
+		return conf.State, nil
+	}
+	err := readConfig(*f.config, &conf)
+	return conf.State, err
 }
 
 // atOffice calls do with a client of whoever keeps builders and tokens.
 func (c *cli) atOffice(ctx context.Context, f officeFlags, do func(*client.Client) error) error {
-	if *f.server != "" && *f.state != "" {
-		return usage("--server and --state exclude each other")
+	here := *f.state != "" || *f.config != ""
+	if *f.server != "" && here {
+		return usage("--server is for another machine, --state and --config for this one")
 	}
-	if server := c.serverNamed(*f.server); server != "" && *f.state == "" {
+	if server := c.serverNamed(*f.server); server != "" && !here {
 		s, err := c.connect(server, "")
 		if err != nil {
 			return err
 		}
 		return do(s)
 	}
-	local, alone, err := c.localOffice(ctx, *f.state)
+	state, err := f.stateOf(c)
+	if err != nil {
+		return err
+	}
+	local, alone, err := c.localOffice(ctx, state)
 	if err != nil {
 		return err
 	}
