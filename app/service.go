@@ -56,19 +56,21 @@ type service struct {
 	keys     *dispatch.Keys         // the embedded builder's, as old as the process
 	embedded atomic.Pointer[string] // its name; nil before it has one
 	hangUp   func()                 // ends its connection; nil before there is one
+	front    *front                 // nil if only the sockets are answered
 }
 
 // serviceOptions say what a service serves, and how.
 type serviceOptions struct {
-	paths    []string
-	who      string // for the lock
-	wait     bool   // for holders of the lock that end by themselves
-	execute  executors
-	builder  bool // run the embedded builder
-	capacity int
-	attempts int
-	opened   func(*architect.Watch) // shown every build; may be nil
-	log      *slog.Logger
+	paths      []string
+	configured *serverConfig // nil for those that nobody configures
+	who        string        // for the lock
+	wait       bool          // for holders of the lock that end by themselves
+	execute    executors
+	builder    bool // run the embedded builder
+	capacity   int
+	attempts   int
+	opened     func(*architect.Watch) // shown every build; may be nil
+	log        *slog.Logger
 
 	publish     string // the remote that builds are published to; "" for none
 	publishLogs bool
@@ -262,6 +264,9 @@ func (s *service) run(ctx context.Context, work func(ctx context.Context) error)
 			group.Go(func() error { h.publisher.run(lower); return nil })
 		}
 	}
+	if s.front != nil {
+		group.Go(func() error { return s.front.serve(lower) })
+	}
 	group.Go(func() error { return work(lower) })
 	err = group.Wait()
 	end(nil)
@@ -308,19 +313,34 @@ func (s *service) answer(ctx context.Context, h *served, l net.Listener) error {
 }
 
 func (s *service) api(ctx context.Context, h *served) *http.Server {
-	answers := &web.Server{
-		Architect: s.architect, Site: h.site, Desk: desk{s.c, h.repo, h.ledger.Store},
-		Encode: storage.EncodeBuild, Log: s.log,
+	return apiServer(ctx, s.answers(h).Handler(), s.log)
+}
+
+// answers is the API over one repository.
+func (s *service) answers(h *served) *web.Server {
+	d := desk{s.c, h.repo, h.ledger.Store}
+	return &web.Server{
+		Architect: s.architect, Site: h.site, Desk: d,
+		Encode: storage.EncodeBuild, Log: s.log, Builds: d.builds, Why: d.why,
 	}
+}
+
+// apiServer answers until ctx ends, which also ends the requests under way. A
+// client that sends its headers too slowly, or says nothing more, is cut off.
+func apiServer(ctx context.Context, h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler: answers.Handler(), ReadHeaderTimeout: 10 * time.Second,
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		BaseContext: func(net.Listener) context.Context { return ctx },
-		ErrorLog:    slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
 
 // close gives everything back.
 func (s *service) close() error {
+	var errs error
+	if s.front != nil {
+		errs = s.front.close()
+	}
 	if s.link != nil {
 		s.link.Close()
 	}
@@ -335,7 +355,6 @@ func (s *service) close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), releaseWithin)
 	defer cancel()
-	var errs error
 	for _, h := range s.houses {
 		errs = errors.Join(errs, h.release(ctx))
 	}

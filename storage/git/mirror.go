@@ -112,6 +112,15 @@ func initMirror(dir string) error {
 	return d.replace(head, []byte("ref: refs/heads/main\n"))
 }
 
+// MakeBare opens the bare repository at dir, made if absent: one that holds refs
+// of ours and no work of people.
+func MakeBare(ctx context.Context, dir string) (*Repository, error) {
+	if err := initMirror(dir); err != nil {
+		return nil, fmt.Errorf("make repository: %w", err)
+	}
+	return Open(ctx, dir)
+}
+
 // followHead makes the mirror's HEAD name the source's default branch.
 func (r *Repository) followHead(ctx context.Context, url string, settings, secret []string) error {
 	out, err := r.run(ctx, command{
