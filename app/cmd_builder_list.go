@@ -17,7 +17,7 @@ func (c *cli) builderCommand() *cobra.Command {
 		Short: "Machines that build for a server",
 		RunE:  func(cmd *cobra.Command, args []string) error { return unknownSubcommand(cmd, args) },
 	}
-	cmd.AddCommand(c.builderTokenCommand(), c.builderListCommand(),
+	cmd.AddCommand(c.builderTokenCommand(), c.builderRegisterCommand(), c.builderRunCommand(), c.builderListCommand(),
 		c.builderDrainCommand(), c.builderResumeCommand(), c.builderRevokeCommand())
 	return cmd
 }
