@@ -5,11 +5,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/storage"
 )
 
 type buildsFlags struct {
-	repo                *string
+	place               place
 	limit               *int
 	before              *string
 	ref, commit, author *string
@@ -26,7 +27,7 @@ func (c *cli) buildsCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	f := buildsFlags{
-		repo:   repoFlag(cmd),
+		place:  placeFlags(cmd),
 		limit:  flags.Int("limit", storage.DefaultLimit, "list at most so many"),
 		before: flags.String("before", "", "only builds older than this one: the last of a list gives the next page"),
 		ref:    flags.String("ref", "", "only builds of this branch or tag"),
@@ -48,20 +49,10 @@ func (c *cli) builds(ctx context.Context, f buildsFlags) error {
 	if err != nil {
 		return err
 	}
-	r, err := c.openRecord(ctx, *f.repo)
+	builds, unread, err := c.someBuilds(ctx, f, q)
 	if err != nil {
 		return err
 	}
-	q.Ref = r.fullRef(*f.ref)
-	if q.Commit, err = r.fullCommit(*f.commit); err != nil {
-		return err
-	}
-	if *f.before != "" {
-		if q.Before, err = r.store.Find(ctx, *f.before); err != nil {
-			return err
-		}
-	}
-	builds, unread := r.store.Builds(ctx, q)
 	if *f.json {
 		err = printBuilds(c.Out, builds)
 	} else {
@@ -71,6 +62,40 @@ func (c *cli) builds(ctx context.Context, f buildsFlags) error {
 		return err
 	}
 	return unread
+}
+
+// someBuilds asks a server or a repository. unread is about builds that are left
+// out.
+func (c *cli) someBuilds(ctx context.Context, f buildsFlags, q storage.Query) (builds []*build.Build, unread, err error) {
+	server, err := f.place.remote(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	if server != nil {
+		builds, err = remoteBuilds(ctx, server, f)
+		return builds, nil, err
+	}
+	r, err := c.openRecord(ctx, *f.place.repo)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := r.complete(ctx, f, &q); err != nil {
+		return nil, nil, err
+	}
+	builds, unread = r.store.Builds(ctx, q)
+	return builds, unread, nil
+}
+
+// complete reads the flags that only the repository can explain.
+func (r *record) complete(ctx context.Context, f buildsFlags, q *storage.Query) (err error) {
+	q.Ref = r.fullRef(*f.ref)
+	if q.Commit, err = r.fullCommit(*f.commit); err != nil {
+		return err
+	}
+	if *f.before != "" {
+		q.Before, err = r.store.Find(ctx, *f.before)
+	}
+	return err
 }
 
 // query reads the flags that can be understood without the repository.

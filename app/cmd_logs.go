@@ -24,20 +24,20 @@ BUILD is as for velocity show, TASK a name or a key (s0t0). With --follow the
 log of a build that is under way is shown as it is written.`,
 		Args: arguments(1, 2),
 	}
-	repo := repoFlag(cmd)
+	from := placeFlags(cmd)
 	times := cmd.Flags().Bool("times", false, "print before each line when it came, in seconds from the beginning")
 	follow := cmd.Flags().BoolP("follow", "f", false, "go on until the build is over")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *follow {
-			return c.followLogs(cmd.Context(), *repo, args)
+			return c.followLogs(cmd.Context(), from, args)
 		}
-		return c.logs(cmd.Context(), *repo, args, *times)
+		return c.logs(cmd.Context(), from, args, *times)
 	}
 	return cmd
 }
 
-func (c *cli) logs(ctx context.Context, repo string, args []string, times bool) error {
-	r, err := c.openRecord(ctx, repo)
+func (c *cli) logs(ctx context.Context, from place, args []string, times bool) error {
+	r, err := c.books(ctx, from)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func noLog(b *build.Build, t *build.Task) error {
 
 // allLogs prints the logs of all tasks, each under its task's name if the build
 // has several tasks.
-func (c *cli) allLogs(ctx context.Context, r *record, b *build.Build, times bool) error {
+func (c *cli) allLogs(ctx context.Context, r books, b *build.Build, times bool) error {
 	for i := range b.Stages {
 		for j := range b.Stages[i].Tasks {
 			t := &b.Stages[i].Tasks[j]

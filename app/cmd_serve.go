@@ -18,20 +18,6 @@ import (
 	"github.com/velocity-ci/velocity/storage/git"
 )
 
-type serveFlags struct {
-	repos     *[]string
-	once      *bool
-	noBuilder *bool
-	executor  *string
-	capacity  *int
-	attempts  *int
-	logFormat *string
-	keep      *storage.Retention
-
-	publish     *string
-	publishLogs *bool
-}
-
 func (c *cli) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -44,23 +30,26 @@ the refs. On the first scan of a repository it remembers all tips and builds onl
 HEAD. With --once it builds what is due and ends with the outcome as its status.
 
 Steps run on this machine if the repository belongs to the user who serves it, or
-if --executor host asks for it: whoever can push then runs code as this user.`,
+if --executor host asks for it: whoever can push then runs code as this user.
+
+With --listen it also answers the API, for people and builders on other machines:
+over TLS, or as plain HTTP to this machine only. docs/server.md has every key of
+the configuration file; each is also one of the flags below and a variable, such
+as VELOCITY_TLS_KEY for tls.key. A flag counts more than a variable, a variable
+more than the file.`,
 		Args: arguments(0, 0),
 	}
-	f := serveFlags{
-		repos:     cmd.Flags().StringArray("repo", nil, "`path` of a repository to serve; can be repeated (default .)"),
-		once:      cmd.Flags().Bool("once", false, "build what is due, report the outcome and end"),
-		noBuilder: cmd.Flags().Bool("no-builder", false, "run no builder in this process"),
-		executor:  executorFlag(cmd),
-		capacity:  capacityFlag(cmd),
-		attempts:  cmd.Flags().Int("attempts", architect.DefaultAttempts, "tries of a task that is interrupted again and again"),
-		logFormat: cmd.Flags().String("log-format", "text", "text or json"),
-		keep:      keepFlags(cmd),
-
-		publish:     cmd.Flags().String("publish", "", "send finished builds to this `remote`, as velocity publish does"),
-		publishLogs: cmd.Flags().Bool("publish-logs", false, "send their logs, too"),
+	from := configFlags(cmd)
+	once := cmd.Flags().Bool("once", false, "build what is due, report the outcome and end")
+	noBuilder := cmd.Flags().Bool("no-builder", false, "run no builder in this process, as --builder-embedded=false")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		s, err := c.config(from)
+		if err != nil {
+			return err
+		}
+		s.Builder.Embedded = s.Builder.Embedded && !*noBuilder
+		return c.serve(cmd.Context(), s, *once)
 	}
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return c.serve(cmd.Context(), f) }
 	return cmd
 }
 
@@ -96,40 +85,44 @@ func ownedBySelf(path string) bool {
 	return ok && int(stat.Uid) == os.Geteuid()
 }
 
-func (c *cli) serve(ctx context.Context, f serveFlags) error {
-	paths := *f.repos
-	if len(paths) == 0 {
-		paths = []string{"."}
+func (c *cli) serve(ctx context.Context, conf *serverConfig, once bool) error {
+	if len(conf.Repositories) == 0 {
+		conf.Repositories = repositories{{Path: "."}}
 	}
-	log, err := c.logger(*f.logFormat, *f.once)
+	log, err := c.logger(conf.Log.Format, once)
 	if err != nil {
 		return err
 	}
 	hostByDefault := true
-	for _, path := range paths {
+	for _, path := range conf.paths() {
 		repo, err := openRepository(ctx, path)
 		if err != nil {
 			return err
 		}
 		hostByDefault = hostByDefault && ownedBySelf(repo.CommonDir())
 	}
-	on, err := executorsFor(*f.executor, hostByDefault)
+	on, err := executorsFor(conf.Builder.Executor, hostByDefault)
 	if err != nil {
 		return err
 	}
 	o := serviceOptions{
-		paths: paths, who: holderServe, wait: true, execute: on, builder: !*f.noBuilder,
-		capacity: *f.capacity, attempts: *f.attempts, log: log,
-		publish: *f.publish, publishLogs: *f.publishLogs,
+		paths: conf.paths(), configured: conf, who: holderServe, wait: true, execute: on, builder: conf.Builder.Embedded,
+		capacity: conf.Builder.Capacity, attempts: conf.Attempts, log: log,
+		publish: conf.Publish.Remote, publishLogs: conf.Publish.Logs,
 	}
-	if *f.once {
-		return c.once(ctx, o, *f.keep)
+	if once {
+		return c.once(ctx, o, conf.retention())
 	}
 	s, err := c.newService(ctx, o)
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.forever(ctx, *f.keep), s.close())
+	if conf.Listen != "" {
+		if s.front, err = c.openFront(ctx, s, conf); err != nil {
+			return errors.Join(err, s.close())
+		}
+	}
+	return errors.Join(s.forever(ctx, conf.retention()), s.close())
 }
 
 // logger is for the process' own log. A server that shows builds as they happen

@@ -16,16 +16,16 @@ BUILD is an id (k3f9a2-12), a number (12), or a commit, branch or tag, whose
 newest build it is.`,
 		Args: arguments(1, 1),
 	}
-	repo := repoFlag(cmd)
+	from := placeFlags(cmd)
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return c.show(cmd.Context(), *repo, args[0], *asJSON)
+		return c.show(cmd.Context(), from, args[0], *asJSON)
 	}
 	return cmd
 }
 
-func (c *cli) show(ctx context.Context, repo, which string, asJSON bool) error {
-	r, err := c.openRecord(ctx, repo)
+func (c *cli) show(ctx context.Context, from place, which string, asJSON bool) error {
+	r, err := c.books(ctx, from)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ The request is kept in the repository: if no server is running, the next one
 builds it. With --follow the build is shown to its end.`,
 		Args: arguments(0, 1),
 	}
-	repo := repoFlag(cmd)
+	from := placeFlags(cmd)
 	ref := cmd.Flags().String("ref", "", "branch, tag or commit to build (default HEAD)")
 	params := paramFlag(cmd)
 	follow := followFlag(cmd)
@@ -34,7 +34,7 @@ builds it. With --follow the build is shown to its end.`,
 			return err
 		}
 		ask := api.Start{Name: strings.Join(args, ""), Ref: *ref, Parameters: given, Actor: c.pusher()}
-		return c.request(cmd.Context(), *repo, *follow,
+		return c.request(cmd.Context(), from, *follow,
 			func(ctx context.Context, s *client.Client) (string, error) { return s.Start(ctx, ask) },
 			func(ctx context.Context, d desk) (string, error) { t, err := d.Start(ctx, ask); return t.ID, err })
 	}
@@ -50,10 +50,10 @@ func (c *cli) rerunCommand() *cobra.Command {
 BUILD is an id, a number, or a commit, which means its newest build.`,
 		Args: arguments(1, 1),
 	}
-	repo, follow := repoFlag(cmd), followFlag(cmd)
+	from, follow := placeFlags(cmd), followFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		act := api.Act{Build: args[0], Actor: c.pusher()}
-		return c.request(cmd.Context(), *repo, *follow,
+		return c.request(cmd.Context(), from, *follow,
 			func(ctx context.Context, s *client.Client) (string, error) { return s.Rerun(ctx, act) },
 			func(ctx context.Context, d desk) (string, error) { t, err := d.Rerun(ctx, act); return t.ID, err })
 	}
@@ -66,14 +66,25 @@ func followFlag(cmd *cobra.Command) *bool {
 
 // request puts a request for a build to a server, or into the inbox if there is
 // none.
-func (c *cli) request(ctx context.Context, path string, follow bool,
+func (c *cli) request(ctx context.Context, from place, follow bool,
 	ask func(context.Context, *client.Client) (string, error), store func(context.Context, desk) (string, error),
 ) error {
-	repo, err := openRepository(ctx, path)
+	server, err := from.remote(c)
 	if err != nil {
 		return err
 	}
-	server := client.Local(folderOf(repo))
+	if server != nil {
+		id, err := ask(ctx, server)
+		if err != nil {
+			return err
+		}
+		return c.answered(ctx, server, id, follow)
+	}
+	repo, err := openRepository(ctx, *from.repo)
+	if err != nil {
+		return err
+	}
+	server = client.Local(folderOf(repo))
 	id, err := ask(ctx, server)
 	if errors.Is(err, client.ErrNoServer) {
 		if _, err := store(ctx, desk{c, repo, c.openStore(repo)}); err != nil {
@@ -132,17 +143,25 @@ func (c *cli) cancelCommand() *cobra.Command {
 BUILD is an id, a number, or a commit, which means its newest build.`,
 		Args: arguments(1, 1),
 	}
-	repo := repoFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error { return c.cancel(cmd.Context(), *repo, args[0]) }
+	from := placeFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return c.cancel(cmd.Context(), from, args[0]) }
 	return cmd
 }
 
-func (c *cli) cancel(ctx context.Context, path, text string) error {
-	repo, err := openRepository(ctx, path)
+func (c *cli) cancel(ctx context.Context, from place, text string) error {
+	act := api.Act{Build: text, Actor: c.pusher()}
+	server, err := from.remote(c)
 	if err != nil {
 		return err
 	}
-	err = client.Local(folderOf(repo)).Cancel(ctx, api.Act{Build: text, Actor: c.pusher()})
+	if server != nil {
+		return server.Cancel(ctx, act)
+	}
+	repo, err := openRepository(ctx, *from.repo)
+	if err != nil {
+		return err
+	}
+	err = client.Local(folderOf(repo)).Cancel(ctx, act)
 	if errors.Is(err, client.ErrNoServer) {
 		return c.cancelAlone(ctx, repo, text)
 	}

@@ -136,3 +136,34 @@ func (d desk) Log(ctx context.Context, id build.ID, task string, attempt int) ([
 func (d desk) Find(ctx context.Context, text string) (*build.Build, error) {
 	return (&record{repo: d.repo, store: d.store}).build(ctx, text)
 }
+
+// builds lists what a query of the API selects.
+func (d desk) builds(ctx context.Context, ask api.Query) ([]*build.Build, error) {
+	f, err := flagsOf(ask)
+	if err != nil {
+		return nil, err
+	}
+	q, err := d.c.query(f)
+	if err != nil {
+		return nil, err
+	}
+	r := &record{repo: d.repo, store: d.store}
+	if err := r.complete(ctx, f, &q); err != nil {
+		return nil, err
+	}
+	return d.store.Builds(ctx, q)
+}
+
+// why tells what the tasks of a build that are not over wait for, as recorded.
+func (d desk) why(_ context.Context, b *build.Build, task string) ([]api.Reason, error) {
+	reasons := []api.Reason{}
+	for i := range b.Stages {
+		for j := range b.Stages[i].Tasks {
+			t := &b.Stages[i].Tasks[j]
+			if t.Key == task || task == "" && !t.State.Final() {
+				reasons = append(reasons, api.Reason{Task: t.Key, Name: t.Name, State: string(t.State), Why: b.TaskReason(t)})
+			}
+		}
+	}
+	return reasons, nil
+}

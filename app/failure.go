@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
+	"github.com/velocity-ci/velocity/app/client"
 	"github.com/velocity-ci/velocity/app/term"
 	"github.com/velocity-ci/velocity/blueprint"
 	"github.com/velocity-ci/velocity/storage"
@@ -57,6 +59,7 @@ func diagnose(err error) *failure {
 		unknown  *blueprint.UnknownNameError
 		missing  *blueprint.MissingError
 		value    *blueprint.ValueError
+		refused  *client.StatusError
 	)
 	switch {
 	case errors.As(err, &known):
@@ -67,6 +70,10 @@ func diagnose(err error) *failure {
 		return unknownName(unknown)
 	case errors.As(err, &missing):
 		return missingParameters(missing)
+	case errors.As(err, &refused) && refused.Status == http.StatusUnauthorized:
+		return usage("%w", err).hint("velocity login URL keeps a token for a server")
+	case errors.As(err, &refused) && refused.Status < http.StatusInternalServerError:
+		return usage("%w", err)
 	case errors.Is(err, git.ErrNotRepository):
 		return usage("%w", err).hint("git init makes one; --repo PATH names another")
 	case errors.Is(err, storage.ErrNoBuild):

@@ -12,8 +12,8 @@ import (
 
 // followLogs shows the log of one task, or the progress of the whole build, until
 // the build is over. What is over is printed as it is stored.
-func (c *cli) followLogs(ctx context.Context, path string, args []string) error {
-	r, err := c.openRecord(ctx, path)
+func (c *cli) followLogs(ctx context.Context, from place, args []string) error {
+	r, err := c.books(ctx, from)
 	if err != nil {
 		return err
 	}
@@ -22,7 +22,7 @@ func (c *cli) followLogs(ctx context.Context, path string, args []string) error 
 		return err
 	}
 	if b.State().Final() {
-		return c.logs(ctx, path, args, false)
+		return c.logs(ctx, from, args, false)
 	}
 	display, closeDisplay := c.progress(c.Out)
 	defer closeDisplay()
@@ -34,7 +34,7 @@ func (c *cli) followLogs(ctx context.Context, path string, args []string) error 
 		}
 		see = onlyTask(display, b.ID, t)
 	}
-	err = client.Local(folderOf(r.repo)).FollowBuild(ctx, b.ID.String(), see)
+	err = r.live().FollowBuild(ctx, b.ID.String(), see)
 	if errors.Is(err, client.ErrNoServer) {
 		return &failure{status: statusProblem, err: err, advice: "the build is unfinished: velocity serve goes on with it"}
 	}

@@ -23,6 +23,7 @@ var programs = map[string]func(){
 		context.AfterFunc(ctx, stop)
 		os.Exit(app.Main(ctx, os.Args[1:], app.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Environ()))
 	},
+	"register": func() { os.Exit(registerBuilder(os.Args[1:])) },
 }
 
 // TestMain makes this test binary the programs of the scripts: each use of one is
@@ -38,13 +39,16 @@ func TestScripts(t *testing.T) {
 		Setup:               setUp,
 		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":   exits,
-			"image":   busyboxImage,
-			"leaks":   leaks,
-			"record":  record,
-			"serving": serving,
-			"signal":  sendSignal,
-			"waitfor": waitFor,
+			"certify":   certify,
+			"exits":     exits,
+			"image":     busyboxImage,
+			"keep":      keep,
+			"leaks":     leaks,
+			"listening": listening,
+			"record":    record,
+			"serving":   serving,
+			"signal":    sendSignal,
+			"waitfor":   waitFor,
 		},
 	})
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,7 +87,7 @@ func (c *cli) serveRepository(ctx context.Context, path string, o serviceOptions
 	}
 	s := &served{repo: repo, ledger: ledger, folder: folderOf(repo), publisher: publisher}
 	s.site = &architect.Site{
-		Name: nameOf(repo), Source: repo.CommonDir(), Ledger: ledger, Inbox: ledger,
+		Name: cmp.Or(o.configured.nameAt(path), nameOf(repo)), Source: repo.CommonDir(), Ledger: ledger, Inbox: ledger,
 		History: history{ledger}, Repo: view{repo}, Logs: logs, Told: o.who == holderHook,
 	}
 	if err := a.Open(ctx, s.site); err != nil {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -50,19 +51,26 @@ type service struct {
 	hub       *dispatch.Hub
 	builder   *builder.Builder
 	link      *dispatch.Link
+
+	signer   *dispatch.Signer
+	keys     *dispatch.Keys         // the embedded builder's, as old as the process
+	embedded atomic.Pointer[string] // its name; nil before it has one
+	hangUp   func()                 // ends its connection; nil before there is one
+	front    *front                 // nil if only the sockets are answered
 }
 
 // serviceOptions say what a service serves, and how.
 type serviceOptions struct {
-	paths    []string
-	who      string // for the lock
-	wait     bool   // for holders of the lock that end by themselves
-	execute  executors
-	builder  bool // run the embedded builder
-	capacity int
-	attempts int
-	opened   func(*architect.Watch) // shown every build; may be nil
-	log      *slog.Logger
+	paths      []string
+	configured *serverConfig // nil for those that nobody configures
+	who        string        // for the lock
+	wait       bool          // for holders of the lock that end by themselves
+	execute    executors
+	builder    bool // run the embedded builder
+	capacity   int
+	attempts   int
+	opened     func(*architect.Watch) // shown every build; may be nil
+	log        *slog.Logger
 
 	publish     string // the remote that builds are published to; "" for none
 	publishLogs bool
@@ -78,16 +86,22 @@ func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err
 			s = nil
 		}
 	}()
-	if s.nats, err = server.Start(); err != nil {
+	if s.keys, err = dispatch.NewKeys(); err != nil {
+		return s, err
+	}
+	if s.signer, err = dispatch.NewSigner(); err != nil {
+		return s, err
+	}
+	if s.nats, err = server.Start(server.Options{Builder: s.builderOf, Log: o.log}); err != nil {
 		return s, err
 	}
 	s.architect = architect.New(nil, o.log, c.clock)
 	s.architect.Attempts, s.architect.Opened = o.attempts, o.opened
-	conn, err := s.nats.Connect("architect")
+	conn, err := s.nats.Architect()
 	if err != nil {
 		return s, err
 	}
-	if s.hub, err = dispatch.Listen(conn, s.architect); err != nil {
+	if s.hub, err = dispatch.Listen(conn, s.architect, dispatch.Authority{Signer: s.signer, Curve: s.curveOf, Now: c.clock}); err != nil {
 		return s, err
 	}
 	s.architect.Wire = s.hub
@@ -113,14 +127,16 @@ func (s *service) embed(ctx context.Context, o serviceOptions) error {
 		return err
 	}
 	name := "embedded-" + store
+	s.embedded.Store(&name)
 	home, err := s.c.builderHome(name, s.houses[0].folder)
 	if err != nil {
 		return err
 	}
-	conn, err := s.nats.Connect(name)
+	conn, err := dispatch.Dial(ctx, "", name, s.keys, dispatch.DialOptions{InProcess: s.nats, Log: s.log})
 	if err != nil {
 		return err
 	}
+	s.hangUp = conn.Close
 	b, err := s.c.newBuilder(name, home, o)
 	if err != nil {
 		return err
@@ -128,12 +144,30 @@ func (s *service) embed(ctx context.Context, o serviceOptions) error {
 	if err := b.Reap(ctx); err != nil {
 		s.log.Warn("leftovers of an earlier process stay", "err", err)
 	}
-	if s.link, err = dispatch.Join(conn, name, b); err != nil {
+	if s.link, err = dispatch.Join(conn, name, b, dispatch.Trust{Architect: s.signer.Public(), Keys: s.keys, Log: s.log, Now: s.c.clock}); err != nil {
 		return err
 	}
 	b.Architect = s.link
 	s.builder = b
 	return nil
+}
+
+// builderOf finds a builder by its public key. The embedded one is the only one
+// so far.
+func (s *service) builderOf(public string) (string, bool) {
+	name := s.embedded.Load()
+	if name == nil || public != s.keys.Public() {
+		return "", false
+	}
+	return *name, true
+}
+
+// curveOf is the key that a builder's secrets are sealed to.
+func (s *service) curveOf(builder string) (string, bool) {
+	if name := s.embedded.Load(); name == nil || builder != *name {
+		return "", false
+	}
+	return s.keys.Curve(), true
 }
 
 // builderHome is a folder for a builder's workspaces and logs: in the user's
@@ -230,6 +264,9 @@ func (s *service) run(ctx context.Context, work func(ctx context.Context) error)
 			group.Go(func() error { h.publisher.run(lower); return nil })
 		}
 	}
+	if s.front != nil {
+		group.Go(func() error { return s.front.serve(lower) })
+	}
 	group.Go(func() error { return work(lower) })
 	err = group.Wait()
 	end(nil)
@@ -276,21 +313,39 @@ func (s *service) answer(ctx context.Context, h *served, l net.Listener) error {
 }
 
 func (s *service) api(ctx context.Context, h *served) *http.Server {
-	answers := &web.Server{
-		Architect: s.architect, Site: h.site, Desk: desk{s.c, h.repo, h.ledger.Store},
-		Encode: storage.EncodeBuild, Log: s.log,
+	return apiServer(ctx, s.answers(h).Handler(), s.log)
+}
+
+// answers is the API over one repository.
+func (s *service) answers(h *served) *web.Server {
+	d := desk{s.c, h.repo, h.ledger.Store}
+	return &web.Server{
+		Architect: s.architect, Site: h.site, Desk: d,
+		Encode: storage.EncodeBuild, Log: s.log, Builds: d.builds, Why: d.why,
 	}
+}
+
+// apiServer answers until ctx ends, which also ends the requests under way. A
+// client that sends its headers too slowly, or says nothing more, is cut off.
+func apiServer(ctx context.Context, h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler: answers.Handler(), ReadHeaderTimeout: 10 * time.Second,
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		BaseContext: func(net.Listener) context.Context { return ctx },
-		ErrorLog:    slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
 
 // close gives everything back.
 func (s *service) close() error {
+	var errs error
+	if s.front != nil {
+		errs = s.front.close()
+	}
 	if s.link != nil {
 		s.link.Close()
+	}
+	if s.hangUp != nil {
+		s.hangUp()
 	}
 	if s.hub != nil {
 		s.hub.Close()
@@ -300,7 +355,6 @@ func (s *service) close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), releaseWithin)
 	defer cancel()
-	var errs error
 	for _, h := range s.houses {
 		errs = errors.Join(errs, h.release(ctx))
 	}

@@ -5,6 +5,10 @@ import "strings"
 // longestSuggestion is the length in bytes of the longest word that is compared.
 const longestSuggestion = 40
 
+// Nearest is the candidate that a word was probably meant to be, or "", for other
+// files that people write than those of this language.
+func Nearest(word string, candidates []string) string { return nearest(word, candidates) }
+
 // nearest is the candidate that word was probably meant to be, or "". Case does
 // not count as a difference. Long words get no answer: the time for one is
 // bounded, since hostile files can ask often.

@@ -5,11 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
-	"time"
 
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
@@ -35,24 +31,30 @@ type attempt struct {
 // run carries an attempt out from beginning to end. work ends what it does,
 // reporting what it says about it.
 func (b *Builder) run(work, reporting context.Context, a dispatch.Assignment, s *slot) {
-	log := b.Log.With(slog.String("build", a.Attempt.Build.String()),
-		slog.String("task", a.Attempt.Task), slog.Int("attempt", a.Attempt.Number))
-	base := fileName(a.Attempt)
-	r := newReport(b.Architect, a.Attempt, filepath.Join(b.SpoolDir, base), b.pace, log)
-	r.stale = func() { s.stop(dispatch.ErrStale); s.drop() }
+	log := b.logFor(a.Attempt)
+	k := b.keeping(a.Attempt)
+	r := newReport(b.Architect, a.Attempt, k.base(), b.pace, log)
+	r.stale = func() { s.stop(dispatch.ErrStale); s.drop(dispatch.ErrStale) }
 	t := &attempt{builder: b, given: a, log: log, report: r, masker: new(mask.Masker), steps: steps(a.Task)}
-	t.journal = newJournal(b.SpoolDir, base, b.Now, r.grown)
+	if err := k.begin(a.Attempt); err != nil {
+		log.Warn("attempt could not be noted on the disk", slog.Any("error", err)) // its log will not be written either
+	}
+	t.journal = newJournal(k.base(), b.LogLimit, b.Keep > 0, b.Now, r.grown)
 	r.start(reporting, &t.journal.size)
 	result := t.close(t.work(work))
-	b.finished(s)
-	late := time.AfterFunc(reportFor, s.drop)
-	defer late.Stop()
-	r.finish(reporting, result)
-	for _, path := range []string{r.textPath(), r.timesPath()} {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			log.Warn("log stays on disk", slog.Any("error", err))
-		}
+	ended := b.Now()
+	if err := k.end(result, ended); err != nil {
+		log.Warn("result would not survive a restart", slog.Any("error", err))
 	}
+	b.finished(s)
+	r.giveUp(b.Now, ended.Add(b.keepFor()))
+	if err := k.close(r.finish(reporting, result)); err != nil {
+		log.Warn("log stays on disk", slog.Any("error", err))
+	}
+}
+
+func (b *Builder) logFor(a dispatch.Attempt) *slog.Logger {
+	return b.Log.With(slog.String("build", a.Build.String()), slog.String("task", a.Task), slog.Int("attempt", a.Number))
 }
 
 func steps(t plan.Task) []build.Step {
@@ -81,6 +83,8 @@ func (t *attempt) work(ctx context.Context) error {
 	}
 	ctx, cancel := limited(ctx, limit)
 	defer cancel()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	release := func() error { return nil }
 	defer func() {
 		if err := release(); err != nil {
@@ -94,6 +98,9 @@ func (t *attempt) work(ctx context.Context) error {
 		}
 		return err
 	})
+	if err == nil {
+		defer t.guardWorkspace(ctx, end)()
+	}
 	for i, s := range t.given.Task.Steps {
 		if err != nil {
 			return err

@@ -2,7 +2,8 @@
 // how it went.
 //
 // It promises that an attempt leaves nothing behind: no process, no workspace,
-// no log once the architect has it. No secret leaves it unmasked, in logs, in
+// no log once the architect has it; and, with Keep, that no result is lost before
+// that, whatever becomes of this process or its machine. No secret leaves it unmasked, in logs, in
 // reasons or anywhere else. It decides nothing about builds: which attempt counts
 // is the architect's to say, and an attempt that is told to be stale just ends.
 //
@@ -34,10 +35,10 @@ type Architect interface {
 
 // Workspaces are where attempts find the files of their commit. What Open
 // returns belongs to the attempt until it calls close, once. Reap removes what
-// an earlier process left and is called before the first Open.
+// belongs to no attempt for whose name, as in the request, running is true.
 type Workspaces interface {
 	Open(ctx context.Context, want source.Request) (ws source.Workspace, close func() error, err error)
-	Reap(ctx context.Context) error
+	Reap(ctx context.Context, running func(name string) bool) error
 }
 
 // An Executor runs commands. When ctx ends, Run stops what it started and
@@ -61,8 +62,15 @@ type Builder struct {
 	Boot     string // differs after every start
 	Capacity int    // attempts at the same time
 
+	Labels    map[string]string // what tasks select builders by
+	Untrusted bool              // for untrusted code: each workspace gets its own copy of all it refers to
+	Version   string            // of the program, for people
+
 	Architect  Architect
 	Workspaces Workspaces
+	// Source is where an assignment's commit is fetched from. Nil is for builders on
+	// the architect's machine, where the assignment itself says so.
+	Source func(dispatch.Assignment) (address string, err error)
 
 	Host          Executor          // nil: steps without an image are refused
 	Docker        ContainerExecutor // nil: steps with an image are refused
@@ -70,9 +78,22 @@ type Builder struct {
 
 	SpoolDir string        // an existing directory of this builder alone
 	Grace    time.Duration // between asking a process to end and making it
-	Limit    time.Duration // most that an attempt may take; 0 is no limit
 	Log      *slog.Logger
 	Now      func() time.Time
+
+	// Keep is how long the result and the log of an attempt that has ended are
+	// kept, across restarts and power cuts, for an architect that does not answer.
+	// 0 is for a builder that ends with its architect: nothing outlives it.
+	Keep time.Duration
+	// Lease is how long the builder takes work without having been heard; 0 is for
+	// ever. What runs goes on: the architect may only be restarting.
+	Lease time.Duration
+
+	Limit          time.Duration // most that an attempt may take; 0 is no limit
+	LogLimit       int64         // most bytes of log a step keeps; 0 is the spool's own limit
+	WorkspaceLimit int64         // most bytes on the disk that a workspace may take; 0 is no limit
+	DiskFloor      int64         // bytes free below which it takes nothing new; 0 is no floor
+	SpoolLimit     int64         // bytes of logs at which it takes nothing new; 0 is no limit
 
 	pace pace
 
@@ -81,6 +102,10 @@ type Builder struct {
 	ended    []dispatch.Attempt // the last ones, so that none is begun twice
 	draining bool
 	halted   bool
-	left     chan struct{} // closed and renewed when an attempt leaves its slot
+	unfit    string        // why nothing new is taken for now; "" if it is
+	heard    time.Time     // the architect answered last; zero before Run
+	free     int64         // bytes on the disk; 0 if not known
+	fetched  []string      // names of repositories, the one used last at the end
+	left     chan struct{} // closed and renewed when an attempt ends or leaves its slot
 	attempts sync.WaitGroup
 }

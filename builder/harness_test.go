@@ -167,7 +167,7 @@ func (f *folders) Open(_ context.Context, want source.Request) (source.Workspace
 	}, nil
 }
 
-func (f *folders) Reap(context.Context) error { return nil }
+func (f *folders) Reap(context.Context, func(string) bool) error { return nil }
 
 // A bench is a builder with all it needs, and the architect it speaks to.
 type bench struct {

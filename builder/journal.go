@@ -3,6 +3,7 @@ package builder
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -19,12 +20,13 @@ type journal struct {
 	open atomic.Bool // the last line has no end yet
 }
 
-// newJournal makes a log in dir. grown is called whenever it has grown, and must
-// return at once.
-func newJournal(dir, base string, now func() time.Time, grown func()) *journal {
+// newJournal makes a log at base, a path without endings, with most bytes a step.
+// A durable one survives a power cut once it is closed. grown is called whenever
+// it has grown, and must return at once.
+func newJournal(base string, most int64, durable bool, now func() time.Time, grown func()) *journal {
 	j := &journal{}
-	j.log = spool.Create(dir, base, spool.Options{
-		Now: now,
+	j.log = spool.Create(filepath.Dir(base), filepath.Base(base), spool.Options{
+		Now: now, Cap: most, Durable: durable,
 		OnAppend: func(offset int64, p []byte) {
 			j.open.Store(p[len(p)-1] != '\n')
 			j.size.Store(offset + int64(len(p)))

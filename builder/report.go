@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
@@ -28,6 +29,7 @@ type report struct {
 	moved    chan struct{} // steps has changed
 	loops    sync.WaitGroup
 	quiet    context.CancelFunc // ends the progress messages
+	late     atomic.Pointer[func() bool]
 
 	mu    sync.Mutex
 	steps []build.Step
@@ -89,32 +91,67 @@ func (r *report) sendProgress(ctx context.Context) {
 	}
 }
 
+// errTooLate ends a report that was not heard in all the time it had.
+var errTooLate = errors.New("the architect did not take it in time, it is given up")
+
+// giveUp ends the report at a time of the clock now.
+func (r *report) giveUp(now func() time.Time, at time.Time) {
+	late := func() bool { return !now().Before(at) }
+	r.late.Store(&late)
+}
+
+// over returns why nothing more is said, or nil.
+func (r *report) over(ctx context.Context) error {
+	if late := r.late.Load(); late != nil && (*late)() {
+		return errTooLate
+	}
+	return context.Cause(ctx)
+}
+
 // finish sends what is left of the log and then the result. The log must be
-// complete. It ends all that start began.
-func (r *report) finish(ctx context.Context, result dispatch.Result) {
+// complete. It ends all that start began, and reports like deliver.
+func (r *report) finish(ctx context.Context, result dispatch.Result) (settled bool) {
 	close(r.complete)
 	r.quiet() // the result says it all
 	r.loops.Wait()
 	r.send(ctx, dispatch.TimesFile, r.timesPath(), result.Times)
-	r.end(ctx, result)
+	return r.end(ctx, result)
+}
+
+// deliver sends the log and the result of an attempt that ended in an earlier
+// process. It reports whether nobody will ask for them again: they were taken,
+// are not wanted, or it is too late.
+func (r *report) deliver(ctx context.Context, result dispatch.Result) (settled bool) {
+	r.send(ctx, dispatch.TextFile, r.textPath(), result.Log.Bytes)
+	r.send(ctx, dispatch.TimesFile, r.timesPath(), result.Times)
+	return r.end(ctx, result)
 }
 
 // end repeats the result until it is taken. An architect that does not take it
 // may have lost its copy of the log, or found it damaged: it gets that again.
-func (r *report) end(ctx context.Context, result dispatch.Result) {
+func (r *report) end(ctx context.Context, result dispatch.Result) (settled bool) {
 	wait := r.pace.backoff()
-	var err error
-	for ctx.Err() == nil {
-		if err = r.ask(ctx, func(ctx context.Context) error { return r.to.End(ctx, result) }); err == nil {
-			return
+	err := r.over(ctx)
+	for err == nil {
+		err = r.ask(ctx, func(ctx context.Context) error { return r.to.End(ctx, result) })
+		if err == nil {
+			return true
 		}
-		if errors.Is(err, dispatch.ErrStale) || wait(ctx) != nil {
+		if errors.Is(err, dispatch.ErrStale) {
 			break
 		}
-		r.send(ctx, dispatch.TextFile, r.textPath(), result.Log.Bytes)
-		r.send(ctx, dispatch.TimesFile, r.timesPath(), result.Times)
+		if wait(ctx) == nil {
+			r.send(ctx, dispatch.TextFile, r.textPath(), result.Log.Bytes)
+			r.send(ctx, dispatch.TimesFile, r.timesPath(), result.Times)
+		}
+		if over := r.over(ctx); over != nil {
+			err = errors.Join(err, over)
+			break
+		}
+		err = nil
 	}
-	r.log.Warn("result was not taken", slog.Any("error", errors.Join(err, context.Cause(ctx))))
+	r.log.Warn("result was not taken", slog.Any("error", err))
+	return errors.Is(err, dispatch.ErrStale) || errors.Is(err, errTooLate)
 }
 
 // ask asks once.
@@ -132,8 +169,8 @@ func (r *report) ask(ctx context.Context, ask func(context.Context) error) error
 func (r *report) insist(ctx context.Context, ask func(context.Context) error) error {
 	wait := r.pace.backoff()
 	for tries := 1; ; tries++ {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+		if err := r.over(ctx); err != nil {
+			return err
 		}
 		err := r.ask(ctx, ask)
 		if err == nil || errors.Is(err, dispatch.ErrStale) {

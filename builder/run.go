@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -14,10 +12,12 @@ import (
 	"github.com/velocity-ci/velocity/builder/executor"
 )
 
-// Run keeps the builder present until ctx ends. Then it takes nothing more, ends
+// Run delivers what an earlier process could not, and keeps the builder present
+// until ctx ends. Then it takes nothing more, ends
 // all attempts as interrupted, gives their reports a last short time, and
 // returns once nothing that it started is left.
 func (b *Builder) Run(ctx context.Context) {
+	b.resume()
 	var loops sync.WaitGroup
 	loops.Go(func() { b.beat(ctx) })
 	loops.Go(func() { b.sweep(ctx) })
@@ -29,39 +29,56 @@ func (b *Builder) Run(ctx context.Context) {
 	loops.Wait()
 }
 
-// Drain takes nothing new and returns when all attempts have ended, or when ctx
-// has.
+// Drain takes nothing new and returns when all attempts have ended and been
+// reported, or when ctx has. With Keep, results that the architect does not take
+// within a short time after the last attempt's end stay for the next process.
 func (b *Builder) Drain(ctx context.Context) error {
+	var parting <-chan time.Time
 	for {
-		b.mu.Lock()
-		b.draining = true
-		if len(b.slots) == 0 {
-			b.mu.Unlock()
+		left, working := b.drain()
+		if left == nil {
 			return nil
 		}
-		if b.left == nil {
-			b.left = make(chan struct{})
+		if !working && b.Keep > 0 && parting == nil {
+			timer := time.NewTimer(b.pace.partingTime())
+			defer timer.Stop()
+			parting = timer.C
 		}
-		left := b.left
-		b.mu.Unlock()
 		select {
 		case <-left:
+		case <-parting:
+			b.Log.Warn("results wait on the disk for the next start: the architect does not answer")
+			return nil
 		case <-ctx.Done():
 			return fmt.Errorf("drain builder: %w", context.Cause(ctx))
 		}
 	}
 }
 
-// Reap removes what an earlier process of this builder left on the machine:
-// processes, containers, workspaces, logs. It is called before the first Take.
-func (b *Builder) Reap(ctx context.Context) error {
-	err := b.reapRunning(ctx)
-	logs, globErr := filepath.Glob(filepath.Join(b.SpoolDir, "*"))
-	err = errors.Join(err, globErr)
-	for _, path := range logs {
-		err = errors.Join(err, os.Remove(path))
+// drain takes nothing new. It returns what tells of the next attempt that ends or
+// leaves, nil if there is none, and whether any still works.
+func (b *Builder) drain() (left <-chan struct{}, working bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.draining = true
+	if len(b.slots) == 0 {
+		return nil, false
 	}
-	if err = errors.Join(err, b.Workspaces.Reap(ctx)); err != nil {
+	for _, s := range b.slots {
+		working = working || !s.over
+	}
+	if b.left == nil {
+		b.left = make(chan struct{})
+	}
+	return b.left, working
+}
+
+// Reap removes what an earlier process of this builder left on the machine:
+// processes, containers, workspaces, logs that nobody will ask for. It is called
+// before the first Take.
+func (b *Builder) Reap(ctx context.Context) error {
+	err := errors.Join(b.reapRunning(ctx), b.reapSpool(b.Keep > 0), b.Workspaces.Reap(ctx, b.has))
+	if err != nil {
 		return fmt.Errorf("remove leftovers: %w", err)
 	}
 	return nil
@@ -91,6 +108,18 @@ func (b *Builder) executors(ctx context.Context) []Executor {
 		all = append(all, b.Docker)
 	}
 	return all
+}
+
+// has reports whether an attempt of this builder has files of this name.
+func (b *Builder) has(name string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for a := range b.slots {
+		if fileName(a) == name {
+			return true
+		}
+	}
+	return false
 }
 
 // owns reports whether an attempt of this builder, now running, marks its
@@ -123,6 +152,7 @@ func (b *Builder) beat(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			b.Log.Debug("architect did not hear this builder", slog.Any("error", err))
 		}
+		b.examine(err == nil)
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -131,20 +161,10 @@ func (b *Builder) beat(ctx context.Context) {
 	}
 }
 
-func (b *Builder) presence() dispatch.Presence {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	p := dispatch.Presence{Builder: b.Name, Boot: b.Boot, Capacity: b.Capacity, Draining: b.draining || b.halted}
-	for a := range b.slots {
-		p.Running = append(p.Running, a)
-	}
-	return p
-}
-
 // sweep looks for leftovers now and then: a step may have left a container that
 // could not be removed in time.
 func (b *Builder) sweep(ctx context.Context) {
-	ticker := time.NewTicker(sweepEvery)
+	ticker := time.NewTicker(b.pace.sweepEvery())
 	defer ticker.Stop()
 	for {
 		select {
@@ -152,7 +172,8 @@ func (b *Builder) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		if err := b.reapRunning(ctx); err != nil && ctx.Err() == nil {
+		err := errors.Join(b.reapRunning(ctx), b.reapSpool(false), b.Workspaces.Reap(ctx, b.has))
+		if err != nil && ctx.Err() == nil {
 			b.Log.Warn("leftovers stay", slog.Any("error", err))
 		}
 	}
@@ -163,15 +184,22 @@ func (b *Builder) halt() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.halted = true
+	reason := "builder stopped"
+	if b.draining {
+		reason = "drained"
+	}
 	for _, s := range b.slots {
-		s.stop(interrupted("builder stopped"))
+		s.stop(interrupted("%s", reason))
 	}
 }
+
+// errStopped is why a report ends that may go on in the next process.
+var errStopped = errors.New("builder stopped")
 
 func (b *Builder) dropReports() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, s := range b.slots {
-		s.drop()
+		s.drop(errStopped)
 	}
 }

@@ -18,18 +18,40 @@ func (t *attempt) setup(ctx context.Context) (closeWorkspace func() error, err e
 	if err := t.resolveGiven(); err != nil {
 		return nil, err
 	}
-	want := source.Request{
-		Name:       fileName(t.given.Attempt),
-		Repository: t.given.Source,
-		Commit:     t.given.Commit,
-		Submodules: t.given.Task.Git.Submodule,
+	want, err := t.source()
+	if err != nil {
+		return nil, err
 	}
 	ws, closeWorkspace, err := t.builder.Workspaces.Open(ctx, want)
 	if err != nil {
 		return nil, fmt.Errorf("open workspace: %w", err)
 	}
+	if t.builder.Source != nil {
+		t.builder.hasFetched(t.given.Repository)
+	}
 	t.workspace = ws
 	return closeWorkspace, t.resolve(ctx)
+}
+
+// source says which files the attempt needs, and from where.
+func (t *attempt) source() (source.Request, error) {
+	want := source.Request{
+		Name:       fileName(t.given.Attempt),
+		Repository: t.given.Source,
+		Commit:     t.given.Commit,
+		Submodules: t.given.Task.Git.Submodule,
+		Password:   t.given.Credential,
+		Own:        t.builder.Untrusted,
+	}
+	if t.builder.Source == nil {
+		return want, nil
+	}
+	address, err := t.builder.Source(t.given)
+	if err != nil {
+		return want, fmt.Errorf("find the source: %w", err)
+	}
+	want.Repository = address
+	return want, nil
 }
 
 // checkSteps refuses a task of which some step could never run here.

@@ -15,7 +15,7 @@ const rememberEnded = 256
 // A slot is an attempt that the builder has.
 type slot struct {
 	stop context.CancelCauseFunc // ends its work
-	drop context.CancelFunc      // gives up its report
+	drop context.CancelCauseFunc // gives up its report; for ever if the cause is ErrStale
 	done chan struct{}           // closed when nothing of it is left
 	over bool                    // its work has ended or is not wanted: it takes no capacity
 }
@@ -73,7 +73,7 @@ func (b *Builder) supersede(a dispatch.Attempt) []<-chan struct{} {
 			continue
 		}
 		s.stop(dispatch.ErrStale)
-		s.drop()
+		s.drop(dispatch.ErrStale)
 		s.over = true
 		gone = append(gone, s.done)
 	}
@@ -96,28 +96,33 @@ func (b *Builder) refusal() string {
 	case busy >= b.Capacity:
 		return fmt.Sprintf("builder is full: %d of %d attempts are running", busy, b.Capacity)
 	}
-	return ""
+	return b.unfitness()
 }
 
 // begin starts the attempt's goroutine, which first waits for older ones: they
 // may share a workspace.
 func (b *Builder) begin(a dispatch.Assignment, older []<-chan struct{}) {
 	work, stop := context.WithCancelCause(context.Background())
-	reporting, drop := context.WithCancel(context.Background())
-	s := &slot{stop: stop, drop: drop, done: make(chan struct{})}
-	if b.slots == nil {
-		b.slots = map[dispatch.Attempt]*slot{}
-	}
-	b.slots[a.Attempt] = s
+	reporting, drop := context.WithCancelCause(context.Background())
+	s := b.occupy(a.Attempt, stop, drop)
 	b.attempts.Go(func() {
 		for _, gone := range older {
 			<-gone
 		}
 		b.run(work, reporting, a, s)
 		stop(nil)
-		drop()
+		drop(nil)
 		b.leave(a.Attempt, s)
 	})
+}
+
+func (b *Builder) occupy(a dispatch.Attempt, stop, drop context.CancelCauseFunc) *slot {
+	s := &slot{stop: stop, drop: drop, done: make(chan struct{})}
+	if b.slots == nil {
+		b.slots = map[dispatch.Attempt]*slot{}
+	}
+	b.slots[a] = s
+	return s
 }
 
 // finished frees the slot's capacity: the architect may answer the result with
@@ -126,6 +131,15 @@ func (b *Builder) finished(s *slot) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s.over = true
+	b.tellLeft()
+}
+
+// tellLeft wakes who waits for attempts to end. The caller holds b.mu.
+func (b *Builder) tellLeft() {
+	if b.left != nil {
+		close(b.left)
+		b.left = nil
+	}
 }
 
 func (b *Builder) leave(a dispatch.Attempt, s *slot) {
@@ -136,8 +150,5 @@ func (b *Builder) leave(a dispatch.Attempt, s *slot) {
 		b.ended = slices.Delete(b.ended, 0, 1)
 	}
 	close(s.done)
-	if b.left != nil {
-		close(b.left)
-		b.left = nil
-	}
+	b.tellLeft()
 }

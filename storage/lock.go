@@ -125,3 +125,13 @@ func (s *Store) nextEpoch() (int64, error) {
 	epoch++
 	return epoch, s.replaceFile(path, fmt.Appendln(nil, epoch))
 }
+
+// Hold takes the repository's lock for somebody who records no builds in it, or
+// fails with a *HeldError. Who holds it must call release once.
+func (s *Store) Hold(who string) (release func() error, err error) {
+	l, err := s.acquire(who)
+	if err != nil {
+		return nil, err
+	}
+	return l.release, nil
+}

@@ -3,7 +3,12 @@
 // stored (docs/format.md).
 package api
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"time"
+)
 
 // Paths of the API, below the server's address.
 const (
@@ -12,7 +17,22 @@ const (
 	PathRerun   = "/api/v1/rerun"     // POST Act → Accepted
 	PathCancel  = "/api/v1/cancel"    // POST Act
 	PathTrigger = "/api/v1/triggers/" // GET {id}/follow → a stream of Update
-	PathBuild   = "/api/v1/builds/"   // GET {id}/follow → a stream of Update
+	PathBuild   = "/api/v1/builds/"   // GET {id} → a build; {id}/follow → a stream of Update; {id}/logs/{task}; {id}/why
+
+	PathRepositories  = "/api/v1/repositories"      // GET → []string
+	PathBuilds        = "/api/v1/builds"            // GET → []build, by the fields of Query
+	PathBuilders      = "/api/v1/builders"          // GET → []Builder; POST /{name}/drain, resume, revoke
+	PathRegister      = "/api/v1/builders/register" // POST Register → Registered
+	PathRegistrations = "/api/v1/registrations"     // POST Leave → Minted
+	PathTokens        = "/api/v1/tokens"            // GET → []Token; POST Token → Issued; DELETE /{id}
+	PathSelf          = "/api/v1/self"              // GET → Token: whose the token of the request is
+)
+
+// Parameters of paths about builds.
+const (
+	ParamRepository = "repository" // which one; not needed where the asker sees one only, nor with a build's id
+	ParamBuild      = "build"      // of POSTs: the build that the body is about
+	ParamAttempt    = "attempt"    // of logs; the newest if absent
 )
 
 // A Start asks for a build by name.
@@ -62,4 +82,117 @@ type Log struct {
 	Attempt int    `json:"attempt"`
 	Offset  int64  `json:"offset"`
 	Data    []byte `json:"data"`
+}
+
+// A Query selects builds, as the flags of velocity builds do. Zero fields select
+// all.
+type Query struct {
+	Ref, Commit, Name, Author, Task, State string
+	Since, Until, Before                   string
+	Limit                                  string
+}
+
+// fields are the query's parameters in a URL.
+func (q *Query) fields() map[string]*string {
+	return map[string]*string{
+		"ref": &q.Ref, "commit": &q.Commit, "name": &q.Name, "author": &q.Author, "task": &q.Task, "state": &q.State,
+		"since": &q.Since, "until": &q.Until, "before": &q.Before, "limit": &q.Limit,
+	}
+}
+
+// Values is the query as parameters of a URL.
+func (q Query) Values() url.Values {
+	v := url.Values{}
+	for name, field := range q.fields() {
+		if *field != "" {
+			v.Set(name, *field)
+		}
+	}
+	return v
+}
+
+// ParseQuery reads what Values made. Other parameters than its own and the
+// repository's are an error: a misspelt one would select too much.
+func ParseQuery(v url.Values) (q Query, err error) {
+	fields := q.fields()
+	for name := range v {
+		field, ok := fields[name]
+		switch {
+		case ok:
+			*field = v.Get(name)
+		case name != ParamRepository:
+			return q, fmt.Errorf("there is no parameter %q", name)
+		}
+	}
+	return q, nil
+}
+
+// A Reason says why a task is not over.
+type Reason struct {
+	Task  string `json:"task"` // key
+	Name  string `json:"name"`
+	State string `json:"state"`
+	Why   string `json:"why"`
+}
+
+// A Register asks to enter a builder.
+type Register struct {
+	Token     string            `json:"token"`
+	Name      string            `json:"name"`
+	Public    string            `json:"public"` // nkey
+	Curve     string            `json:"curve"`  // curve key
+	Labels    map[string]string `json:"labels,omitempty"`
+	Executors []string          `json:"executors,omitempty"`
+	Version   string            `json:"version,omitempty"`
+}
+
+// Registered is what a builder needs to know of its architect.
+type Registered struct {
+	Name      string `json:"name"`
+	Architect string `json:"architect"` // public key of the signatures under assignments
+	NATS      string `json:"nats"`      // where to connect: a path of this server, or a URL
+}
+
+// A Builder is one that is registered.
+type Builder struct {
+	Name       string            `json:"name"`
+	Public     string            `json:"public"`
+	Labels     map[string]string `json:"labels,omitempty"`
+	Executors  []string          `json:"executors,omitempty"`
+	Version    string            `json:"version,omitempty"`
+	Untrusted  bool              `json:"untrusted,omitempty"`
+	Drained    bool              `json:"drained,omitempty"`
+	Revoked    bool              `json:"revoked,omitempty"`
+	Registered time.Time         `json:"registered"`
+}
+
+// A Leave is what a registration token allows.
+type Leave struct {
+	Name      string            `json:"name,omitempty"`
+	Labels    map[string]string `json:"labels,omitempty"`
+	Untrusted bool              `json:"untrusted,omitempty"`
+	Seconds   int64             `json:"seconds"` // how long it is good for
+}
+
+// Minted is a registration token, told once.
+type Minted struct {
+	Token   string    `json:"token"`
+	Expires time.Time `json:"expires"`
+}
+
+// A Token is somebody's leave to ask.
+type Token struct {
+	ID           string    `json:"id,omitempty"`
+	Name         string    `json:"name"`
+	Rights       string    `json:"rights"`
+	Repositories []string  `json:"repositories,omitempty"`
+	Created      time.Time `json:"created,omitzero"`
+	Expires      time.Time `json:"expires,omitzero"`
+	By           string    `json:"by,omitempty"`
+}
+
+// Issued is an API token, told once.
+type Issued struct {
+	Secret string `json:"secret"`
+	Token
 }

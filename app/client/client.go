@@ -20,6 +20,9 @@ import (
 type Client struct {
 	http *http.Client
 	base string
+
+	token      string // "" for a local one
+	repository string // that requests are about; "" if the server can tell
 }
 
 // ErrNoServer means that nobody listens.
@@ -45,20 +48,20 @@ func (c *Client) Wake(ctx context.Context) error {
 // Start asks for a build by name and returns the trigger's id.
 func (c *Client) Start(ctx context.Context, s api.Start) (string, error) {
 	var a api.Accepted
-	err := c.post(ctx, api.PathStart, s, &a)
+	err := c.post(ctx, c.about(api.PathStart, ""), s, &a)
 	return a.Trigger, err
 }
 
 // Rerun asks for a build to be built again and returns the trigger's id.
 func (c *Client) Rerun(ctx context.Context, act api.Act) (string, error) {
 	var a api.Accepted
-	err := c.post(ctx, api.PathRerun, act, &a)
+	err := c.post(ctx, c.about(api.PathRerun, act.Build), act, &a)
 	return a.Trigger, err
 }
 
 // Cancel asks for a build to end.
 func (c *Client) Cancel(ctx context.Context, act api.Act) error {
-	return c.post(ctx, api.PathCancel, act, nil)
+	return c.post(ctx, c.about(api.PathCancel, act.Build), act, nil)
 }
 
 // FollowTrigger calls see with what becomes of a trigger, until all its builds
@@ -74,11 +77,7 @@ func (c *Client) FollowBuild(ctx context.Context, id string, see func(api.Update
 }
 
 func (c *Client) follow(ctx context.Context, path string, see func(api.Update) error) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := c.do(req)
+	resp, err := c.ask(ctx, http.MethodGet, c.about(path, ""), nil)
 	if err != nil {
 		return err
 	}
@@ -100,17 +99,32 @@ func (c *Client) follow(ctx context.Context, path string, see func(api.Update) e
 	}
 }
 
+// about adds to a path which repository it is about, and which build.
+func (c *Client) about(path, build string) string {
+	v := url.Values{}
+	if c.repository != "" {
+		v.Set(api.ParamRepository, c.repository)
+	}
+	if build != "" && c.token != "" {
+		v.Set(api.ParamBuild, build)
+	}
+	if len(v) == 0 {
+		return path
+	}
+	return path + "?" + v.Encode()
+}
+
 func (c *Client) post(ctx context.Context, path string, body, into any) error {
-	data, err := json.Marshal(body)
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, bytes.NewReader(data))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := c.do(req)
+	return c.exchange(ctx, http.MethodPost, path, body, into)
+}
+
+func (c *Client) get(ctx context.Context, path string, into any) error {
+	return c.exchange(ctx, http.MethodGet, path, nil, into)
+}
+
+// exchange sends body, unless it is nil, and reads the answer, unless into is nil.
+func (c *Client) exchange(ctx context.Context, method, path string, body, into any) error {
+	resp, err := c.ask(ctx, method, path, body)
 	if err != nil {
 		return err
 	}
@@ -118,14 +132,36 @@ func (c *Client) post(ctx context.Context, path string, body, into any) error {
 	if into == nil {
 		return nil
 	}
-	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+	if err := json.NewDecoder(io.LimitReader(resp.Body, largestAnswer)).Decode(into); err != nil {
 		return fmt.Errorf("read answer of %s: %w", path, err)
 	}
 	return nil
 }
 
-// do sends a request and turns answers other than 2xx into errors.
-func (c *Client) do(req *http.Request) (*http.Response, error) {
+// largestAnswer bounds an answer that is no stream, in bytes: of many builds, or
+// of a log.
+const largestAnswer = 1 << 30
+
+// ask sends a request and turns answers other than 2xx into errors.
+func (c *Client) ask(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	var data io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		data = bytes.NewReader(text)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, data)
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, err
@@ -136,7 +172,15 @@ func (c *Client) do(req *http.Request) (*http.Response, error) {
 	defer resp.Body.Close()
 	var p api.Problem
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<16)).Decode(&p); err != nil || p.Message == "" {
-		return nil, fmt.Errorf("%s %s: %s", req.Method, req.URL.Path, resp.Status)
+		p.Message = fmt.Sprintf("%s %s: %s", method, req.URL.Path, resp.Status)
 	}
-	return nil, errors.New(p.Message)
+	return nil, &StatusError{Status: resp.StatusCode, Message: p.Message}
 }
+
+// A StatusError is a refusal, in the server's words.
+type StatusError struct {
+	Status  int // of HTTP
+	Message string
+}
+
+func (e *StatusError) Error() string { return e.Message }

@@ -4,7 +4,6 @@ package web
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -32,6 +31,14 @@ type Server struct {
 	Desk      Desk
 	Encode    func(*build.Build) ([]byte, error) // a build in its stored form
 	Log       *slog.Logger
+
+	// Builds lists builds, the newest first.
+	Builds func(ctx context.Context, q api.Query) ([]*build.Build, error)
+	// Why tells of each task of a build that is not over, or of the one that is
+	// named by key or name, what it waits for.
+	Why func(ctx context.Context, b *build.Build, task string) ([]api.Reason, error)
+	// Git serves fetches from the repository at "/"; nil if it does not.
+	Git http.Handler
 }
 
 // largestBody bounds what a request may send.
@@ -59,6 +66,7 @@ func (s *Server) start(w http.ResponseWriter, r *http.Request) {
 	if !s.decode(w, r, &ask) {
 		return
 	}
+	ask.Actor = actor(r, ask.Actor)
 	t, err := s.Desk.Start(r.Context(), ask)
 	s.accepted(w, t, err)
 }
@@ -68,6 +76,7 @@ func (s *Server) rerun(w http.ResponseWriter, r *http.Request) {
 	if !s.decode(w, r, &act) {
 		return
 	}
+	act.Actor = actor(r, act.Actor)
 	t, err := s.Desk.Rerun(r.Context(), act)
 	s.accepted(w, t, err)
 }
@@ -106,23 +115,13 @@ func (s *Server) cancel(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) decode(w http.ResponseWriter, r *http.Request, into any) bool {
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, largestBody))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		s.problem(w, http.StatusBadRequest, err)
-		return false
-	}
-	return true
+	return decode(w, r, s.Log, into)
 }
 
 func (s *Server) problem(w http.ResponseWriter, status int, err error) {
-	s.reply(w, status, api.Problem{Message: err.Error()})
+	problem(w, s.Log, status, err)
 }
 
 func (s *Server) reply(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	if err := json.NewEncoder(w).Encode(body); err != nil {
-		s.Log.Debug("answer not read", "err", err)
-	}
+	reply(w, s.Log, status, body)
 }

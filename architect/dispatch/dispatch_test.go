@@ -12,7 +12,6 @@ import (
 
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
-	"github.com/velocity-ci/velocity/architect/dispatch/server"
 	"github.com/velocity-ci/velocity/blueprint/plan"
 )
 
@@ -61,36 +60,6 @@ func (r *recorder) Stop(a dispatch.Attempt, reason string) error {
 	return r.hear([]any{a, reason})
 }
 
-func connect(t *testing.T, s *server.Server, name string) *nats.Conn {
-	t.Helper()
-	conn, err := s.Connect(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(conn.Close)
-	return conn
-}
-
-func overNATS(t *testing.T, ear dispatch.Ear, worker dispatch.Worker) (up, down) {
-	t.Helper()
-	s, err := server.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Stop)
-	hub, err := dispatch.Listen(connect(t, s, "architect"), ear)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(hub.Close)
-	link, err := dispatch.Join(connect(t, s, "builder"), "b-1", worker)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(link.Close)
-	return link, hub
-}
-
 func direct(_ *testing.T, ear dispatch.Ear, worker dispatch.Worker) (up, down) {
 	d := &dispatch.Direct{Name: "b-1", Worker: worker, Ear: ear}
 	return d, d
@@ -104,18 +73,24 @@ func TestWires(t *testing.T) {
 	value := "v"
 	assignment := dispatch.Assignment{
 		Attempt: attempt, Repository: "r", Source: "/srv/r.git", Commit: "2fd4e1c67a2d28fced849ee1bb76e7391b93eb12",
-		Ref: "refs/heads/main", Git: map[string]string{"git.branch": "main"}, Values: map[string]string{"token": "é\n\x00"},
+		Ref: "refs/heads/main", Git: map[string]string{"git.branch": "main"}, Values: map[string]string{"token": "é\n\x00"}, Credential: "open",
 		Task: plan.Task{Key: "s1t2", Name: "x", Parameters: []plan.Parameter{{Name: "p", Value: &value}},
 			Steps: []plan.Step{{Type: plan.StepRun, Run: &plan.Run{Command: []plan.Text{"a b", "${c}"}}}}},
 	}
-	presence := dispatch.Presence{Builder: "b-1", Boot: "x", Capacity: 2, Running: []dispatch.Attempt{attempt}}
+	presence := dispatch.Presence{Builder: "b-1", Boot: "x", Capacity: 2, Running: []dispatch.Attempt{attempt},
+		Labels: map[string]string{"os": "linux"}, Executors: []string{"docker"}, Untrusted: true, Mirrors: []string{"r"},
+		Version: "1", FreeDisk: 1 << 40}
 	steps := []build.Step{{Type: plan.StepSetup, Name: "setup", State: build.Succeeded, Started: at, Finished: at, To: 7}}
 	progress := dispatch.Progress{Attempt: attempt, Steps: steps}
 	chunk := dispatch.Chunk{Attempt: attempt, File: dispatch.TextFile, Offset: 1 << 40, Data: []byte("a\x00\xff\r\n")}
 	result := dispatch.Result{Attempt: attempt, Verdict: dispatch.Failed, Reason: "exit 2", Steps: steps,
 		Log: build.Log{Bytes: 7, Lines: 1, SHA256: "00"}, Times: 4}
 
-	for name, wire := range map[string]func(*testing.T, dispatch.Ear, dispatch.Worker) (up, down){"nats": overNATS, "direct": direct} {
+	wires := map[string]func(*testing.T, dispatch.Ear, dispatch.Worker) (up, down){"direct": direct, "cluster": overCluster(t)}
+	for _, way := range ways {
+		wires[way] = over(way)
+	}
+	for name, wire := range wires {
 		for _, answer := range []error{nil, dispatch.ErrStale, &dispatch.RefusedError{Reason: "full"}, errors.New("disk full")} {
 			t.Run(name, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -168,7 +143,7 @@ func sameAnswer(got, want error) bool {
 // A builder cannot speak under another's name: it is taken from the subject.
 func TestPresenceNameComesFromTheConnection(t *testing.T) {
 	ear := &recorder{}
-	up, _ := overNATS(t, ear, &recorder{})
+	up, _ := over("wss")(t, ear, &recorder{})
 	if err := up.Here(t.Context(), dispatch.Presence{Builder: "somebody-else"}); err != nil {
 		t.Fatal(err)
 	}
@@ -178,17 +153,21 @@ func TestPresenceNameComesFromTheConnection(t *testing.T) {
 }
 
 func TestAssignToNobody(t *testing.T) {
-	_, down := overNATS(t, &recorder{}, &recorder{})
+	r := newRig(t, "absent")
+	hub := r.listen(t, &recorder{})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	if err := down.Assign(ctx, "absent", dispatch.Assignment{Attempt: attempt}); !errors.Is(err, nats.ErrNoResponders) {
+	if err := hub.Assign(ctx, "absent", dispatch.Assignment{Attempt: attempt}); !errors.Is(err, nats.ErrNoResponders) {
 		t.Errorf("Assign to an absent builder = %v; want no responders, at once", err)
+	}
+	if err := hub.Assign(ctx, "unknown", dispatch.Assignment{Attempt: attempt}); err == nil || errors.Is(err, nats.ErrNoResponders) {
+		t.Errorf("Assign to a builder that is not registered = %v; want an error that says so", err)
 	}
 }
 
 func TestJoinRefusesNamesThatAreNoSubjects(t *testing.T) {
 	for _, name := range []string{"", "a.b", "*", ">", "A", "a b", string(make([]byte, 64))} {
-		if _, err := dispatch.Join(nil, name, nil); err == nil {
+		if _, err := dispatch.Join(nil, name, nil, dispatch.Trust{}); err == nil {
 			t.Errorf("Join(%q) = nil error", name)
 		}
 	}

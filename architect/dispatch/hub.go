@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -23,15 +25,36 @@ type Ear interface {
 	End(ctx context.Context, builder string, r Result) error
 }
 
+// An Authority is what the architect signs and seals with.
+type Authority struct {
+	Signer *Signer
+	// Curve is the public curve key of a registered builder. It is called for every
+	// assignment, from many goroutines.
+	Curve func(builder string) (public string, ok bool)
+	Now   func() time.Time // nil: the machine's clock
+}
+
+// maxInFlight bounds the messages of one builder that are handled at a time. A
+// builder that floods the architect is heard no more often than it is answered;
+// what is dropped it will send again.
+const maxInFlight = 64
+
 // A Hub is the architect's end of the wire.
 type Hub struct {
 	conn *nats.Conn
+	auth Authority
 	subs []*nats.Subscription
+
+	mu       sync.Mutex
+	inFlight map[string]int // by builder
 }
 
 // Listen connects ear to everything that builders say on conn. Close ends it.
-func Listen(conn *nats.Conn, ear Ear) (*Hub, error) {
-	h := &Hub{conn: conn}
+func Listen(conn *nats.Conn, ear Ear, auth Authority) (*Hub, error) {
+	if auth.Now == nil {
+		auth.Now = time.Now
+	}
+	h := &Hub{conn: conn, auth: auth, inFlight: map[string]int{}}
 	for verb, handle := range map[string]func(ctx context.Context, builder string, m *nats.Msg) answer{
 		verbHere: func(ctx context.Context, builder string, m *nats.Msg) answer {
 			p, err := decode[Presence](m.Data)
@@ -83,7 +106,11 @@ func Listen(conn *nats.Conn, ear Ear) (*Hub, error) {
 func (h *Hub) listen(verb string, handle func(context.Context, string, *nats.Msg) answer) error {
 	sub, err := h.conn.Subscribe(subject("*", verb), func(m *nats.Msg) {
 		builder, _, _ := strings.Cut(strings.TrimPrefix(m.Subject, subjectRoot), ".")
+		if !ValidName(builder) || !inInbox(builder, m.Reply) || !h.begin(builder) {
+			return
+		}
 		go func() {
+			defer h.done(builder)
 			if data, err := encode(handle(context.Background(), builder, m)); err == nil {
 				_ = m.Respond(data) // a lost answer is asked for again
 			}
@@ -94,6 +121,25 @@ func (h *Hub) listen(verb string, handle func(context.Context, string, *nats.Msg
 	}
 	h.subs = append(h.subs, sub)
 	return nil
+}
+
+// begin tells whether one more message of a builder may be handled now.
+func (h *Hub) begin(builder string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.inFlight[builder] >= maxInFlight {
+		return false
+	}
+	h.inFlight[builder]++
+	return true
+}
+
+func (h *Hub) done(builder string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.inFlight[builder]--; h.inFlight[builder] == 0 {
+		delete(h.inFlight, builder)
+	}
 }
 
 // Close stops listening. The connection stays the caller's.
@@ -108,7 +154,16 @@ func (h *Hub) Close() {
 // the builder may or may not have it, and the attempt's number must not be used
 // again.
 func (h *Hub) Assign(ctx context.Context, builder string, a Assignment) error {
-	return request(ctx, h.conn, subject(builder, verbAssign), a)
+	curve, ok := h.auth.Curve(builder)
+	if !ok {
+		return fmt.Errorf("assign to %s: no builder of this name is registered", builder)
+	}
+	m, err := encodeOffer(h.auth.Signer, builder, curve, a, h.auth.Now())
+	if err != nil {
+		return fmt.Errorf("assign to %s: %w", builder, err)
+	}
+	_, err = ask(ctx, h.conn, m)
+	return err
 }
 
 // Cancel asks a builder to stop an attempt. nil means that it knows, not that

@@ -3,6 +3,8 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
@@ -15,6 +17,21 @@ type Worker interface {
 	Stop(a Attempt, reason string) error
 }
 
+// A Trust is what a builder believes assignments by, and opens them with.
+type Trust struct {
+	Architect string // the public key of the Signer, kept since the registration
+	Keys      *Keys
+	Log       *slog.Logger     // told of refusals; nil: nobody is
+	Now       func() time.Time // nil: the machine's clock
+}
+
+func (t Trust) now() time.Time {
+	if t.Now == nil {
+		return time.Now()
+	}
+	return t.Now()
+}
+
 // A Link is a builder's end of the wire.
 type Link struct {
 	conn *nats.Conn
@@ -22,22 +39,27 @@ type Link struct {
 	subs []*nats.Subscription
 }
 
-// Join makes worker reachable under name. Close ends it.
-func Join(conn *nats.Conn, name string, worker Worker) (*Link, error) {
+// Join makes worker reachable under name, which must be the one that conn was
+// dialled with. Assignments that trust does not cover are refused without asking
+// worker. Close ends it.
+func Join(conn *nats.Conn, name string, worker Worker, trust Trust) (*Link, error) {
 	if !ValidName(name) {
-		return nil, fmt.Errorf("builder name %q: want lower-case letters, digits, dashes, at most 63", name)
+		return nil, badName(name)
 	}
 	l := &Link{conn: conn, name: name}
-	for verb, handle := range map[string]func(data []byte) error{
-		verbAssign: func(data []byte) error {
-			a, err := decode[Assignment](data)
+	for verb, handle := range map[string]func(m *nats.Msg) error{
+		verbAssign: func(m *nats.Msg) error {
+			a, err := decodeOffer(trust, name, m)
 			if err != nil {
-				return &RefusedError{Reason: err.Error()}
+				if trust.Log != nil {
+					trust.Log.Warn("assignment refused", "builder", name, "err", err)
+				}
+				return err
 			}
 			return worker.Take(a)
 		},
-		verbCancel: func(data []byte) error {
-			s, err := decode[stop](data)
+		verbCancel: func(m *nats.Msg) error {
+			s, err := decode[stop](m.Data)
 			if err != nil {
 				return err
 			}
@@ -45,7 +67,7 @@ func Join(conn *nats.Conn, name string, worker Worker) (*Link, error) {
 		},
 	} {
 		sub, err := conn.Subscribe(subject(name, verb), func(m *nats.Msg) {
-			if data, err := encode(answerFor(handle(m.Data))); err == nil {
+			if data, err := encode(answerFor(handle(m))); err == nil {
 				_ = m.Respond(data) // a lost answer is asked for again
 			}
 		})

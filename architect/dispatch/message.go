@@ -46,8 +46,12 @@ type Assignment struct {
 	Task       plan.Task
 
 	// Values of parameters that the plan leaves open: build.*, and what was given
-	// for secret ones. Never logged.
+	// for secret ones. Never logged, and sealed to the builder on the wire.
 	Values map[string]string
+	// Credential opens Source to this attempt for as long as it is under way: the
+	// password of the user "attempt". "" when Source asks for none. Never logged,
+	// and sealed like Values.
+	Credential string
 }
 
 // A Presence is a builder's sign of life.
@@ -57,6 +61,13 @@ type Presence struct {
 	Capacity int    // attempts it runs at the same time
 	Draining bool   // takes nothing new
 	Running  []Attempt
+
+	Labels    map[string]string // what tasks select builders by
+	Executors []string          // "docker", "host"
+	Untrusted bool              // for tasks of untrusted code
+	Mirrors   []string          // repositories it has mirrors of
+	Version   string            // of the builder's program
+	FreeDisk  int64             // bytes where workspaces are; 0 when not known
 }
 
 // BeatEvery is the time between two signs of life; after three missed ones a

@@ -11,41 +11,8 @@ import (
 	"github.com/velocity-ci/velocity/architect/build"
 )
 
-// Subjects. A builder speaks and listens only below its own name:
-//
-//	velocity.builder.<name>.assign    request to the builder: Assignment → answer
-//	velocity.builder.<name>.cancel    request to the builder: stop → answer
-//	velocity.builder.<name>.up.here   from the builder: Presence → answer
-//	velocity.builder.<name>.up.step   from the builder: Progress → answer
-//	velocity.builder.<name>.up.log    from the builder: Chunk → answer with the offset reached
-//	velocity.builder.<name>.up.end    from the builder: Result → answer
-//	velocity.event.<build>            published: one of the eight events
-const (
-	subjectRoot = "velocity.builder."
-	verbAssign  = "assign"
-	verbCancel  = "cancel"
-	verbHere    = "up.here"
-	verbStep    = "up.step"
-	verbLog     = "up.log"
-	verbEnd     = "up.end"
-	eventRoot   = "velocity.event."
-)
-
 // wireVersion is sent with every message; a receiver refuses what it does not know.
 const wireVersion = 1
-
-// ValidName accepts what can stand in a subject as a builder's name: lower-case
-// letters, digits, dashes and underscores, at most 63.
-func ValidName(s string) bool {
-	for _, c := range s {
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 63
-}
-
-func subject(builder, verb string) string { return subjectRoot + builder + "." + verb }
 
 // envelope is the form of every message but a chunk.
 type envelope[T any] struct {

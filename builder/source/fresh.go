@@ -22,6 +22,7 @@ type Fresh struct {
 	Work    string           // directory of this builder alone, made when needed
 	Fetch   git.FetchOptions // of mirrors
 	Now     func() time.Time // for the upkeep of mirrors
+	Limit   int64            // bytes that mirrors may take while none of them is needed; 0 is no limit
 
 	upkeep  sync.WaitGroup
 	mu      sync.Mutex
@@ -37,36 +38,50 @@ func (f *Fresh) Open(ctx context.Context, want Request) (Workspace, func() error
 	if err != nil {
 		return Workspace{}, nil, err
 	}
-	repo, err := f.origin(want.Repository).with(ctx, hash)
+	from := f.origin(want.Repository)
+	ws, err := f.open(ctx, from, hash, want)
 	if err != nil {
-		return Workspace{}, nil, err
+		return Workspace{}, nil, errors.Join(err, f.release(from))
+	}
+	room := filepath.Dir(ws.Dir)
+	return ws, func() error { return errors.Join(remove(room), f.release(from)) }, nil
+}
+
+func (f *Fresh) open(ctx context.Context, from *origin, hash git.Hash, want Request) (Workspace, error) {
+	repo, err := from.with(ctx, hash, want.Password)
+	if err != nil {
+		return Workspace{}, err
 	}
 	if err := checkSubmodules(repo, hash, want); err != nil {
-		return Workspace{}, nil, err
-	}
-	readOnly, err := objectDirs(repo)
-	if err != nil {
-		return Workspace{}, nil, err
+		return Workspace{}, err
 	}
 	room := filepath.Join(f.Work, want.Name)
 	if err := makeRoom(room); err != nil {
-		return Workspace{}, nil, fmt.Errorf("make workspace: %w", err)
+		return Workspace{}, fmt.Errorf("make workspace: %w", err)
 	}
-	dir := filepath.Join(room, "src")
-	if err := repo.Checkout(ctx, dir, hash); err != nil {
-		return Workspace{}, nil, errors.Join(err, remove(room))
+	ws := Workspace{Dir: filepath.Join(room, "src")}
+	if want.Own {
+		err = repo.CheckoutOwn(ctx, ws.Dir, hash)
+	} else if ws.ReadOnly, err = objectDirs(repo); err == nil {
+		err = repo.Checkout(ctx, ws.Dir, hash)
 	}
-	return Workspace{Dir: dir, ReadOnly: readOnly}, func() error { return remove(room) }, nil
+	if err != nil {
+		return Workspace{}, errors.Join(err, remove(room))
+	}
+	return ws, nil
 }
 
-// Reap removes the workspaces that an earlier process left. Mirrors stay.
-func (f *Fresh) Reap(context.Context) error {
+// Reap removes the workspaces of requests for whose name running is false, such
+// as those that an earlier process left. Mirrors stay.
+func (f *Fresh) Reap(_ context.Context, running func(name string) bool) error {
 	entries, err := os.ReadDir(f.Work)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	for _, e := range entries {
-		err = errors.Join(err, remove(filepath.Join(f.Work, e.Name())))
+		if !running(e.Name()) {
+			err = errors.Join(err, remove(filepath.Join(f.Work, e.Name())))
+		}
 	}
 	return err
 }

@@ -23,24 +23,28 @@ type origin struct {
 	// will make it.
 	open func(ctx context.Context) (*git.Repository, error)
 	// fetch brings the mirror up to date; nil where there is nothing to fetch.
-	fetch func(ctx context.Context) (*git.Repository, error)
+	fetch func(ctx context.Context, password string) (*git.Repository, error)
 
+	dir  string          // of the mirror, "" where there is none
+	uses int             // attempts that look at it or borrow from it; Fresh.mu guards it
 	turn chan struct{}   // holds a token while somebody looks or fetches
 	repo *git.Repository // nil until it was opened
 }
 
-// origin returns the one origin that a repository has here.
+// origin returns the one origin that a repository has here. It stays until release
+// is called as often.
 func (f *Fresh) origin(repository string) *origin {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if o, ok := f.origins[repository]; ok {
+		o.uses++
 		return o
 	}
 	o := local(repository)
 	if !filepath.IsAbs(repository) {
 		o = f.mirror(repository)
 	}
-	o.turn = make(chan struct{}, 1)
+	o.uses, o.turn = 1, make(chan struct{}, 1)
 	if f.origins == nil {
 		f.origins = map[string]*origin{}
 	}
@@ -55,11 +59,14 @@ func local(path string) *origin {
 	}
 }
 
+// fetchUser is the user to whom an attempt's password belongs.
+const fetchUser = "attempt"
+
 func (f *Fresh) mirror(address string) *origin {
 	sum := sha256.Sum256([]byte(address))
 	dir := filepath.Join(f.Mirrors, hex.EncodeToString(sum[:8])+".git")
 	return &origin{
-		name: redacted(address),
+		name: redacted(address), dir: dir,
 		open: func(ctx context.Context) (*git.Repository, error) {
 			// Looked for here, since Open would go on to look above dir.
 			if _, err := os.Stat(filepath.Join(dir, "HEAD")); errors.Is(err, fs.ErrNotExist) {
@@ -67,11 +74,15 @@ func (f *Fresh) mirror(address string) *origin {
 			}
 			return git.Open(ctx, dir)
 		},
-		fetch: func(ctx context.Context) (*git.Repository, error) {
+		fetch: func(ctx context.Context, password string) (*git.Repository, error) {
 			if err := os.MkdirAll(f.Mirrors, 0o700); err != nil {
 				return nil, fmt.Errorf("make mirror: %w", err)
 			}
-			repo, err := git.FetchMirror(ctx, address, dir, f.Fetch)
+			options := f.Fetch
+			if password != "" {
+				options.Credential = git.Credential{User: fetchUser, Password: password}
+			}
+			repo, err := git.FetchMirror(ctx, address, dir, options)
 			if err == nil {
 				f.maintain(ctx, repo)
 			}
@@ -98,7 +109,7 @@ func redacted(address string) string {
 
 // with returns the repository once it has the commit. One caller at a time looks
 // and, if need be, fetches; the next finds what that brought.
-func (o *origin) with(ctx context.Context, commit git.Hash) (*git.Repository, error) {
+func (o *origin) with(ctx context.Context, commit git.Hash, password string) (*git.Repository, error) {
 	select {
 	case o.turn <- struct{}{}:
 		defer func() { <-o.turn }()
@@ -107,7 +118,7 @@ func (o *origin) with(ctx context.Context, commit git.Hash) (*git.Repository, er
 	}
 	has, err := o.has(ctx, commit)
 	if err == nil && !has && o.fetch != nil {
-		if o.repo, err = o.fetch(ctx); err == nil {
+		if o.repo, err = o.fetch(ctx, password); err == nil {
 			has, err = o.has(ctx, commit)
 		}
 	}

@@ -31,6 +31,12 @@ type Request struct {
 	Repository string // an absolute path on this machine, or a URL
 	Commit     plan.Commit
 	Submodules bool // the task wants them
+
+	// Password is shown to the Repository's server, if that asks for one; "" is none.
+	Password string
+	// Own gives the workspace its own copy of all it refers to, for code that must
+	// not read what else the mirror holds.
+	Own bool
 }
 
 // A Workspace is where an attempt's steps run.
@@ -56,7 +62,7 @@ func (p *InPlace) Open(ctx context.Context, _ Request) (Workspace, func() error,
 }
 
 // Reap does nothing: an attempt leaves nothing of the builder's in the directory.
-func (p *InPlace) Reap(context.Context) error { return nil }
+func (p *InPlace) Reap(context.Context, func(string) bool) error { return nil }
 
 // outside lists what the .git of a work tree refers to beyond the tree itself:
 // the main repository of a linked work tree, and borrowed objects.

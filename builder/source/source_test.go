@@ -188,7 +188,7 @@ func TestFreshRefusesSubmodules(t *testing.T) {
 func TestFreshLeftovers(t *testing.T) {
 	dir, commit := repository(t)
 	f := fresh(t)
-	if err := f.Reap(t.Context()); err != nil {
+	if err := f.Reap(t.Context(), func(string) bool { return false }); err != nil {
 		t.Errorf("Reap of nothing = %v", err)
 	}
 	want := Request{Name: "a", Repository: dir, Commit: commit}
@@ -201,7 +201,7 @@ func TestFreshLeftovers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := f.Reap(t.Context()); err != nil {
+	if err := f.Reap(t.Context(), func(string) bool { return false }); err != nil {
 		t.Fatal(err)
 	}
 	if left, err := os.ReadDir(f.Work); err != nil || len(left) > 0 {

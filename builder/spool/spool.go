@@ -14,9 +14,11 @@
 // if that mark were not there.
 //
 // The files come into being with the first byte: a step that prints nothing, and
-// most print nothing, costs nothing. They are not synced: what a power cut takes
-// from them it takes from an attempt that died with the machine and is tried
-// again; once the architect acknowledges a log it is durable elsewhere.
+// most print nothing, costs nothing. They are not synced while they grow: what a
+// power cut takes from them it takes from an attempt that died with the machine
+// and is tried again. A Durable log is synced by Close, for its attempt has ended
+// and its result must not be without it; others end with their process, or are
+// durable elsewhere once the architect acknowledges them.
 //
 // No caller can make a log fail a step: errors of the disk are kept for Err and
 // Close, and writers go on swallowing what the step prints.
@@ -47,6 +49,10 @@ type Options struct {
 	// Cap is the most bytes a step may leave in the log, the line that says how
 	// many are missing not counted. Zero means 64 MiB.
 	Cap int64
+
+	// Durable makes Close return once a power cut cannot take the bytes any more.
+	// The entries in the directory are the caller's to sync.
+	Durable bool
 
 	// OnAppend, unless nil, is told of every run of bytes once the file has it,
 	// in order and never twice at the same time. It must not keep p, and not
@@ -130,8 +136,8 @@ func (l *Log) Close() (Summary, error) {
 	defer l.mu.Unlock()
 	l.note(l.times.flush())
 	if l.text != nil {
-		l.note(l.text.Close())
-		l.note(l.times.file.Close())
+		l.note(l.closeFile(l.text))
+		l.note(l.closeFile(l.times.file))
 	}
 	s := Summary{Size: l.size, Lines: l.lines}
 	if l.times != nil {
@@ -142,6 +148,13 @@ func (l *Log) Close() (Summary, error) {
 	}
 	l.sum.Sum(s.SHA256[:0])
 	return s, l.failure()
+}
+
+func (l *Log) closeFile(f *os.File) error {
+	if !l.o.Durable {
+		return f.Close()
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 func (l *Log) note(err error) {

@@ -48,6 +48,7 @@ type command struct {
 	gitDir   string // always given: git never discovers a repository for us
 	workTree string
 	options  []string // further "key=value" for -c
+	env      []string // beyond environment()
 	args     []string
 	dir      string
 	stdin    io.Reader
@@ -80,7 +81,7 @@ func (c command) run(ctx context.Context) ([]byte, error) {
 		argv = append(argv, "--work-tree="+c.workTree)
 	}
 	cmd := exec.CommandContext(ctx, "git", append(argv, c.args...)...)
-	cmd.Env = environment()
+	cmd.Env = append(environment(), c.env...)
 	cmd.Dir = c.dir
 	if cmd.Dir == "" {
 		cmd.Dir = c.gitDir

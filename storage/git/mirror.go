@@ -18,6 +18,12 @@ type FetchOptions struct {
 	// Transports beyond https and ssh: "file" for local paths, "http" for servers
 	// on a trusted network.
 	Transports []string
+	// Credential is shown to the server of the mirror's URL, for that URL alone,
+	// and to nobody it redirects to.
+	Credential Credential
+	// Authorities is a PEM file of those whom alone https servers are believed;
+	// "" means the system's.
+	Authorities string
 	// AcceptFaulty takes histories that git's own check of objects refuses, such
 	// as ones with commits that old tools damaged.
 	AcceptFaulty bool
@@ -48,16 +54,20 @@ func FetchMirror(ctx context.Context, url, dir string, options FetchOptions) (*R
 	if err != nil {
 		return nil, fmt.Errorf("open mirror: %w", err)
 	}
-	settings := append(transports, durable)
+	access, secret, err := options.access(url)
+	if err != nil {
+		return nil, fmt.Errorf("fetch mirror: %w", err)
+	}
+	settings := append(append(transports, access...), durable)
 	if !options.AcceptFaulty {
 		settings = append(settings, "transfer.fsckObjects=true")
 	}
 	args := append([]string{"fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head",
 		"--no-recurse-submodules", "--end-of-options", url}, mirrorRefs...)
-	if _, err := r.run(ctx, command{options: settings, args: args}); err != nil {
+	if _, err := r.run(ctx, command{options: settings, args: args, env: secret}); err != nil {
 		return nil, fmt.Errorf("fetch mirror: %w", err)
 	}
-	if err := r.followHead(ctx, url, transports); err != nil {
+	if err := r.followHead(ctx, url, settings, secret); err != nil {
 		return nil, fmt.Errorf("fetch mirror: %w", err)
 	}
 	return r, nil
@@ -102,11 +112,20 @@ func initMirror(dir string) error {
 	return d.replace(head, []byte("ref: refs/heads/main\n"))
 }
 
+// MakeBare opens the bare repository at dir, made if absent: one that holds refs
+// of ours and no work of people.
+func MakeBare(ctx context.Context, dir string) (*Repository, error) {
+	if err := initMirror(dir); err != nil {
+		return nil, fmt.Errorf("make repository: %w", err)
+	}
+	return Open(ctx, dir)
+}
+
 // followHead makes the mirror's HEAD name the source's default branch.
-func (r *Repository) followHead(ctx context.Context, url string, settings []string) error {
+func (r *Repository) followHead(ctx context.Context, url string, settings, secret []string) error {
 	out, err := r.run(ctx, command{
-		options: settings,
-		args:    []string{"ls-remote", "--symref", "--quiet", "--end-of-options", url, "HEAD"},
+		options: settings, env: secret,
+		args: []string{"ls-remote", "--symref", "--quiet", "--end-of-options", url, "HEAD"},
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,206 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/velocity-ci/velocity/app/client"
+	"github.com/velocity-ci/velocity/storage"
+)
+
+// A serverConfig is what velocity serve is told: by flags, by variables, by a
+// file, or by nobody, in this order. docs/server.md explains every key; each is
+// also a flag and a variable, see settings.
+//
+// The tag default is the value that nobody set, flag another name than the key's,
+// file says that the value is a path: in the file it counts from the file's folder.
+// In a help, {} is that of the struct around it.
+type serverConfig struct {
+	State  string `yaml:"state" file:"yes" help:"folder of the server's own repository (default $XDG_STATE_HOME/velocity, or ~/.local/state/velocity)"`
+	Listen string `yaml:"listen" help:"address to answer the API on, such as :443 or 127.0.0.1:8080 (default: none)"`
+	URL    string `yaml:"url" help:"how others reach this server, such as https://ci.example.com; builders that register are told to connect there"`
+	TLS    struct {
+		Certificate string `yaml:"certificate" file:"yes" help:"PEM file of the certificate and those above it"`
+		Key         string `yaml:"key" file:"yes" help:"PEM file of its key"`
+	} `yaml:"tls"`
+	Proxy        bool         `yaml:"proxy" help:"a proxy before this server speaks TLS: plain HTTP is all right on any address"`
+	Repositories repositories `yaml:"repositories" flag:"repo" help:"path of a repository to serve; can be repeated (default .)"`
+	Builder      struct {
+		Embedded bool   `yaml:"embedded" default:"true" help:"run a builder in this process"`
+		Capacity int    `yaml:"capacity" flag:"capacity" help:"tasks at the same time (default: as many as there are CPUs)"`
+		Executor string `yaml:"executor" flag:"executor" help:"host runs all steps on this machine, docker none of them"`
+		Labels   labels `yaml:"labels" help:"of the builder in this process, as NAME=VALUE; can be repeated"`
+	} `yaml:"builder"`
+	NATS struct {
+		URL         string `yaml:"url" help:"an existing NATS cluster to use instead of the server in this process"`
+		Credentials string `yaml:"credentials" file:"yes" help:"file of the credentials for it"`
+		CA          string `yaml:"ca" file:"yes" help:"PEM file of the authority that signed its certificates"`
+	} `yaml:"nats"`
+	Attempts int `yaml:"attempts" default:"3" help:"tries of a task that is interrupted again and again"`
+	Log      struct {
+		Format string `yaml:"format" default:"text" help:"text or json"`
+	} `yaml:"log"`
+	Keep struct {
+		Logs   bound `yaml:"logs" help:"logs"`
+		Builds bound `yaml:"builds" help:"blocks of builds, with their logs,"`
+	} `yaml:"keep"`
+	Publish struct {
+		Remote string `yaml:"remote" flag:"publish" help:"send finished builds to this remote, as velocity publish does"`
+		Logs   bool   `yaml:"logs" help:"send their logs, too"`
+	} `yaml:"publish"`
+}
+
+// A bound is how much of something is kept.
+type bound struct {
+	For   ageValue   `yaml:"for" help:"keep {} for so long after the build finished: 30d, 12w, 1y, 36h"`
+	Size  sizeValue  `yaml:"size" help:"keep the newest {} of so much in all: 5G"`
+	Count countValue `yaml:"count" help:"keep the {} of the newest N builds"`
+}
+
+func (b bound) storage() storage.Bound {
+	return storage.Bound{Age: time.Duration(b.For), Bytes: int64(b.Size), Count: int(b.Count)}
+}
+
+// retention is what keep says.
+func (s *serverConfig) retention() storage.Retention {
+	return storage.Retention{Logs: s.Keep.Logs.storage(), Builds: s.Keep.Builds.storage()}
+}
+
+// A repositoryConfig is one repository to serve.
+type repositoryConfig struct {
+	Path   string `yaml:"path" file:"yes" help:"of the repository"`
+	Name   string `yaml:"name" help:"as users know it (default: the name of its folder)"`
+	Weight int    `yaml:"weight" help:"its share of the builders beside other repositories (default 1)"`
+	Limit  int    `yaml:"limit" help:"tasks of it at the same time (default: no limit)"`
+}
+
+// repositories is a list that flags and variables fill with paths.
+type repositories []repositoryConfig
+
+// Set adds a path.
+func (r *repositories) Set(path string) error {
+	if path == "" {
+		return errors.New("a path is empty")
+	}
+	*r = append(*r, repositoryConfig{Path: path})
+	return nil
+}
+
+// String lists the paths.
+func (r *repositories) String() string {
+	var paths []string
+	for _, one := range *r {
+		paths = append(paths, one.Path)
+	}
+	return strings.Join(paths, string(filepath.ListSeparator))
+}
+
+// Type implements pflag.Value.
+func (r *repositories) Type() string { return "path" }
+
+// paths are the repositories to serve.
+func (s *serverConfig) paths() []string {
+	var paths []string
+	for _, one := range s.Repositories {
+		paths = append(paths, one.Path)
+	}
+	return paths
+}
+
+// nameAt is the name that was given to the repository at a path; "" if none was.
+func (s *serverConfig) nameAt(path string) string {
+	if s == nil {
+		return ""
+	}
+	for _, one := range s.Repositories {
+		if one.Path == path {
+			return one.Name
+		}
+	}
+	return ""
+}
+
+// labels are what a builder says about itself.
+type labels map[string]string
+
+// Set adds one.
+func (l *labels) Set(text string) error {
+	name, value, ok := strings.Cut(text, "=")
+	if !ok || name == "" {
+		return fmt.Errorf("%q is no label: NAME=VALUE is one", text)
+	}
+	if *l == nil {
+		*l = labels{}
+	}
+	(*l)[name] = value
+	return nil
+}
+
+// String lists them.
+func (l *labels) String() string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(*l)) {
+		all = append(all, name+"="+(*l)[name])
+	}
+	return strings.Join(all, ",")
+}
+
+// Type implements pflag.Value.
+func (l *labels) Type() string { return "label" }
+
+// check finds what does not go together.
+func (s *serverConfig) check() error {
+	if (s.TLS.Certificate == "") != (s.TLS.Key == "") {
+		return usage("tls.certificate and tls.key go together: one of them is missing")
+	}
+	if s.Listen == "" {
+		if s.TLS.Certificate != "" || s.Proxy || s.URL != "" {
+			return usage("tls, proxy and url are for a server that listens").hint("--listen :443, or listen in the file")
+		}
+	} else if err := s.checkListen(); err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for _, one := range s.Repositories {
+		switch {
+		case one.Path == "":
+			return usage("repositories: one has no path")
+		case one.Weight < 0 || one.Limit < 0:
+			return usage("repositories: %s: weight and limit are not below 0", one.Path)
+		case one.Name != "" && (seen[one.Name] || !oneSegment(one.Name)):
+			return usage("repositories: the name %q is given twice, or cannot be part of an address: use letters, digits, -, _ and .", one.Name)
+		}
+		seen[one.Name] = true
+	}
+	return nil
+}
+
+func (s *serverConfig) checkListen() error {
+	host, _, err := net.SplitHostPort(s.Listen)
+	if err != nil {
+		return usage("listen: %q is not HOST:PORT or :PORT", s.Listen)
+	}
+	if s.TLS.Certificate == "" && !s.Proxy && !client.Loopback(host) {
+		return usage("listen: %s can be reached from other machines, and plain HTTP would show them tokens", s.Listen).
+			hint("tls.certificate and tls.key name a certificate; proxy: true says that a proxy before this server speaks TLS; 127.0.0.1 is for this machine only")
+	}
+	if s.URL != "" {
+		if _, err := client.ParseServer(s.URL); err != nil {
+			return usage("url: %w", err)
+		}
+	}
+	return nil
+}
+
+// oneSegment reports whether a name can be one part of a path in an address.
+func oneSegment(name string) bool {
+	return name != "" && strings.Trim(name, ".") != "" && !strings.ContainsFunc(name, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("-_.", c)
+	})
+}

@@ -1,0 +1,178 @@
+package web
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/velocity-ci/velocity/app/api"
+	"github.com/velocity-ci/velocity/storage/roster"
+)
+
+// A Front is the server's one public port: the API over all repositories, and the
+// ways of builders to the architect and to sources. Nothing is answered without a
+// token but what the table of routes says.
+type Front struct {
+	Sites  []*Server
+	Roster *roster.Roster
+	Now    func() time.Time
+	Log    *slog.Logger
+
+	// Ready is nil as long as builds are taken in.
+	Ready func() error
+	// NATS takes the connections of builders, which prove who they are to it; nil
+	// if they go elsewhere.
+	NATS http.Handler
+	// Attempt reports whether a token is that of an attempt under way that was
+	// given the repository; nil if there are none.
+	Attempt func(repository, token string) bool
+	// Changed is told of a builder that was drained, resumed or revoked; nil if
+	// nobody needs to know.
+	Changed func(builder string)
+	// Architect is the public key of the signatures under assignments, Address
+	// where builders connect: what a new builder is told.
+	Architect, Address string
+
+	registrations limiter
+
+	mu   sync.Mutex
+	open map[string]map[*opening]bool // requests being answered, by their token's id
+}
+
+// Anybody is what a route needs that checks for itself who asks, or tells
+// nothing.
+const Anybody roster.Right = "anybody"
+
+// A Scope is what a route's right is asked for.
+type Scope string
+
+// The scopes.
+const (
+	OnServer     Scope = "server"     // the right, in whatever repositories
+	OnRepository Scope = "repository" // the right in the one repository that the request is about
+)
+
+// A Route is one line of the table of all that the server answers. One that says
+// nothing about a right is answered to nobody.
+type Route struct {
+	Pattern string // method and path, in the form of http.ServeMux
+	Need    roster.Right
+	On      Scope
+
+	follow bool // an answer that goes on: the token is looked at again once it can be cut off
+	serve  func(f *Front, w http.ResponseWriter, r *http.Request, site *Server)
+}
+
+// Routes is the table.
+func Routes() []Route {
+	return []Route{
+		{Pattern: "GET /healthz", Need: Anybody, serve: (*Front).healthy},
+		{Pattern: "GET /readyz", Need: Anybody, serve: (*Front).ready},
+		{Pattern: "GET /nats", Need: Anybody, serve: (*Front).nats},
+		{Pattern: "/git/{repository}/", Need: Anybody, serve: (*Front).git},
+		{Pattern: "POST " + api.PathRegister, Need: Anybody, serve: (*Front).register},
+
+		{Pattern: "GET " + api.PathSelf, Need: roster.Read, On: OnServer, serve: (*Front).self},
+		{Pattern: "GET " + api.PathRepositories, Need: roster.Read, On: OnServer, serve: (*Front).repositories},
+		{Pattern: "GET " + api.PathBuilds, Need: roster.Read, On: OnRepository, serve: at((*Server).list)},
+		{Pattern: "GET " + api.PathBuild + "{id}", Need: roster.Read, On: OnRepository, serve: at((*Server).show)},
+		{Pattern: "GET " + api.PathBuild + "{id}/logs/{task}", Need: roster.Read, On: OnRepository, serve: at((*Server).log)},
+		{Pattern: "GET " + api.PathBuild + "{id}/why", Need: roster.Read, On: OnRepository, serve: at((*Server).why)},
+		{Pattern: "GET " + api.PathBuild + "{id}/why/{task}", Need: roster.Read, On: OnRepository, serve: at((*Server).why)},
+		{Pattern: "GET " + api.PathBuild + "{id}/follow", Need: roster.Read, On: OnRepository, follow: true, serve: at((*Server).followBuild)},
+		{Pattern: "GET " + api.PathTrigger + "{id}/follow", Need: roster.Read, On: OnRepository, follow: true, serve: at((*Server).followTrigger)},
+
+		{Pattern: "POST " + api.PathStart, Need: roster.Act, On: OnRepository, serve: at((*Server).start)},
+		{Pattern: "POST " + api.PathRerun, Need: roster.Act, On: OnRepository, serve: at((*Server).rerun)},
+		{Pattern: "POST " + api.PathCancel, Need: roster.Act, On: OnRepository, serve: at((*Server).cancel)},
+
+		{Pattern: "GET " + api.PathBuilders, Need: roster.Admin, On: OnServer, serve: (*Front).builders},
+		{Pattern: "POST " + api.PathBuilders + "/{name}/drain", Need: roster.Admin, On: OnServer, serve: turn((*roster.Roster).Drain)},
+		{Pattern: "POST " + api.PathBuilders + "/{name}/resume", Need: roster.Admin, On: OnServer, serve: turn((*roster.Roster).Resume)},
+		{Pattern: "POST " + api.PathBuilders + "/{name}/revoke", Need: roster.Admin, On: OnServer, serve: turn((*roster.Roster).Revoke)},
+		{Pattern: "POST " + api.PathRegistrations, Need: roster.Admin, On: OnServer, serve: (*Front).mint},
+		{Pattern: "GET " + api.PathTokens, Need: roster.Admin, On: OnServer, serve: (*Front).tokens},
+		{Pattern: "POST " + api.PathTokens, Need: roster.Admin, On: OnServer, serve: (*Front).issue},
+		{Pattern: "DELETE " + api.PathTokens + "/{id}", Need: roster.Admin, On: OnServer, serve: (*Front).withdraw},
+	}
+}
+
+// at makes a route of what one site answers.
+func at(serve func(*Server, http.ResponseWriter, *http.Request)) func(*Front, http.ResponseWriter, *http.Request, *Server) {
+	return func(_ *Front, w http.ResponseWriter, r *http.Request, site *Server) { serve(site, w, r) }
+}
+
+// Handler answers all routes.
+func (f *Front) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, route := range Routes() {
+		mux.Handle(route.Pattern, f.guard(route))
+	}
+	return mux
+}
+
+func (f *Front) healthy(w http.ResponseWriter, _ *http.Request, _ *Server) {
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (f *Front) ready(w http.ResponseWriter, _ *http.Request, _ *Server) {
+	if err := f.Ready(); err != nil {
+		// Why it is not is for the server's log: anybody can ask here.
+		f.Log.Warn("not ready", "err", err)
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (f *Front) nats(w http.ResponseWriter, r *http.Request, _ *Server) {
+	if f.NATS == nil {
+		http.NotFound(w, r)
+		return
+	}
+	f.NATS.ServeHTTP(w, r)
+}
+
+// attemptUser is the name under which the token of an attempt is sent; under any
+// other, an API token is expected.
+const attemptUser = "attempt"
+
+// git serves fetches. git sends a password only when it was asked for one.
+func (f *Front) git(w http.ResponseWriter, r *http.Request, _ *Server) {
+	name := r.PathValue("repository")
+	if !f.mayFetch(r, name) {
+		w.Header().Set("WWW-Authenticate", `Basic realm="velocity", charset="UTF-8"`)
+		http.Error(w, "this needs a token that may read the repository", http.StatusUnauthorized)
+		return
+	}
+	for _, site := range f.Sites {
+		if site.Site.Name == name && site.Git != nil {
+			http.StripPrefix("/git/"+name, site.Git).ServeHTTP(w, r)
+			return
+		}
+	}
+	http.NotFound(w, r)
+}
+
+func (f *Front) mayFetch(r *http.Request, repository string) bool {
+	user, password, ok := r.BasicAuth()
+	switch {
+	case !ok:
+		return false
+	case user == attemptUser:
+		return f.Attempt != nil && f.Attempt(repository, password)
+	}
+	token, err := f.Roster.Check(r.Context(), password)
+	return err == nil && token.May(roster.Read, repository)
+}
+
+// Local answers by h to whoever may write the server's own files, and thus may do
+// everything: those that come over the socket of its state.
+func Local(h http.Handler) http.Handler {
+	owner := caller{local: true, token: roster.Token{Rights: roster.Admin}}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, owner)))
+	})
+}

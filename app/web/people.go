@@ -1,0 +1,154 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/velocity-ci/velocity/app/api"
+	"github.com/velocity-ci/velocity/storage/roster"
+)
+
+// register enters a builder. Whatever is wrong with a token, the answer is the
+// same.
+func (f *Front) register(w http.ResponseWriter, r *http.Request, _ *Server) {
+	if !f.registrations.allow(r, f.Now()) {
+		f.problem(w, http.StatusTooManyRequests, errors.New("too many tries: wait a minute"))
+		return
+	}
+	var ask api.Register
+	if !decode(w, r, f.Log, &ask) {
+		return
+	}
+	b, err := f.Roster.Register(r.Context(), ask.Token, roster.Builder{
+		Name: ask.Name, Public: ask.Public, Curve: ask.Curve, Labels: ask.Labels, Executors: ask.Executors, Program: ask.Version,
+	})
+	if err != nil {
+		f.rosterProblem(w, err)
+		return
+	}
+	f.Log.Info("builder registered", "builder", b.Name, "registration", b.By)
+	f.reply(w, http.StatusOK, api.Registered{Name: b.Name, Architect: f.Architect, NATS: f.Address})
+}
+
+// rosterProblem answers with what went wrong.
+func (f *Front) rosterProblem(w http.ResponseWriter, err error) {
+	var field *roster.FieldError
+	switch {
+	case errors.Is(err, roster.ErrRefused):
+		f.problem(w, http.StatusUnauthorized, err)
+	case errors.Is(err, roster.ErrTaken):
+		f.problem(w, http.StatusConflict, err)
+	case errors.Is(err, roster.ErrNone):
+		f.problem(w, http.StatusNotFound, err)
+	case errors.As(err, &field):
+		f.problem(w, http.StatusUnprocessableEntity, err)
+	default:
+		f.Log.Error("roster", "err", err)
+		f.problem(w, http.StatusInternalServerError, errors.New("the server could not do it; its log says why"))
+	}
+}
+
+func (f *Front) builders(w http.ResponseWriter, r *http.Request, _ *Server) {
+	all, err := f.Roster.Builders(r.Context())
+	if err != nil {
+		f.rosterProblem(w, err)
+		return
+	}
+	list := []api.Builder{}
+	for _, b := range all {
+		list = append(list, api.Builder{
+			Name: b.Name, Public: b.Public, Labels: b.Labels, Executors: b.Executors, Version: b.Program,
+			Untrusted: b.Untrusted, Drained: b.Drained, Revoked: b.Revoked, Registered: b.Registered,
+		})
+	}
+	f.reply(w, http.StatusOK, list)
+}
+
+// turn makes a route of a change to one builder.
+func turn(with func(r *roster.Roster, ctx context.Context, name, by string) error) func(*Front, http.ResponseWriter, *http.Request, *Server) {
+	return func(f *Front, w http.ResponseWriter, r *http.Request, _ *Server) {
+		var act api.Act
+		if !decode(w, r, f.Log, &act) {
+			return
+		}
+		name := r.PathValue("name")
+		if err := with(f.Roster, r.Context(), name, actor(r, act.Actor)); err != nil {
+			f.rosterProblem(w, err)
+			return
+		}
+		if f.Changed != nil {
+			f.Changed(name)
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+func (f *Front) mint(w http.ResponseWriter, r *http.Request, _ *Server) {
+	var ask api.Leave
+	if !decode(w, r, f.Log, &ask) {
+		return
+	}
+	seconds := min(max(ask.Seconds, 0), int64(2*roster.LongestRegistration/time.Second)) // what is too long is told, and nothing overflows
+	secret, made, err := f.Roster.Mint(r.Context(), roster.Registration{
+		Name: ask.Name, Labels: ask.Labels, Untrusted: ask.Untrusted, By: actor(r, "the server's user"),
+	}, time.Duration(seconds)*time.Second)
+	if err != nil {
+		f.rosterProblem(w, err)
+		return
+	}
+	f.reply(w, http.StatusCreated, api.Minted{Token: secret, Expires: made.Expires})
+}
+
+// self tells whose a token is, so that a client can check it.
+func (f *Front) self(w http.ResponseWriter, r *http.Request, _ *Server) {
+	c, _ := callerOf(r)
+	f.reply(w, http.StatusOK, shown(c.token))
+}
+
+func shown(t roster.Token) api.Token {
+	return api.Token{
+		ID: t.ID, Name: t.Name, Rights: string(t.Rights), Repositories: t.Repositories,
+		Created: t.Created, Expires: t.Expires, By: t.By,
+	}
+}
+
+func (f *Front) tokens(w http.ResponseWriter, r *http.Request, _ *Server) {
+	all, err := f.Roster.Tokens(r.Context())
+	if err != nil {
+		f.rosterProblem(w, err)
+		return
+	}
+	list := []api.Token{}
+	for _, t := range all {
+		list = append(list, shown(t))
+	}
+	f.reply(w, http.StatusOK, list)
+}
+
+func (f *Front) issue(w http.ResponseWriter, r *http.Request, _ *Server) {
+	var ask api.Token
+	if !decode(w, r, f.Log, &ask) {
+		return
+	}
+	secret, made, err := f.Roster.Issue(r.Context(), roster.Token{
+		Name: ask.Name, Rights: roster.Right(ask.Rights), Repositories: ask.Repositories,
+		Expires: ask.Expires, By: actor(r, "the server's user"),
+	})
+	if err != nil {
+		f.rosterProblem(w, err)
+		return
+	}
+	f.reply(w, http.StatusCreated, api.Issued{Secret: secret, Token: shown(made)})
+}
+
+func (f *Front) withdraw(w http.ResponseWriter, r *http.Request, _ *Server) {
+	id := r.PathValue("id")
+	if err := f.Roster.Withdraw(r.Context(), id, actor(r, "the server's user")); err != nil {
+		f.rosterProblem(w, err)
+		return
+	}
+	f.cut(id)
+	w.WriteHeader(http.StatusNoContent)
+}
