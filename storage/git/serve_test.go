@@ -178,7 +178,7 @@ func TestServeFetchEnds(t *testing.T) {
 	}
 	req.Header.Set("Content-Type", "application/x-git-upload-pack-request")
 	go func() {
-		if res, err := http.DefaultClient.Do(req); err == nil {
+		if res, err := server.Client().Do(req); err == nil {
 			res.Body.Close()
 		}
 	}()
