@@ -186,7 +186,9 @@ func (f *front) serve(ctx context.Context) error {
 		}
 	}
 	for range left {
-		_ = <-ended // http.ErrServerClosed, which is what was asked for
+		if last := <-ended; err == nil && !errors.Is(last, http.ErrServerClosed) {
+			err = last
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("serve %s: %w", f.public.Addr(), err)
