@@ -37,11 +37,6 @@ type serverConfig struct {
 		Executor string `yaml:"executor" flag:"executor" help:"host runs all steps on this machine, docker none of them"`
 		Labels   labels `yaml:"labels" help:"of the builder in this process, as NAME=VALUE; can be repeated"`
 	} `yaml:"builder"`
-	NATS struct {
-		URL         string `yaml:"url" help:"an existing NATS cluster to use instead of the server in this process"`
-		Credentials string `yaml:"credentials" file:"yes" help:"file of the credentials for it"`
-		CA          string `yaml:"ca" file:"yes" help:"PEM file of the authority that signed its certificates"`
-	} `yaml:"nats"`
 	Attempts int `yaml:"attempts" default:"3" help:"tries of a task that is interrupted again and again"`
 	Log      struct {
 		Format string `yaml:"format" default:"text" help:"text or json"`

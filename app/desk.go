@@ -154,8 +154,8 @@ func (d desk) builds(ctx context.Context, ask api.Query) ([]*build.Build, error)
 	return d.store.Builds(ctx, q)
 }
 
-// why tells what the tasks of a build that are not over wait for, as recorded.
-func (d desk) why(_ context.Context, b *build.Build, task string) ([]api.Reason, error) {
+// recordedReasons tells what the tasks of a build that are not over wait for.
+func recordedReasons(b *build.Build, task string) []api.Reason {
 	reasons := []api.Reason{}
 	for i := range b.Stages {
 		for j := range b.Stages[i].Tasks {
@@ -165,5 +165,5 @@ func (d desk) why(_ context.Context, b *build.Build, task string) ([]api.Reason,
 			}
 		}
 	}
-	return reasons, nil
+	return reasons
 }

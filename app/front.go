@@ -97,7 +97,11 @@ func (c *cli) openFront(ctx context.Context, s *service, conf *serverConfig) (f 
 	if err := repo.Upkeep(ctx, packsOfRoster); err != nil {
 		s.log.Warn("the server's own repository stays as it is", "err", err)
 	}
-	if f.web, err = c.frontOf(s, roster.Open(repo, c.clock), conf); err != nil {
+	registered := roster.Open(repo, c.clock)
+	if err := s.enlist(ctx, registered); err != nil {
+		return f, err
+	}
+	if f.web, err = c.frontOf(s, registered, conf); err != nil {
 		return f, err
 	}
 	if f.local, err = socket.Listen(ctx, folderOf(repo)); err != nil {
@@ -110,7 +114,11 @@ func (c *cli) openFront(ctx context.Context, s *service, conf *serverConfig) (f 
 // frontOf is the API over all repositories of a service. Their names tell them
 // apart, and tokens are for names: two of the same name would be one to a token.
 func (c *cli) frontOf(s *service, r *roster.Roster, conf *serverConfig) (*web.Front, error) {
-	f := &web.Front{Roster: r, Now: c.now, Log: s.log, Address: natsAddress(conf.URL), Ready: func() error { return nil }}
+	f := &web.Front{
+		Roster: r, Now: c.now, Log: s.log, Address: natsAddress(conf.URL), Ready: func() error { return nil },
+		NATS: s.nats, Attempt: s.architect.Admits, Architect: s.signer.Public(),
+		Changed: func(builder string) { s.turned(builder) },
+	}
 	seen := map[string]bool{}
 	for _, h := range s.houses {
 		if seen[h.site.Name] {

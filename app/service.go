@@ -27,6 +27,7 @@ import (
 	"github.com/velocity-ci/velocity/builder/host"
 	checkout "github.com/velocity-ci/velocity/builder/source"
 	"github.com/velocity-ci/velocity/storage"
+	"github.com/velocity-ci/velocity/storage/roster"
 )
 
 // stepGrace is how long a canceled step may take to end by itself. With what
@@ -57,6 +58,8 @@ type service struct {
 	embedded atomic.Pointer[string] // its name; nil before it has one
 	hangUp   func()                 // ends its connection; nil before there is one
 	front    *front                 // nil if only the sockets are answered
+	roster   *roster.Roster         // nil without a front
+	fleet    fleet                  // registered builders; none without a front
 }
 
 // serviceOptions say what a service serves, and how.
@@ -89,7 +92,7 @@ func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err
 	if s.keys, err = dispatch.NewKeys(); err != nil {
 		return s, err
 	}
-	if s.signer, err = dispatch.NewSigner(); err != nil {
+	if s.signer, err = c.signerOf(ctx, o.configured); err != nil {
 		return s, err
 	}
 	if s.nats, err = server.Start(server.Options{Builder: s.builderOf, Log: o.log}); err != nil {
@@ -97,6 +100,9 @@ func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err
 	}
 	s.architect = architect.New(nil, o.log, c.clock)
 	s.architect.Attempts, s.architect.Opened = o.attempts, o.opened
+	if o.configured.public() {
+		s.architect.Fit, s.architect.Seal = true, sealOf(s.signer)
+	}
 	conn, err := s.nats.Architect()
 	if err != nil {
 		return s, err
@@ -110,6 +116,7 @@ func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err
 		if err != nil {
 			return s, err
 		}
+		house.site.Share = o.configured.share(house.site.Name)
 		s.houses = append(s.houses, house)
 	}
 	if o.builder {
@@ -141,6 +148,9 @@ func (s *service) embed(ctx context.Context, o serviceOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.configured != nil {
+		b.Labels = o.configured.Builder.Labels
+	}
 	if err := b.Reap(ctx); err != nil {
 		s.log.Warn("leftovers of an earlier process stay", "err", err)
 	}
@@ -152,22 +162,21 @@ func (s *service) embed(ctx context.Context, o serviceOptions) error {
 	return nil
 }
 
-// builderOf finds a builder by its public key. The embedded one is the only one
-// so far.
+// builderOf finds a builder by its public key: the embedded one, or one that is
+// registered.
 func (s *service) builderOf(public string) (string, bool) {
-	name := s.embedded.Load()
-	if name == nil || public != s.keys.Public() {
-		return "", false
+	if name := s.embedded.Load(); name != nil && public == s.keys.Public() {
+		return *name, true
 	}
-	return *name, true
+	return s.fleet.builderOf(public)
 }
 
 // curveOf is the key that a builder's secrets are sealed to.
 func (s *service) curveOf(builder string) (string, bool) {
-	if name := s.embedded.Load(); name == nil || builder != *name {
-		return "", false
+	if name := s.embedded.Load(); name != nil && builder == *name {
+		return s.keys.Curve(), true
 	}
-	return s.keys.Curve(), true
+	return s.fleet.curveOf(builder)
 }
 
 // builderHome is a folder for a builder's workspaces and logs: in the user's
@@ -321,7 +330,8 @@ func (s *service) answers(h *served) *web.Server {
 	d := desk{s.c, h.repo, h.ledger.Store}
 	return &web.Server{
 		Architect: s.architect, Site: h.site, Desk: d,
-		Encode: storage.EncodeBuild, Log: s.log, Builds: d.builds, Why: d.why,
+		Encode: storage.EncodeBuild, Log: s.log, Builds: d.builds, Why: s.why,
+		Git: http.HandlerFunc(h.repo.ServeFetch),
 	}
 }
 

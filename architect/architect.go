@@ -48,29 +48,35 @@ type Architect struct {
 	Wire     Wire
 	Logger   *slog.Logger
 	Now      func() time.Time
-	Attempts int                // 0 means DefaultAttempts
-	Opened   func(*Watch)       // shown every build in a goroutine of its own; closes the watch; may be nil
-	Closed   func(*build.Build) // called when a build is final and in the archive; may be nil
+	Attempts int // 0 means DefaultAttempts
+	// Fit hands a task only to builders that have its labels and executors.
+	// Otherwise the builders are those of a user who wants to see it built here.
+	Fit    bool
+	Seal   []byte             // secret that attempts' credentials for sources are made of; nil for none
+	Opened func(*Watch)       // shown every build in a goroutine of its own; closes the watch; may be nil
+	Closed func(*build.Build) // called when a build is final and in the archive; may be nil
 
-	mu       sync.Mutex
-	sites    []*Site
-	works    map[build.ID]*work
-	held     []*work // works that wait for others of their group
-	dirty    []*work // works with moves that are not yet on their way to the ledger
-	builders map[string]*member
-	watches  int           // open ones
-	changed  chan struct{} // closed and renewed whenever something a waiter may wait for changes
-	fatal    chan error
+	mu        sync.Mutex
+	sites     []*Site
+	works     map[build.ID]*work
+	held      []*work // works that wait for others of their group
+	dirty     []*work // works with moves that are not yet on their way to the ledger
+	builders  map[string]*member
+	standings map[string]Standing
+	watches   int           // open ones
+	changed   chan struct{} // closed and renewed whenever something a waiter may wait for changes
+	fatal     chan error
 }
 
 // New is an architect without sites.
 func New(wire Wire, log *slog.Logger, now func() time.Time) *Architect {
 	return &Architect{
 		Wire: wire, Logger: log, Now: now,
-		works:    map[build.ID]*work{},
-		builders: map[string]*member{},
-		changed:  make(chan struct{}),
-		fatal:    make(chan error, 1),
+		works:     map[build.ID]*work{},
+		builders:  map[string]*member{},
+		standings: map[string]Standing{},
+		changed:   make(chan struct{}),
+		fatal:     make(chan error, 1),
 	}
 }
 

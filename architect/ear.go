@@ -25,7 +25,7 @@ func (a *Architect) Here(_ context.Context, p dispatch.Presence) error {
 		a.builders[p.Builder] = m
 		a.Logger.Info("builder is here", "builder", p.Builder, "capacity", p.Capacity)
 	}
-	m.boot, m.seen, m.capacity = p.Boot, a.Now(), p.Capacity
+	m.boot, m.seen, m.capacity, m.said = p.Boot, a.Now(), p.Capacity, p
 	if p.Draining {
 		m.capacity = 0
 	}

@@ -15,6 +15,7 @@ import (
 type member struct {
 	boot     string
 	capacity int // 0 while it drains
+	said     dispatch.Presence
 	seen     time.Time
 }
 
@@ -38,9 +39,12 @@ func (a *Architect) schedule() {
 
 // picture is the moment that queue.Decide judges.
 func (a *Architect) picture() queue.Picture {
-	p := queue.Picture{Running: map[string]int{}}
+	p := queue.Picture{Running: map[string]int{}, Shares: map[string]queue.Share{}}
 	busy := map[string]int{}
-	for id, w := range a.works {
+	for _, s := range a.sites {
+		p.Shares[s.Name] = s.Share
+	}
+	for _, w := range a.works {
 		for _, f := range w.flights {
 			busy[f.builder]++
 			p.Running[w.site.Name]++
@@ -48,13 +52,13 @@ func (a *Architect) picture() queue.Picture {
 		for i := range w.b.Stages {
 			for j := range w.b.Stages[i].Tasks {
 				if t := &w.b.Stages[i].Tasks[j]; t.State == build.Ready {
-					p.Ready = append(p.Ready, queue.Task{Repository: w.site.Name, Build: id, Key: t.Key, Since: t.Ready})
+					p.Ready = append(p.Ready, a.ready(w, t))
 				}
 			}
 		}
 	}
 	for name, m := range a.builders {
-		p.Builders = append(p.Builders, queue.Builder{Name: name, Capacity: m.capacity, Busy: busy[name]})
+		p.Builders = append(p.Builders, a.offer(name, m, busy[name]))
 	}
 	return p
 }
@@ -68,6 +72,7 @@ func (a *Architect) send(w *work, key, builder string) {
 		return // canceled or interrupted meanwhile
 	}
 	assignment, err := w.assignment(t)
+	assignment.Credential = a.credential(assignment.Attempt)
 	a.mu.Unlock()
 	if err == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), acceptWithin)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
+	"github.com/velocity-ci/velocity/architect/queue"
 	"github.com/velocity-ci/velocity/blueprint"
 	"github.com/velocity-ci/velocity/blueprint/plan"
 )
@@ -89,6 +90,7 @@ type Site struct {
 	History History
 	Repo    Repository
 	Logs    Logs
+	Share   queue.Share // of the builders, beside other sites
 
 	// Told says that every push is told to the inbox: the first scan remembers all
 	// tips and builds none.

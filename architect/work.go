@@ -8,6 +8,7 @@ import (
 
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
+	"github.com/velocity-ci/velocity/architect/queue"
 	"github.com/velocity-ci/velocity/blueprint/plan"
 )
 
@@ -17,7 +18,8 @@ type work struct {
 	plan *plan.Plan
 	b    *build.Build // ahead of the ledger by the moves in pending and on their way
 
-	values  map[string]string // of secret parameters, in memory only
+	needs   map[string]queue.Needs // by task key
+	values  map[string]string      // of secret parameters, in memory only
 	flights map[string]*flight
 
 	pending build.Change
@@ -43,7 +45,7 @@ type flight struct {
 }
 
 func newWork(s *Site, b *build.Build, p *plan.Plan) *work {
-	return &work{site: s, plan: p, b: b, flights: map[string]*flight{}, told: b.Clone(), changed: make(chan struct{})}
+	return &work{site: s, plan: p, b: b, needs: needsOf(p), flights: map[string]*flight{}, told: b.Clone(), changed: make(chan struct{})}
 }
 
 func inFlight(t *build.Task) bool { return t.State == build.Scheduled || t.State == build.Building }

@@ -24,7 +24,7 @@ func (b *Builder) presence() dispatch.Presence {
 		Labels:   b.Labels, Untrusted: b.Untrusted, Version: b.Version,
 		Mirrors: slices.Clone(b.fetched), FreeDisk: b.free,
 	}
-	if b.Docker != nil {
+	if b.Docker != nil || b.HostForImages { // it takes steps with an image
 		p.Executors = append(p.Executors, "docker")
 	}
 	if b.Host != nil {

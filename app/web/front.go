@@ -28,7 +28,7 @@ type Front struct {
 	// Attempt reports whether a token is that of an attempt under way that was
 	// given the repository; nil if there are none.
 	Attempt func(repository, token string) bool
-	// Changed is told of a builder that was drained, resumed or revoked; nil if
+	// Changed is told of a builder that was registered, drained, resumed or revoked; nil if
 	// nobody needs to know.
 	Changed func(builder string)
 	// Architect is the public key of the signatures under assignments, Address

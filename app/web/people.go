@@ -29,6 +29,9 @@ func (f *Front) register(w http.ResponseWriter, r *http.Request, _ *Server) {
 		return
 	}
 	f.Log.Info("builder registered", "builder", b.Name, "registration", b.By)
+	if f.Changed != nil {
+		f.Changed(b.Name) // before it knows that it may connect
+	}
 	f.reply(w, http.StatusOK, api.Registered{Name: b.Name, Architect: f.Architect, NATS: f.Address})
 }
 

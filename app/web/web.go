@@ -53,6 +53,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST "+api.PathCancel, s.cancel)
 	mux.HandleFunc("GET "+api.PathTrigger+"{id}/follow", s.followTrigger)
 	mux.HandleFunc("GET "+api.PathBuild+"{id}/follow", s.followBuild)
+	mux.HandleFunc("GET "+api.PathBuild+"{id}/why", s.why)
+	mux.HandleFunc("GET "+api.PathBuild+"{id}/why/{task}", s.why)
 	return mux
 }
 

@@ -1,0 +1,162 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/velocity-ci/velocity/app/api"
+	"github.com/velocity-ci/velocity/architect"
+	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/architect/dispatch"
+	"github.com/velocity-ci/velocity/architect/queue"
+	"github.com/velocity-ci/velocity/storage/roster"
+)
+
+// A fleet is the registered builders as a server knows them by heart: whoever
+// connects is looked up in it, and it must not wait for anything then.
+type fleet struct {
+	mu       sync.Mutex
+	byPublic map[string]roster.Builder
+	byName   map[string]roster.Builder
+}
+
+func (f *fleet) learn(builders []roster.Builder) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.byPublic, f.byName = map[string]roster.Builder{}, map[string]roster.Builder{}
+	for _, b := range builders {
+		f.byName[b.Name] = b
+		if !b.Revoked {
+			f.byPublic[b.Public] = b
+		}
+	}
+}
+
+func (f *fleet) builderOf(public string) (string, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b, ok := f.byPublic[public]
+	return b.Name, ok
+}
+
+func (f *fleet) curveOf(name string) (string, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b, ok := f.byName[name]
+	return b.Curve, ok && !b.Revoked
+}
+
+// enlist makes the builders of a roster known.
+func (s *service) enlist(ctx context.Context, r *roster.Roster) error {
+	builders, err := r.Builders(ctx)
+	if err != nil {
+		return err
+	}
+	s.fleet.learn(builders)
+	s.roster = r
+	s.place(builders)
+	return nil
+}
+
+// turned is called when a builder was registered, drained, resumed or revoked. One
+// that was revoked is cut off: its key is forgotten before its connection ends, and
+// what it says before that is not heard any more after it.
+func (s *service) turned(builder string) {
+	builders, err := s.roster.Builders(context.Background())
+	if err != nil {
+		s.log.Error("the builders cannot be read", "err", err)
+		return
+	}
+	s.fleet.learn(builders)
+	if _, known := s.fleet.curveOf(builder); !known {
+		s.nats.Disconnect(builder)
+	}
+	s.place(builders)
+}
+
+func (s *service) place(builders []roster.Builder) {
+	for _, b := range builders {
+		s.architect.Place(b.Name, architect.Standing{Drained: b.Drained, Untrusted: b.Untrusted, Revoked: b.Revoked})
+	}
+}
+
+// why tells what the architect knows about tasks that wait for a builder, and what
+// is recorded about others.
+func (s *service) why(_ context.Context, b *build.Build, task string) ([]api.Reason, error) {
+	reasons := recordedReasons(b, task)
+	for i := range reasons {
+		if why, waits := s.architect.Why(b.ID, reasons[i].Task); waits {
+			reasons[i].Why = why
+		}
+	}
+	return reasons, nil
+}
+
+// signerKey is the file with the seed of a server's signatures in its state.
+const signerKey = "architect.key"
+
+// signerOf is the server's key: kept in its state if others know it by that, else
+// as old as the process.
+func (c *cli) signerOf(ctx context.Context, conf *serverConfig) (*dispatch.Signer, error) {
+	if !conf.public() {
+		return dispatch.NewSigner()
+	}
+	repo, err := c.openState(ctx, conf.State)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(filepath.Dir(repo.CommonDir()), signerKey)
+	seed, err := os.ReadFile(path)
+	if err == nil {
+		signer, err := dispatch.ParseSigner(strings.TrimSpace(string(seed)))
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", path, err)
+		}
+		return signer, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read the server's key: %w", err)
+	}
+	signer, err := dispatch.NewSigner()
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("keep the server's key: %w", err)
+	}
+	_, err = file.WriteString(signer.Seed() + "\n")
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return nil, fmt.Errorf("keep the server's key: %w", err)
+	}
+	return signer, nil
+}
+
+// sealOf is the secret for attempts' credentials, which follows from the server's
+// key and does not tell it.
+func sealOf(signer *dispatch.Signer) []byte {
+	sum := sha256.Sum256([]byte("velocity/1 credentials of attempts\x00" + signer.Seed()))
+	return sum[:]
+}
+
+// public reports whether others than this machine's users are answered.
+func (conf *serverConfig) public() bool { return conf != nil && conf.Listen != "" }
+
+// share is what a repository may have of the builders.
+func (conf *serverConfig) share(name string) queue.Share {
+	if conf != nil {
+		for _, r := range conf.Repositories {
+			if r.Name == name {
+				return queue.Share{Weight: r.Weight, Limit: r.Limit}
+			}
+		}
+	}
+	return queue.Share{}
+}

@@ -1,0 +1,142 @@
+package architect
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+
+	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/architect/dispatch"
+	"github.com/velocity-ci/velocity/architect/queue"
+	"github.com/velocity-ci/velocity/blueprint/plan"
+)
+
+// A Standing is what has been decided about a builder, whatever it says itself.
+type Standing struct {
+	Drained   bool // takes nothing new
+	Untrusted bool // gets code of strangers, and nothing else
+	Revoked   bool // is cut off: what it was given is somebody else's
+}
+
+// Place says how a builder stands. It applies at once.
+func (a *Architect) Place(builder string, s Standing) {
+	a.mu.Lock()
+	defer a.commit()
+	a.standings[builder] = s
+	if !s.Revoked {
+		return
+	}
+	delete(a.builders, builder)
+	for id, w := range a.works {
+		for key, f := range w.flights {
+			if f.builder == builder {
+				a.lose(w, dispatch.Attempt{Build: id, Task: key, Number: f.attempt}, "builder revoked")
+			}
+		}
+	}
+}
+
+// needsOf are what the tasks of a plan ask of their builders.
+func needsOf(p *plan.Plan) map[string]queue.Needs {
+	needs := map[string]queue.Needs{}
+	if p == nil {
+		return needs
+	}
+	for i := range p.Stages {
+		for j := range p.Stages[i].Tasks {
+			t := &p.Stages[i].Tasks[j]
+			needs[t.Key] = queue.NewNeeds(t.Labels, executorsOf(t), false)
+		}
+	}
+	return needs
+}
+
+// executorsOf are the executors that a task's steps run in.
+func executorsOf(t *plan.Task) []string {
+	docker, host := false, false
+	for _, s := range t.Steps {
+		if s.Run != nil && s.Run.Image == "" {
+			host = true
+		} else {
+			docker = true
+		}
+	}
+	var all []string
+	if docker {
+		all = append(all, "docker")
+	}
+	if host {
+		all = append(all, "host")
+	}
+	return all
+}
+
+// ready is a task as the queue sees it.
+func (a *Architect) ready(w *work, t *build.Task) queue.Task {
+	out := queue.Task{Repository: w.site.Name, Build: w.b.ID, Key: t.Key, Since: t.Ready}
+	if a.Fit {
+		out.Needs = w.needs[t.Key]
+	}
+	return out
+}
+
+// offer is a builder as the queue sees it.
+func (a *Architect) offer(name string, m *member, busy int) queue.Builder {
+	b := queue.Builder{Name: name, Capacity: m.capacity, Busy: busy}
+	if a.Fit {
+		s := a.standings[name]
+		b.Draining = s.Drained
+		b.Mirrors = m.said.Mirrors
+		b.Offer = queue.Offer{
+			Labels: m.said.Labels, Executors: m.said.Executors, Untrusted: s.Untrusted || m.said.Untrusted,
+		}
+	}
+	return b
+}
+
+// Why says what a task waits for, if it waits for a builder.
+func (a *Architect) Why(id build.ID, key string) (string, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	w := a.works[id]
+	if w == nil {
+		return "", false
+	}
+	t, ok := w.b.Task(key)
+	if !ok || t.State != build.Ready {
+		return "", false
+	}
+	return queue.Why(a.picture(), a.ready(w, t)), true
+}
+
+// Admits reports whether a credential is that of an attempt under way that was
+// given the repository.
+func (a *Architect) Admits(repository, credential string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.Seal) == 0 {
+		return false
+	}
+	found := false
+	for id, w := range a.works {
+		if w.site.Name != repository {
+			continue
+		}
+		for key, f := range w.flights {
+			at := dispatch.Attempt{Build: id, Task: key, Number: f.attempt}
+			found = hmac.Equal([]byte(a.credential(at)), []byte(credential)) || found
+		}
+	}
+	return found
+}
+
+// credential opens the repository of an attempt as long as that is under way. It
+// follows from the attempt, so that a new process of the architect knows it, too.
+func (a *Architect) credential(at dispatch.Attempt) string {
+	if len(a.Seal) == 0 {
+		return ""
+	}
+	mac := hmac.New(sha256.New, a.Seal)
+	mac.Write([]byte("velocity/1 source of attempt " + at.String())) // never fails
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
