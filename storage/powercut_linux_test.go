@@ -74,18 +74,35 @@ func (p *powered) unmount() error {
 		return nil
 	}
 	p.mounted = false
-	late := time.After(10 * time.Second)
-	for {
-		err := unix.Unmount(p.dir, 0)
-		if !errors.Is(err, unix.EBUSY) {
-			return err
-		}
-		select { // what a killed process had open is closed a little later
+	late := time.After(20 * time.Second)
+	err := unix.Unmount(p.dir, 0)
+	for errors.Is(err, unix.EBUSY) || err == nil && p.attached() {
+		select { // nothing tells when the last one lets go
 		case <-time.After(10 * time.Millisecond):
 		case <-late:
-			return err
+			return errors.Join(err, fmt.Errorf("%s stays in use", p.image))
+		}
+		if err != nil { // what a killed process had open is closed a little later
+			err = unix.Unmount(p.dir, 0)
 		}
 	}
+	return err
+}
+
+// attached reports whether a loop device still has the image. A container that is
+// being started has a copy of all mounts for a moment, and with it the disk that
+// was cut: who mounted the image again would get that one.
+func (p *powered) attached() bool {
+	files, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	if err != nil {
+		return false
+	}
+	for _, file := range files {
+		if image, err := os.ReadFile(file); err == nil && strings.HasPrefix(string(image), p.image) {
+			return true
+		}
+	}
+	return false
 }
 
 // The request of linux/ext4.h (an _IOR of 'X', 125 and a __u32) and its flag that
