@@ -147,12 +147,12 @@ func sealOf(signer *dispatch.Signer) []byte {
 }
 
 // public reports whether others than this machine's users are answered.
-func (conf *serverConfig) public() bool { return conf != nil && conf.Listen != "" }
+func (s *serverConfig) public() bool { return s != nil && s.Listen != "" }
 
 // share is what a repository may have of the builders.
-func (conf *serverConfig) share(name string) queue.Share {
-	if conf != nil {
-		for _, r := range conf.Repositories {
+func (s *serverConfig) share(name string) queue.Share {
+	if s != nil {
+		for _, r := range s.Repositories {
 			if r.Name == name {
 				return queue.Share{Weight: r.Weight, Limit: r.Limit}
 			}

@@ -93,10 +93,10 @@ func (h *free) top() *Builder {
 		e := &h.entries[0]
 		b := &h.field.builders[e.builder]
 		now := b.free()
-		switch {
-		case now == e.free:
+		switch now {
+		case e.free:
 			return b
-		case now == 0:
+		case 0:
 			heap.Pop(h)
 		default:
 			e.free = now
