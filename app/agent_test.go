@@ -220,7 +220,7 @@ func TestBuilderOfAnotherMachine(t *testing.T) {
 		t.Errorf("the credential: %v, %v", info, err)
 	}
 	p := <-y.here
-	if p.Builder != "b1" || p.Labels["gpu"] != "true" || p.Labels["os"] == "" || !cmp.Equal(p.Executors, []string{"host"}) || p.FreeDisk == 0 {
+	if p.Builder != "b1" || p.Labels["gpu"] != "true" || p.Labels["os"] == "" || !cmp.Equal(p.Executors, []string{"docker", "host"}) || p.FreeDisk == 0 {
 		t.Errorf("presence %+v", p)
 	}
 	a := y.assign(1, "cat file; git log --format=%s; env")
