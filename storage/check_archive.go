@@ -22,7 +22,8 @@ const maxNotes = 100_000_000
 // with the commit it is a note of. Notes that cannot be read are passed over.
 func (s *Store) eachNote(store string, yield func(build.ID, plan.Commit)) error {
 	head, err := s.repo.Ref(NotesRef)
-	if errors.Is(err, git.ErrRefNotFound) {
+	var broken *git.BrokenRef
+	if errors.Is(err, git.ErrRefNotFound) || errors.As(err, &broken) { // that one is found with the refs
 		return nil
 	}
 	if err != nil {

@@ -197,6 +197,7 @@ func TestEachFinding(t *testing.T) {
 			h.git("update-ref", "refs/velocity/zzzzzz/desk", string(h.commits[0]))
 		}, []storage.Code{storage.StoreFile}, []storage.Code{storage.StoreFile}},
 		"empty-ref":   {func(h *hurt) { h.write(h.ref("live/0000000099"), "") }, []storage.Code{storage.EmptyRef}, []storage.Code{storage.SetAside}},
+		"empty notes": {func(h *hurt) { h.write("refs/notes/velocity", "") }, []storage.Code{storage.EmptyRef, storage.MissingNote}, []storage.Code{storage.SetAside}},
 		"garbage-ref": {func(h *hurt) { h.write(h.ref("live/0000000099"), "no hash\n") }, []storage.Code{storage.GarbageRef}, []storage.Code{storage.SetAside}},
 		"missing-object": {func(h *hurt) { h.write(h.ref("live/0000000002"), strings.Repeat("12", 20)+"\n") },
 			[]storage.Code{storage.MissingObject}, []storage.Code{storage.SetAside}},

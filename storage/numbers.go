@@ -111,7 +111,7 @@ func (s *Store) reserved(store string) (head git.Hash, first int64, err error) {
 // highest is the highest number of a build that left any trace in the store; 0 if
 // none did. What cannot be read is passed over. Unless it is thorough, it looks
 // at live, archived and quarantined builds only, and not at logs and notes, of
-// which there may be many.
+// which there may be many, nor at what was purged.
 func (s *Store) highest(store string, thorough bool) (int64, error) {
 	top := int64(0)
 	refs, _, err := s.repo.Refs(storeRef(store, ""))
@@ -137,6 +137,11 @@ func (s *Store) highest(store string, thorough bool) (int64, error) {
 	}
 	if !thorough {
 		return top, nil
+	}
+	if purged, err := s.purged(store); err == nil { // else the desk is at fault, and said to be
+		for id := range purged {
+			top = max(top, id.Number)
+		}
 	}
 	err = s.eachNote(store, func(id build.ID, _ plan.Commit) { top = max(top, id.Number) })
 	return top, err

@@ -87,6 +87,9 @@ func (p *publish) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := p.purgedThere(); err != nil {
+		return err
+	}
 	var conflict error // of logs, which keep nothing else from being sent
 	if p.o.Logs || p.o.AfterPurge {
 		logs, err := p.logs(&conflict)
@@ -154,6 +157,28 @@ func (p *publish) logs(conflict *error) ([]git.Push, error) {
 		*conflict = p.foreign(push.To, push.Old)
 	}
 	return pushes, err
+}
+
+// purgedThere is the conflict that the remote has a block which a purge has emptied
+// here: there is nothing to send, and yet it is not up to date.
+func (p *publish) purgedThere() error {
+	if p.o.AfterPurge {
+		return nil
+	}
+	purged, err := p.s.purged(p.own)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", purgedFile, err)
+	}
+	for id := range purged {
+		to := p.at.stores + p.own + "/" + archiveBlockOf(id)
+		if p.there[to].IsZero() {
+			continue
+		}
+		if _, err := p.s.repo.Ref(archiveRef(id)); errors.Is(err, git.ErrRefNotFound) {
+			return &ConflictError{Remote: p.remote.String(), Ref: to, Reason: "build " + id.String() + " was purged here"}
+		}
+	}
+	return nil
 }
 
 // dropped lists the own store's blocks that the remote has and a purge has taken

@@ -46,10 +46,12 @@ func (p *publish) tryNotes(ctx context.Context) (done bool, err error) {
 	}
 	theirs := p.there[p.at.notes]
 	ours, err := p.s.repo.Ref(NotesRef)
-	if errors.Is(err, git.ErrRefNotFound) {
+	switch {
+	case errors.Is(err, git.ErrRefNotFound) && p.o.AfterPurge && !theirs.IsZero():
+		// Nothing of the remote's was worth taking in: only what was purged is there.
+	case errors.Is(err, git.ErrRefNotFound):
 		return true, nil // builds of nothing that git could show a note of
-	}
-	if err != nil || ours == theirs {
+	case err != nil || ours == theirs:
 		return true, err
 	}
 	push := git.Push{Hash: ours, To: p.at.notes, Replace: p.o.AfterPurge, Old: theirs}

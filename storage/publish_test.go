@@ -228,3 +228,31 @@ func TestPublishNothing(t *testing.T) {
 		t.Errorf("Publish = %v, want ErrNothingBuilt", err)
 	}
 }
+
+// A purge of all that a block held leaves nothing to send, and the remote is not
+// up to date with it.
+func TestPublishAfterTheLastBuildWasPurged(t *testing.T) {
+	hub, commits := newRepo(t, 1)
+	dir, _ := newRepo(t, 1)
+	p := newPlace(t, dir, hub)
+	id := recorded(t, dir, commits[0])[0]
+	p.published(2, storage.PublishOptions{})
+	l, release := acquireIn(t, dir, nil)
+	if _, err := l.Purge(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	release()
+	var conflict *storage.ConflictError
+	if _, err := p.publish(storage.PublishOptions{}); !errors.As(err, &conflict) {
+		t.Errorf("Publish = %v; want a conflict", err)
+	}
+	if _, err := p.publish(storage.PublishOptions{AfterPurge: true}); err != nil {
+		t.Errorf("Publish after the purge = %v", err)
+	}
+	if left := refs(t, hub, "refs/velocity"); len(left) > 0 {
+		t.Errorf("the remote has %v", left)
+	}
+	if out, err := try(hub, "notes", "--ref=velocity", "show", string(commits[0])); err == nil && strings.Contains(out, id.Store) {
+		t.Errorf("the remote's note still tells of the build: %s", out)
+	}
+}

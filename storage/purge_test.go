@@ -219,3 +219,20 @@ func TestPurgeOfRemnants(t *testing.T) {
 		})
 	}
 }
+
+// The number of a purged build names it for ever, also when nothing else of it is
+// left and seq is lost.
+func TestPurgedNumberStaysTaken(t *testing.T) {
+	dir, commits := newRepo(t, 1)
+	id := recorded(t, dir, commits[0])[0]
+	l, release := acquireIn(t, dir, nil)
+	if _, err := l.Purge(context.Background(), id); err != nil {
+		t.Fatal(err)
+	}
+	release()
+	cli(t, dir, "update-ref", "-d", "refs/velocity/"+id.Store+"/seq")
+	l, _ = acquireIn(t, dir, nil)
+	if next, err := l.Next(t.Context()); err != nil || next.Number != id.Number+1 {
+		t.Errorf("Next = %s, %v; want a number after %s", next, err, id)
+	}
+}
