@@ -170,6 +170,32 @@ func TestPurgeNamesWhatStays(t *testing.T) {
 	}
 }
 
+// Two logs whose lines came after the same times have nothing to hide in that.
+func TestPurgeDoesNotMindEqualTimes(t *testing.T) {
+	dir, commits := newRepo(t, 1)
+	folded := make(chan build.ID, 2)
+	l, release := acquireIn(t, dir, func(id build.ID) { folded <- id })
+	times := filepath.Join(t.TempDir(), "times")
+	if err := os.WriteFile(times, []byte("0.001\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"one\n", "two\n"} {
+		b := begin(t, l, commits[0], 1)
+		log := filepath.Join(t.TempDir(), "log")
+		if err := os.WriteFile(log, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		moves := ledgertest.End(t, b)
+		ledgertest.Record(t, l, build.Change{Build: b.Clone(), Moves: moves, Logs: []build.LogFile{{Task: "s0t0", Attempt: 1, Text: log, Times: times}}})
+	}
+	id := <-folded
+	<-folded
+	release()
+	if done, err := purge(t, dir, id); err != nil || len(done.Shared) > 0 {
+		t.Errorf("%+v, %v", done, err)
+	}
+}
+
 func TestPurgeRefuses(t *testing.T) {
 	dir, commits := newRepo(t, 1)
 	l, release := acquireIn(t, dir, nil)
