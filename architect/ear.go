@@ -19,6 +19,9 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 func (a *Architect) Here(_ context.Context, p dispatch.Presence) error {
 	a.mu.Lock()
 	defer a.commit()
+	if a.standings[p.Builder].Revoked { // said before it was cut off, and heard after
+		return fmt.Errorf("builder %s is revoked", p.Builder)
+	}
 	m := a.builders[p.Builder]
 	if m == nil {
 		m = &member{}

@@ -61,6 +61,12 @@ func TestRevokedBuilder(t *testing.T) {
 	if why, waits := g.a.Why(at.Build, at.Task); !waits || why != "no builder is connected" {
 		t.Errorf("Why = %q, %v", why, waits)
 	}
+	if err := g.wire.Here(t.Context(), g.worker.presence()); err == nil {
+		t.Error("it is heard again")
+	}
+	if why, _ := g.a.Why(at.Build, at.Task); why != "no builder is connected" {
+		t.Errorf("after it spoke once more, Why = %q", why)
+	}
 	b, _ := g.build(at.Build)
 	if task := b.Stages[0].Tasks[0]; task.State != build.Ready || len(task.Lost) != 1 || task.Lost[0].Reason != "builder revoked" {
 		t.Errorf("the task is %s after %+v; want ready, lost once", task.State, task.Lost)
