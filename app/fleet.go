@@ -114,29 +114,46 @@ func (c *cli) signerOf(ctx context.Context, conf *serverConfig) (*dispatch.Signe
 	}
 	path := filepath.Join(filepath.Dir(repo.CommonDir()), signerKey)
 	seed, err := os.ReadFile(path)
-	if err == nil {
-		signer, err := dispatch.ParseSigner(strings.TrimSpace(string(seed)))
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", path, err)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := makeSigner(path); err != nil {
+			return nil, fmt.Errorf("make the server's key: %w", err)
 		}
-		return signer, nil
+		seed, err = os.ReadFile(path)
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
 		return nil, fmt.Errorf("read the server's key: %w", err)
 	}
-	signer, err := dispatch.NewSigner()
+	signer, err := dispatch.ParseSigner(strings.TrimSpace(string(seed)))
 	if err != nil {
-		return nil, err
-	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("keep the server's key: %w", err)
-	}
-	_, err = file.WriteString(signer.Seed() + "\n")
-	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return nil, fmt.Errorf("keep the server's key: %w", err)
+		return nil, fmt.Errorf("read the server's key %s: %w", path, err)
 	}
 	return signer, nil
+}
+
+// makeSigner puts a new key at path, whole and durable, unless another process was
+// faster: builders will know the server by it.
+func makeSigner(path string) error {
+	signer, err := dispatch.NewSigner()
+	if err != nil {
+		return err
+	}
+	temp, err := os.CreateTemp(filepath.Dir(path), "temp-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name())
+	_, err = temp.WriteString(signer.Seed() + "\n")
+	if err := errors.Join(err, temp.Sync(), temp.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(temp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // sealOf is the secret for attempts' credentials, which follows from the server's
