@@ -73,7 +73,7 @@ func setText(v reflect.Value, text string) (err error) {
 		}
 		v.SetInt(int64(n))
 	default:
-		panic("a setting of kind " + v.Kind().String())
+		return fmt.Errorf("a setting of kind %s cannot be written as text", v.Kind())
 	}
 	return nil
 }
