@@ -46,12 +46,16 @@ func TestTextResolveThenExpandIsExpand(t *testing.T) {
 		}
 		return s
 	})
+	written := word.Filter(func(s string) bool {
+		_, err := Text(s).Expand(values(map[string]string{"a": "", "b": ""}))
+		return err == nil
+	})
 	rapid.Check(t, func(t *rapid.T) {
-		text := Text(word.Draw(t, "text"))
+		text := Text(written.Draw(t, "text"))
 		all := map[string]string{"a": word.Draw(t, "a"), "b": word.Draw(t, "b")}
 		want, err := text.Expand(values(all))
 		if err != nil {
-			t.Skip("not a text")
+			t.Fatalf("Text(%q).Expand: %v", text, err)
 		}
 		part, err := text.Resolve(values(map[string]string{"a": all["a"]}))
 		if err != nil {
