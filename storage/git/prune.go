@@ -120,7 +120,7 @@ func (r *Repository) prune(ctx context.Context, done *Erased) error {
 	if err != nil || len(condemned) == 0 {
 		return err
 	}
-	reached, err := r.reachable(ctx, condemned, nil)
+	reached, _, err := r.reachable(ctx, condemned, nil, nil)
 	if err != nil {
 		return err
 	}

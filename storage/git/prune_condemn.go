@@ -87,7 +87,7 @@ func (r *Repository) strays(ctx context.Context, pick func(Commit) bool, to map[
 	if err != nil {
 		return err
 	}
-	reached, err := r.reachable(ctx, commits, nil)
+	reached, _, err := r.reachable(ctx, commits, nil, nil)
 	if err != nil {
 		return err
 	}

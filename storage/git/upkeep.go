@@ -153,15 +153,24 @@ func (r *Repository) merge(ctx context.Context, old []*ownPack) error {
 // long walk runs beside writers; what they make reachable meanwhile is found by
 // a second, short one while they wait.
 func (r *Repository) collect(ctx context.Context, old []*ownPack) error {
-	all, err := objectsOf(old)
-	if err != nil {
-		return err
-	}
 	refs, _, err := r.Refs("refs/")
 	if err != nil {
 		return err
 	}
-	reached, err := r.reachable(ctx, all, nil)
+	return r.collectKnowing(ctx, old, refs)
+}
+
+// collectKnowing is collect with the refs as they were some time before.
+//
+// The second walk leaves out what refs lead to, but only those that the first one
+// met. A build that is folded while git reads the refs is neither live nor archived
+// to it; that its live ref was there before says nothing about what was walked.
+func (r *Repository) collectKnowing(ctx context.Context, old []*ownPack, refs []Ref) error {
+	all, err := objectsOf(old)
+	if err != nil {
+		return err
+	}
+	reached, met, err := r.reachable(ctx, all, refs, nil)
 	if err != nil {
 		return err
 	}
@@ -177,7 +186,7 @@ func (r *Repository) collect(ctx context.Context, old []*ownPack) error {
 		return err
 	}
 	defer unlock()
-	since, err := r.reachable(ctx, all, refs)
+	since, _, err := r.reachable(ctx, all, nil, met)
 	if err != nil {
 		return err
 	}
@@ -230,8 +239,9 @@ func addUsed(objects map[Hash]bool, packs []*ownPack) error {
 }
 
 // reachable returns which of the objects anything in the repository leads to,
-// leaving out what is known to be reachable from the refs in known.
-func (r *Repository) reachable(ctx context.Context, objects map[Hash]bool, known []Ref) (map[Hash]bool, error) {
+// leaving out what is known to be reachable from the refs in known, and which of
+// the refs in asked it met on its way.
+func (r *Repository) reachable(ctx context.Context, objects map[Hash]bool, asked, known []Ref) (found map[Hash]bool, met []Ref, err error) {
 	args := []string{"rev-list", "--objects", "--no-object-names", "--all", "--reflog", "--indexed-objects"}
 	var stdin bytes.Buffer
 	if len(known) > 0 {
@@ -240,16 +250,32 @@ func (r *Repository) reachable(ctx context.Context, objects map[Hash]bool, known
 			fmt.Fprintf(&stdin, "^%s\n", ref.Hash)
 		}
 	}
-	found := make(map[Hash]bool)
+	found = make(map[Hash]bool)
+	seen := make(map[Hash]bool, len(asked))
+	for _, ref := range asked {
+		seen[ref.Hash] = false
+	}
 	filter := &lineFeed{line: func(line []byte) {
-		if h, err := ParseHash(string(line)); err == nil && objects[h] {
+		h, err := ParseHash(string(line))
+		if err != nil {
+			return
+		}
+		if objects[h] {
 			found[h] = true
+		}
+		if _, wanted := seen[h]; wanted {
+			seen[h] = true
 		}
 	}}
 	if _, err := r.run(ctx, command{options: []string{plainHistory}, args: args, stdin: &stdin, stdout: filter}); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return found, nil
+	for _, ref := range asked {
+		if seen[ref.Hash] {
+			met = append(met, ref)
+		}
+	}
+	return found, met, nil
 }
 
 // plainHistory makes git walk what is there and not what refs/replace shows

@@ -267,6 +267,41 @@ func TestUpkeepBesideGC(t *testing.T) {
 	fsck(t, dir)
 }
 
+// TestUpkeepTrustsOnlyWhatItMet: refs are not read at one moment. What a ref led to
+// before the first walk, and another one after it, was met by neither.
+func TestUpkeepTrustsOnlyWhatItMet(t *testing.T) {
+	r, dir := newWork(t, map[string]string{"a": "1"})
+	folded := move(t, r, testRef, Zero, "folded meanwhile")
+	move(t, r, "refs/velocity/s/live/2", Zero, "kept")
+	before, _, err := r.Refs("refs/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Write(t.Context(), nil, []RefUpdate{{testRef, folded, Zero}}); err != nil {
+		t.Fatal(err)
+	}
+	own, err := r.ownPacks()
+	if err != nil {
+		t.Fatal(err)
+	}
+	back := false
+	r.disk.fault = func(op, _ string) error {
+		if op == "sync" && !back { // the first walk is over
+			back = true
+			cli(t, dir, "update-ref", "refs/velocity/s/archive/0000", folded.String())
+		}
+		return nil
+	}
+	if err := r.collectKnowing(t.Context(), own, before); err != nil || !back {
+		t.Fatalf("collect: %v; back %v", err, back)
+	}
+	r.disk.fault = nil
+	if !exists(dir, folded) {
+		t.Error("what a ref leads to again was dropped")
+	}
+	fsck(t, dir)
+}
+
 // TestUpkeepRenewsCommitGraph: git's gc remembers our commits in a file of its own,
 // and its fsck misses them there.
 func TestUpkeepRenewsCommitGraph(t *testing.T) {
