@@ -187,23 +187,29 @@ func (h *pushed) logFile() string { return filepath.Join(folderOf(h.repo), "hook
 // outcome says where a trigger's builds can be read.
 func (h *pushed) outcome(ctx context.Context, t plan.Trigger, f *follower) {
 	if f.answer != nil && f.answer.Note != "" && len(f.answer.Builds) == 0 {
-		known, err := h.store.OfCommit(ctx, t.Commit)
-		if err == nil && h.before(known, t) {
-			return
+		if !h.before(ctx, t, f) {
+			fmt.Fprintf(h.c.Err, "velocity: %s: %s\n", t.Ref, f.answer.Note)
 		}
-		fmt.Fprintf(h.c.Err, "velocity: %s: %s\n", t.Ref, f.answer.Note)
 	}
 	for _, id := range f.seen() {
 		fmt.Fprintf(h.c.Err, "velocity: recorded as %s; read it with: git log --notes=velocity, velocity show %s\n", id, id)
 	}
 }
 
-// before tells of builds of the trigger that a server finished which is gone.
-func (h *pushed) before(known []storage.Known, t plan.Trigger) bool {
+// before shows the builds of the trigger that a server finished which is gone, and
+// reports whether there are any.
+func (h *pushed) before(ctx context.Context, t plan.Trigger, f *follower) bool {
+	known, err := h.store.OfCommit(ctx, t.Commit)
+	if err != nil {
+		return false
+	}
 	found := false
 	for _, k := range known {
-		if k.Event == t.Event && k.Ref == t.Ref {
-			fmt.Fprintf(h.c.Err, "velocity: %s was built as %s; velocity show %s\n", t.Ref, k.ID, k.ID)
+		if k.Event != t.Event || k.Ref != t.Ref {
+			continue
+		}
+		if b, _, err := h.store.Build(ctx, k.ID); err == nil && b.State().Final() {
+			f.ended(b)
 			found = true
 		}
 	}

@@ -119,6 +119,19 @@ func (f *follower) build(b *build.Build) {
 	f.on.Update(shown)
 }
 
+// ended shows a build that was over before anybody could follow it.
+func (f *follower) ended(b *build.Build) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	id := b.ID.String()
+	if f.over[id] {
+		return
+	}
+	f.build(b)
+	f.on.End(b)
+	f.over[id] = true
+}
+
 // begun is a build as it was when its tasks were under way.
 func begun(b *build.Build) *build.Build {
 	b = b.Clone()
