@@ -56,11 +56,8 @@ func (cr *credential) save(state string) error {
 	if err != nil {
 		return fmt.Errorf("encode the credential: %w", err)
 	}
-	path := filepath.Join(state, credentialFile)
-	if err := os.WriteFile(path+".new", append(data, '\n'), 0o600); err != nil {
-		return fmt.Errorf("store the credential: %w", err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
+	// The token is used up by now: what a power cut takes needs a new one.
+	if err := keepPrivate(filepath.Join(state, credentialFile), append(data, '\n'), os.Rename); err != nil {
 		return fmt.Errorf("store the credential: %w", err)
 	}
 	return nil

@@ -130,30 +130,17 @@ func (c *cli) signerOf(ctx context.Context, conf *serverConfig) (*dispatch.Signe
 	return signer, nil
 }
 
-// makeSigner puts a new key at path, whole and durable, unless another process was
-// faster: builders will know the server by it.
+// makeSigner puts a new key at path, unless another process was faster: builders
+// will know the server by it.
 func makeSigner(path string) error {
 	signer, err := dispatch.NewSigner()
 	if err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(filepath.Dir(path), "temp-*") // mode 0600
-	if err != nil {
+	if err := keepPrivate(path, []byte(signer.Seed()+"\n"), os.Link); !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	defer os.Remove(temp.Name())
-	_, err = temp.WriteString(signer.Seed() + "\n")
-	if err := errors.Join(err, temp.Sync(), temp.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(temp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	folder, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return nil
 }
 
 // sealOf is the secret for attempts' credentials, which follows from the server's

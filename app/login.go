@@ -73,16 +73,7 @@ func (c *cli) keepLogin(server, token string) (path string, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", fmt.Errorf("keep the token: %w", err)
 	}
-	temp, err := os.CreateTemp(filepath.Dir(path), "servers-*") // which nobody else may read
-	if err != nil {
-		return "", fmt.Errorf("keep the token: %w", err)
-	}
-	defer os.Remove(temp.Name()) // gone already if it was renamed
-	_, err = temp.Write(append(data, '\n'))
-	if err := errors.Join(err, temp.Sync(), temp.Close()); err != nil {
-		return "", fmt.Errorf("keep the token: %w", err)
-	}
-	if err := os.Rename(temp.Name(), path); err != nil {
+	if err := keepPrivate(path, append(data, '\n'), os.Rename); err != nil {
 		return "", fmt.Errorf("keep the token: %w", err)
 	}
 	return path, nil
