@@ -151,6 +151,9 @@ func (b *Builder) resume() {
 		b.Log.Error("results of an earlier process cannot be read", slog.Any("error", err))
 	}
 	for _, e := range entries {
+		if b.has(e.Name()) { // taken by this process, before it came to look
+			continue
+		}
 		k := keeping{dir: filepath.Join(b.SpoolDir, e.Name()), durable: true}
 		r, ended, err := k.load()
 		if err == nil && r.Verdict == "" {

@@ -111,6 +111,20 @@ func TestAttemptUnderWayIsInterruptedByARestart(t *testing.T) {
 	}
 }
 
+// An assignment may arrive before the builder has looked at what an earlier
+// process left.
+func TestAttemptOfThisProcessIsNotResumed(t *testing.T) {
+	w := keeper(t)
+	a := w.take(t, script("echo ready; exec sleep 600"))
+	w.ear.await(t, "ready")
+	w.resume()
+	if r, _, err := w.keeping(a).load(); err != nil || r.Verdict != "" {
+		t.Errorf("the record of an attempt that runs: %+v, %v", r, err)
+	}
+	w.halt()
+	w.attempts.Wait()
+}
+
 func TestStaleResultIsRemovedAfterARestart(t *testing.T) {
 	w := deaf(t, "echo x")
 	next := w.successor(t)
