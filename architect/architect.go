@@ -63,6 +63,7 @@ type Architect struct {
 	dirty     []*work // works with moves that are not yet on their way to the ledger
 	builders  map[string]*member
 	standings map[string]Standing
+	unsettled bool          // something changed that decides who builds what
 	watches   int           // open ones
 	changed   chan struct{} // closed and renewed whenever something a waiter may wait for changes
 	fatal     chan error
@@ -113,7 +114,11 @@ func (a *Architect) adopt(s *Site, l Loaded) {
 	for i := range l.Build.Stages {
 		for j := range l.Build.Stages[i].Tasks {
 			if t := &l.Build.Stages[i].Tasks[j]; inFlight(t) {
-				w.flights[t.Key] = &flight{builder: t.Builder, attempt: t.Attempt, sent: now}
+				f := &flight{builder: t.Builder, attempt: t.Attempt, sent: now}
+				if l.Build.Canceled != "" { // its builder may not have been told: the sweep does
+					f.stopped, f.reason = now, l.Build.Canceled
+				}
+				w.flights[t.Key] = f
 			}
 		}
 	}

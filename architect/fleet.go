@@ -23,6 +23,7 @@ func (a *Architect) Place(builder string, s Standing) {
 	a.mu.Lock()
 	defer a.commit()
 	a.standings[builder] = s
+	a.unsettled = true
 	if !s.Revoked {
 		return
 	}

@@ -3,6 +3,8 @@ package architect
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/velocity-ci/velocity/architect/build"
@@ -17,6 +19,13 @@ type member struct {
 	capacity int // 0 while it drains
 	said     dispatch.Presence
 	seen     time.Time
+}
+
+// offersOther reports whether p offers the queue other than what is known of the
+// member.
+func (m *member) offersOther(p dispatch.Presence) bool {
+	return m.capacity != p.Capacity || m.said.Untrusted != p.Untrusted || !maps.Equal(m.said.Labels, p.Labels) ||
+		!slices.Equal(m.said.Executors, p.Executors) || !slices.Equal(m.said.Mirrors, p.Mirrors)
 }
 
 // schedule assigns ready tasks to free builders. The assignments leave when they
