@@ -20,6 +20,7 @@ import (
 
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
+	"github.com/velocity-ci/velocity/blueprint/plan"
 )
 
 // A Wire carries what the architect says to builders.
@@ -94,22 +95,26 @@ func (a *Architect) Open(ctx context.Context, s *Site) error {
 		return fmt.Errorf("open %s: %w", s.Name, err)
 	}
 	s.prepare(tips, known)
+	var urgent map[string]int
+	if len(loaded) > 0 {
+		urgent = a.urgent(ctx, s, plan.Trigger{}, nil)
+	}
 	a.mu.Lock()
 	defer a.commit()
 	a.sites = append(a.sites, s)
 	for _, l := range loaded {
-		a.adopt(s, l)
+		a.adopt(s, l, urgent[l.Build.Name])
 	}
 	return nil
 }
 
 // adopt goes on with a build that an earlier process left unfinished.
-func (a *Architect) adopt(s *Site, l Loaded) {
+func (a *Architect) adopt(s *Site, l Loaded, priority int) {
 	if l.Build.State().Final() {
 		return // the ledger folds it
 	}
 	w := newWork(s, l.Build, l.Plan)
-	w.durable = l.Build.Clone()
+	w.durable, w.priority = l.Build.Clone(), priority
 	now := a.Now()
 	for i := range l.Build.Stages {
 		for j := range l.Build.Stages[i].Tasks {

@@ -22,6 +22,8 @@ type work struct {
 	values  map[string]string      // of secret parameters, in memory only
 	flights map[string]*flight
 
+	priority int // as the default branch had it when the build was made, or its architect began
+
 	pending build.Change
 	after   []func() // called without the lock once pending is durable
 
