@@ -4,6 +4,7 @@
 package queue
 
 import (
+	"slices"
 	"time"
 
 	"github.com/velocity-ci/velocity/architect/build"
@@ -70,6 +71,9 @@ type Picture struct {
 // most free slots. The result depends on nothing but the picture, and not on the
 // order of its lists.
 func Decide(p Picture) []Pick {
+	if !slices.ContainsFunc(p.Builders, func(b Builder) bool { return b.free() > 0 }) {
+		return nil // a busy site: most of its decisions
+	}
 	field := newField(p.Builders)
 	turns := newTurns(p)
 	var picks []Pick

@@ -224,7 +224,7 @@ func TestNobodyStarves(t *testing.T) {
 }
 
 func BenchmarkDecide(b *testing.B) {
-	for _, free := range []int{1, 1000} {
+	for _, free := range []int{0, 1, 1000} {
 		b.Run(fmt.Sprintf("10000 tasks, 1000 builders, %d free", free), func(b *testing.B) {
 			p := Picture{Running: map[string]int{}}
 			kinds := []Needs{needs(nil), needs(map[string]string{"os": "linux"}, "docker"), needs(map[string]string{"gpu": "true"}), needs(nil, "host")}
