@@ -15,7 +15,6 @@ import (
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
 	"github.com/velocity-ci/velocity/architect/dispatch/server"
-	"github.com/velocity-ci/velocity/blueprint"
 	"github.com/velocity-ci/velocity/blueprint/plan"
 	"github.com/velocity-ci/velocity/storage"
 	store "github.com/velocity-ci/velocity/storage/git"
@@ -199,21 +198,15 @@ func (i *idler) Take(a dispatch.Assignment) error {
 
 func (*idler) Stop(dispatch.Attempt, string) error { return nil }
 
-// past is a history without builds.
-type past struct{}
+// past is a history without unfinished builds, which is all that is asked of it.
+type past struct{ architect.History }
 
-func (past) Live(context.Context) ([]architect.Loaded, error)                 { return nil, nil }
-func (past) Tips(context.Context) (map[string]plan.Commit, bool, error)       { return nil, true, nil }
-func (past) OfCommit(context.Context, plan.Commit) ([]architect.Known, error) { return nil, nil }
+func (past) Live(context.Context) ([]architect.Loaded, error)           { return nil, nil }
+func (past) Tips(context.Context) (map[string]plan.Commit, bool, error) { return nil, true, nil }
 
-// empty is a repository without commits.
-type empty struct{}
+// empty is a repository whose commits say nothing, which is all that is asked of it.
+type empty struct{ architect.Repository }
 
-func (empty) Tips(context.Context) (map[string]plan.Commit, error) { return nil, nil }
-func (empty) Head(context.Context) (string, error)                 { return "", nil }
-func (empty) Tree(context.Context, plan.Commit) (blueprint.Tree, plan.Commit, error) {
-	return nil, "", architect.ErrGone
-}
 func (empty) Facts(context.Context, plan.Commit, string) func(string) (string, error) {
 	return func(string) (string, error) { return "", nil }
 }
