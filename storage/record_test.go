@@ -22,7 +22,7 @@ func sampleBuild(tb testing.TB) (*build.Build, []build.Move) {
 	commit := plan.Commit(strings.Repeat("ab", 20))
 	task := func(key string, mayFail bool) build.TaskPlan {
 		steps := []build.StepPlan{{Type: plan.StepSetup, Name: "setup"}, {Type: plan.StepRun, Name: "go test <&>"}}
-		return build.TaskPlan{Key: key, Name: "task " + key, MayFail: mayFail, Steps: steps}
+		return build.TaskPlan{Key: key, Name: "task " + key, Rules: build.Rules{MayFail: mayFail}, Steps: steps}
 	}
 	b, moves := build.New(build.Request{
 		ID: build.ID{Store: "k3f9a2", Number: 1234}, Repository: "example", Kind: plan.OfPipeline, Name: "default",
@@ -45,11 +45,18 @@ func sampleBuild(tb testing.TB) (*build.Build, []build.Move) {
 		{Kind: build.StepMoved, Task: "s0t0", Attempt: 2, Index: 1, Step: &build.Step{State: build.Building, Started: at, Image: "sha256:1", From: 3}},
 		{Kind: build.StepMoved, Task: "s0t0", Attempt: 2, Index: 1, Step: &build.Step{
 			State: build.Failed, Reason: "exit 2", Exit: 2, Started: at, Finished: at.Add(time.Second), Image: "sha256:1", From: 3, To: 90,
+			Images: []build.Image{{Name: "app:1", Digest: "sha256:2"}},
 		}},
 		{Kind: build.Assign, Task: "s0t1", Builder: "b1"},
 		{Kind: build.Canceling, Reason: "superseded"},
 		{Kind: build.Fail, Task: "s0t0", Attempt: 2, Reason: "exit 2", Log: &build.Log{Bytes: 90, Lines: 4, SHA256: "5a"}},
-		{Kind: build.Succeed, Task: "s0t1", Attempt: 1, Log: &build.Log{}},
+		{
+			Kind: build.Succeed, Task: "s0t1", Attempt: 1, Log: &build.Log{}, Tests: build.Tests{Passed: 3, Failed: 1, Skipped: 2, Flaky: 1},
+			Findings: []build.Finding{{
+				Kind: build.FromTest, Name: "TestX", File: "x_test.go", Line: 7, Column: 2, Level: build.LevelError, Message: "<&>", Flaky: true,
+			}},
+			Artifacts: []build.Artifact{{Name: "bin/x", Size: 9, SHA256: strings.Repeat("0b", 32)}},
+		},
 		{Kind: build.Notice, Reason: "webhook: 500"},
 	} {
 		at = at.Add(1234567 * time.Microsecond)
@@ -129,7 +136,7 @@ func TestStoredLives(t *testing.T) {
 			var s build.StagePlan
 			for j := range rapid.IntRange(0, 2).Draw(t, "tasks") {
 				s.Tasks = append(s.Tasks, build.TaskPlan{
-					Key: plan.Key(i, j), Name: rapid.String().Draw(t, "name"), MayFail: rapid.Bool().Draw(t, "mayFail"),
+					Key: plan.Key(i, j), Name: rapid.String().Draw(t, "name"), Rules: drawRules(t), Reused: drawOrigin(t),
 				})
 			}
 			req.Stages = append(req.Stages, s)
@@ -148,6 +155,18 @@ func TestStoredLives(t *testing.T) {
 		}
 		checkStored(t, b, moves)
 	})
+}
+
+func drawRules(t *rapid.T) build.Rules {
+	return build.Rules{
+		MayFail: rapid.Bool().Draw(t, "mayFail"), Skip: rapid.Bool().Draw(t, "skip"), Effects: rapid.Bool().Draw(t, "effects"),
+		Retry:    plan.Retry{Times: rapid.IntRange(0, 2).Draw(t, "times"), Backoff: plan.Duration(rapid.Int64Range(0, 1e9).Draw(t, "backoff") * 1e3)},
+		ReuseKey: rapid.SampledFrom([]string{"", "k"}).Draw(t, "key"),
+	}
+}
+
+func drawOrigin(t *rapid.T) build.Origin {
+	return rapid.SampledFrom([]build.Origin{{}, {Build: build.ID{Store: "k3f9a2", Number: 9}, Task: "s0t0"}}).Draw(t, "origin")
 }
 
 func TestNewerVersionsAreRefused(t *testing.T) {
@@ -194,6 +213,8 @@ func TestContradictionsAreRefused(t *testing.T) {
 		`"type":"run","name":"go test <&>","state":"failed"`: `"type":"run","name":"go test <&>","state":"ready"`,
 		`"created":"2026`:                                    `"created":"9026-13`,
 		`abababab`:                                           `--upload`,
+		`"sha256":"0b0b`:                                     `"sha256":"../0b`,
+		`"size":9`:                                           `"size":-9`,
 	} {
 		forged := bytes.Replace(state, []byte(from), []byte(to), 1)
 		if bytes.Equal(forged, state) {

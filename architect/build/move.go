@@ -2,6 +2,7 @@ package build
 
 import (
 	"fmt"
+	"reflect"
 	"time"
 )
 
@@ -26,10 +27,16 @@ type Move struct {
 	From    State
 	To      State
 	Reason  string
-	Step    *Step // with StepMoved: the whole step as it now stands
-	Index   int   // with StepMoved: which step
-	Log     *Log  // with Succeed, Fail and Cancel
+	Step    *Step     // with StepMoved: the whole step as it now stands
+	Index   int       // with StepMoved: which step
+	Log     *Log      // with Succeed, Fail, Cancel and Retry
+	Ready   time.Time // with Retry: before it the task is not given to a builder
 	Request *Request
+
+	// With Succeed and Fail.
+	Tests     Tests
+	Findings  []Finding
+	Artifacts []Artifact
 }
 
 // New makes a build from its first move. The first stage starts with Open.
@@ -100,12 +107,16 @@ func (b *Build) complete(ask Move) (m Move, changes bool, err error) {
 		changes = completeStep(t, ask, &m)
 		return m, changes, nil
 	}
+	b.turn(t, &m)
 	m.From = t.State
-	if m.To, err = Next(t.State, ask.Kind); err != nil {
+	if m.To, err = Next(t.State, m.Kind); err != nil {
 		return m, false, err
 	}
-	if ask.Kind == Assign {
+	if m.Kind == Assign {
 		m.Attempt++
+	}
+	if m.Kind == Succeed || m.Kind == Fail {
+		m.Tests, m.Findings, m.Artifacts = ask.Tests, Bounded(ask.Findings), Listed(ask.Artifacts)
 	}
 	return m, m.From != m.To, nil
 }
@@ -121,7 +132,7 @@ func completeStep(t *Task, ask Move, m *Move) (changes bool) {
 	now, step := t.Steps[ask.Index], *ask.Step
 	step.Type, step.Name = now.Type, now.Name
 	m.Step = &step
-	return !now.State.Final() && step.State != Waiting && now != step
+	return !now.State.Final() && step.State != Waiting && !reflect.DeepEqual(now, step)
 }
 
 // Open starts the first stage: BUILD_START is its first task leaving Waiting.
@@ -158,7 +169,7 @@ func (b *Build) due(at time.Time) (Move, bool) {
 				m.Kind, m.To, m.Reason = Cancel, Failed, b.Canceled
 				return m, true
 			case t.State == Waiting && b.Canceled == "":
-				m.Kind, m.To = Start, Ready
+				m.Kind, m.To, m.Reason = t.first()
 				return m, true
 			}
 		}
