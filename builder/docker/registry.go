@@ -24,9 +24,9 @@ const (
 // retryAfter are the pauses before a registry that failed is asked again.
 var retryAfter = []time.Duration{time.Second, 3 * time.Second, 9 * time.Second}
 
-// RegistryHost is the host that an address of a registry names, as image
+// registryHost is the host that an address of a registry names, as image
 // references spell it. A scheme and a path, which many write, do not matter.
-func RegistryHost(address string) (string, error) {
+func registryHost(address string) (string, error) {
 	host := strings.TrimPrefix(strings.TrimPrefix(address, "https://"), "http://")
 	host, _, _ = strings.Cut(host, "/")
 	switch host {
@@ -68,10 +68,20 @@ func authFor(ref string, logins []executor.Login) (string, error) {
 	return "", nil
 }
 
-// Login asks the engine whether the registry lets l in. Nothing is kept: each
-// command brings the logins that it needs. The error is an
-// *executor.ImageError if the registry refuses or does not answer.
-func (e *Executor) Login(ctx context.Context, l executor.Login) error {
+// Login asks the engine whether the registry, given by any address of its, lets
+// l in, and returns the login as commands are to bring it: nothing is kept here.
+// The error is an *executor.ImageError if the registry refuses or does not
+// answer.
+func (e *Executor) Login(ctx context.Context, l executor.Login) (executor.Login, error) {
+	host, err := registryHost(l.Registry)
+	if err != nil {
+		return l, &executor.ImageError{What: err.Error()}
+	}
+	l.Registry = host
+	return l, e.tryLogin(ctx, l)
+}
+
+func (e *Executor) tryLogin(ctx context.Context, l executor.Login) error {
 	err := e.insist(ctx, func() (again bool, err error) {
 		_, err = e.api.RegistryLogin(ctx, authConfig(l))
 		return err != nil && !loginRefused(err) && !client.IsErrConnectionFailed(err), err

@@ -162,18 +162,22 @@ func TestLogin(t *testing.T) {
 	e := newExecutor(t, Limits{})
 	impatient(e)
 	r := startRegistry(t)
-	if err := e.Login(t.Context(), r.user); err != nil {
-		t.Errorf("Login: %v", err)
+	loose := r.user
+	loose.Registry = "http://" + r.host + "/v2/"
+	if got, err := e.Login(t.Context(), loose); err != nil || got.Registry != r.host {
+		t.Errorf("Login = %v, %v", got, err)
 	}
 	wrong := r.user
 	wrong.Password = "something else"
-	wantImageError(t, e.Login(t.Context(), wrong), "registry "+r.host+" refused the login of ada")
-	if err := e.Login(t.Context(), wrong); strings.Contains(err.Error(), wrong.Password) {
+	_, err := e.Login(t.Context(), wrong)
+	wantImageError(t, err, "registry "+r.host+" refused the login of ada")
+	if strings.Contains(err.Error(), wrong.Password) {
 		t.Errorf("Login: %v tells the password", err)
 	}
 	nobody := r.user
 	nobody.Registry = freeAddress(t)
-	wantImageError(t, e.Login(t.Context(), nobody), "registry "+nobody.Registry+" did not answer the login of ada")
+	_, err = e.Login(t.Context(), nobody)
+	wantImageError(t, err, "registry "+nobody.Registry+" did not answer the login of ada")
 }
 
 func TestRegistryHost(t *testing.T) {
@@ -183,9 +187,9 @@ func TestRegistryHost(t *testing.T) {
 		"https://index.docker.io/v1/": "docker.io", "docker.io": "docker.io",
 		"": "", "registry": "", "-x.example.com": "", "user@example.com": "", "a b.c": "", "Registry Example.com": "",
 	} {
-		got, err := RegistryHost(address)
+		got, err := registryHost(address)
 		if got != want || (err == nil) != (want != "") {
-			t.Errorf("RegistryHost(%q) = %q, %v; want %q", address, got, err, want)
+			t.Errorf("registryHost(%q) = %q, %v; want %q", address, got, err, want)
 		}
 	}
 }
