@@ -30,8 +30,8 @@ type Processes interface {
 type Buildx struct {
 	Path      string    // absolute, of the plugin's program
 	Processes Processes // of the same builder; their environment has no credentials
-	// Private is an existing directory for the credentials of running builds, in
-	// memory if the machine has such a place. Each build has one of its own in it.
+	// Private is the directory for the credentials of running builds, in memory if
+	// the machine has such a place. Each build has one of its own in it.
 	Private string
 }
 
@@ -104,6 +104,9 @@ func (e *Executor) buildxCommand(b executor.ImageBuild, tags []reference.NamedTa
 // privateDir makes a directory that only this user can look into, and that Reap
 // knows to be the owner's.
 func (e *Executor) privateDir(o executor.Owner) (string, error) {
+	if err := os.MkdirAll(e.buildx.Private, 0o700); err != nil {
+		return "", err
+	}
 	return os.MkdirTemp(e.buildx.Private, privatePrefix+url.PathEscape(o.String())+"~")
 }
 
