@@ -68,11 +68,9 @@ func (a *agent) newBuilder() (*builder.Builder, error) {
 	}
 	if s.execute.docker {
 		limits := docker.Limits{PIDs: s.pids, Memory: s.memory, CPUs: s.cpus}
-		d, err := a.c.engine(b, a.state, limits, a.log)
-		if err != nil {
+		if err := a.c.engine(b, a.state, limits, a.log); err != nil {
 			return nil, err
 		}
-		b.Docker = d
 	}
 	return b, nil
 }

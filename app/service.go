@@ -219,11 +219,7 @@ func (c *cli) execute(b *builder.Builder, home string, on executors, log *slog.L
 		b.HostForImages = on.forImages
 	}
 	if on.docker {
-		d, err := c.engine(b, home, docker.Limits{}, log)
-		if err != nil {
-			return err
-		}
-		b.Docker = d
+		return c.engine(b, home, docker.Limits{}, log)
 	}
 	return nil
 }

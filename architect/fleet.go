@@ -54,15 +54,21 @@ func needsOf(p *plan.Plan) map[string]queue.Needs {
 
 // executorsOf are the executors that a task's steps run in.
 func executorsOf(t *plan.Task) []string {
-	docker, host := false, false
+	compose, docker, host := false, false, false
 	for _, s := range t.Steps {
-		if s.Run != nil && s.Run.Image == "" {
+		switch {
+		case s.Type == plan.StepCompose:
+			compose, docker = true, true
+		case s.Run != nil && s.Run.Image == "":
 			host = true
-		} else {
+		default:
 			docker = true
 		}
 	}
 	var all []string
+	if compose {
+		all = append(all, "compose")
+	}
 	if docker {
 		all = append(all, "docker")
 	}

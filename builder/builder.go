@@ -67,6 +67,13 @@ type Images interface {
 	Push(ctx context.Context, p executor.ImagePush) ([]executor.Image, error)
 }
 
+// Projects run Compose projects. When ctx ends, Run stops what it started and
+// returns once all of it is gone; what an earlier process left is removed by the
+// ContainerExecutor of the same engine.
+type Projects interface {
+	Run(ctx context.Context, p executor.Project) (executor.Result, error)
+}
+
 // Files fetches an executable by its https address and its SHA-256, and returns
 // its path on this machine.
 type Files interface {
@@ -92,6 +99,7 @@ type Builder struct {
 
 	Host          Executor          // nil: steps without an image are refused
 	Docker        ContainerExecutor // nil: steps with an image are refused
+	Compose       Projects          // nil: compose steps are refused
 	HostForImages bool              // steps with an image run on the host, too
 
 	Files    Files         // executables from the network; nil: none are fetched
