@@ -81,7 +81,7 @@ func (e *Executor) sendContext(ctx context.Context, files *buildContext, o build
 		packed <- err
 	}()
 	id, err = e.readBuild(ctx, reader, o, log)
-	reader.Close() // the engine may not have wanted all of it
+	_ = reader.Close() // the engine may not have wanted all of it
 	if packErr := <-packed; packErr != nil && !errors.Is(packErr, io.ErrClosedPipe) {
 		return "", buildRefused("pack the context: " + packErr.Error())
 	}
