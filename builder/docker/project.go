@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
@@ -69,15 +70,19 @@ func (e *Executor) Containers(ctx context.Context, o executor.Owner) ([]executor
 	}
 	var all []executor.Container
 	for _, c := range found {
-		one := executor.Container{Service: c.Labels[labelService]}
-		if c.State == container.StateExited || c.State == container.StateDead {
-			end, err := e.api.ContainerInspect(ctx, c.ID)
-			if err != nil {
-				return nil, fmt.Errorf("inspect container: %w", err)
-			}
-			one.Ended, one.Exit = !end.State.Running && !end.State.Restarting, end.State.ExitCode
+		// The list is a little behind: a container that was heard to die may still run
+		// in it.
+		now, err := e.api.ContainerInspect(ctx, c.ID)
+		if cerrdefs.IsNotFound(err) {
+			continue
 		}
-		all = append(all, one)
+		if err != nil {
+			return nil, fmt.Errorf("inspect container: %w", err)
+		}
+		all = append(all, executor.Container{
+			Service: c.Labels[labelService], Exit: now.State.ExitCode,
+			Ended: now.State.Status == container.StateExited || now.State.Status == container.StateDead,
+		})
 	}
 	return all, nil
 }

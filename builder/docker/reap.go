@@ -70,8 +70,8 @@ func (r *reaper) volumes(ctx context.Context) {
 	}
 }
 
-// images removes those that are of use to one attempt alone. What they were built
-// from stays as a cache.
+// images removes those that are of use to one attempt alone, with what they alone
+// were built from.
 func (r *reaper) images(ctx context.Context) {
 	own := r.mine.Clone()
 	own.Add("label", labelAttempt)
@@ -79,7 +79,7 @@ func (r *reaper) images(ctx context.Context) {
 	r.failed("list images", err)
 	for _, i := range found {
 		r.remove(i.Labels, "image "+i.ID, func() error {
-			_, err := r.api.ImageRemove(ctx, i.ID, image.RemoveOptions{Force: true})
+			_, err := r.api.ImageRemove(ctx, i.ID, image.RemoveOptions{Force: true, PruneChildren: true})
 			return err
 		})
 	}
