@@ -113,7 +113,7 @@ func (t *attempt) hide(secrets map[string]string) error {
 	if err != nil {
 		return failed("%v", err)
 	}
-	t.masker = m
+	t.masker, t.hidden = m, append(t.hidden, secrets)
 	return nil
 }
 

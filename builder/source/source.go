@@ -61,6 +61,11 @@ func (p *InPlace) Open(ctx context.Context, _ Request) (Workspace, func() error,
 	return Workspace{Dir: p.Dir, ReadOnly: p.readOnly}, func() error { return nil }, p.err
 }
 
+// Reopen returns the directory, like Open.
+func (p *InPlace) Reopen(ctx context.Context, want Request) (Workspace, func() error, error) {
+	return p.Open(ctx, want)
+}
+
 // Reap does nothing: an attempt leaves nothing of the builder's in the directory.
 func (p *InPlace) Reap(context.Context, func(string) bool) error { return nil }
 

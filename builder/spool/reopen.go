@@ -133,3 +133,10 @@ func (w *streamsWriter) read() (turns []turn, whole int, err error) {
 	}
 	return parseStreams(data)
 }
+
+// End is how many bytes the log holds, and whether its last line has no end yet.
+func (l *Log) End() (size int64, open bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.size, !l.ended
+}
