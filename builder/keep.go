@@ -146,6 +146,7 @@ func (b *Builder) resume() {
 	for _, o := range b.orphans {
 		b.attempts.Go(func() { b.takeUp(o) })
 	}
+	b.orphans = nil
 	if b.Keep <= 0 {
 		return
 	}
