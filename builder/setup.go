@@ -40,6 +40,7 @@ func (t *attempt) source() (source.Request, error) {
 		Repository: t.given.Source,
 		Commit:     t.given.Commit,
 		Submodules: t.given.Task.Git.Submodule,
+		Depth:      t.given.Task.Git.Depth,
 		Password:   t.given.Credential,
 		Own:        t.builder.Untrusted,
 	}

@@ -87,10 +87,11 @@ func (f *Fresh) open(ctx context.Context, from *origin, hash git.Hash, want Requ
 		return Workspace{}, fmt.Errorf("make workspace: %w", err)
 	}
 	ws := Workspace{Dir: filepath.Join(room, "src")}
-	if want.Own {
-		err = repo.CheckoutOwn(ctx, ws.Dir, hash)
-	} else if ws.ReadOnly, err = objectDirs(repo); err == nil {
-		err = repo.Checkout(ctx, ws.Dir, hash)
+	if !want.Own {
+		ws.ReadOnly, err = objectDirs(repo)
+	}
+	if err == nil {
+		err = repo.CheckoutDepth(ctx, ws.Dir, hash, want.Depth, want.Own)
 	}
 	if err != nil {
 		return Workspace{}, errors.Join(err, remove(room))

@@ -31,6 +31,7 @@ type Request struct {
 	Repository string // an absolute path on this machine, or a URL
 	Commit     plan.Commit
 	Submodules bool // the task wants them
+	Depth      int  // commits of the history in a fresh checkout; 0 is all
 
 	// Password is shown to the Repository's server, if that asks for one; "" is none.
 	Password string
