@@ -46,10 +46,10 @@ func shellImage(t *testing.T) string {
 }
 
 // process starts `velocity builder run` as a process of its own.
-func (o *outpost) process(t *testing.T) *exec.Cmd {
+func (o *outpost) process(t *testing.T, env ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command("velocity", "builder", "run", "--disk-floor", "1")
-	cmd.Env = append(os.Environ(), "HOME="+o.home, "XDG_STATE_HOME=")
+	cmd.Env = append(append(os.Environ(), "HOME="+o.home, "XDG_STATE_HOME="), env...)
 	cmd.Stdout, cmd.Stderr = o, o
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -77,14 +77,14 @@ func (y *yamen) await(a dispatch.Attempt, text string) {
 
 // talking gives the builder a task of two steps in containers. The first prints
 // lines with a secret on both streams.
-func (y *yamen) talking(image string, lines int) dispatch.Attempt {
+func (y *yamen) talking(image string, attempt, lines int) dispatch.Attempt {
 	y.t.Helper()
 	first := fmt.Sprintf(`i=0; while [ $i -lt %d ]; do echo "line $i $TOKEN"; echo "error $i" >&2; sleep 0.05; i=$((i+1)); done; echo kept >file2`, lines)
 	step := func(script string) plan.Step {
 		return plan.Step{Type: plan.StepRun, Secrets: []string{"TOKEN"}, Run: &plan.Run{Image: plan.Text(image), Pull: "never", Script: script}}
 	}
 	a := dispatch.Assignment{
-		Attempt:    dispatch.Attempt{Build: build.ID{Store: "k3f9a2", Number: 1}, Task: "s0t0", Number: 1},
+		Attempt:    dispatch.Attempt{Build: build.ID{Store: "k3f9a2", Number: 1}, Task: "s0t0", Number: attempt},
 		Repository: "project", Source: "/nowhere", Commit: y.commit, Credential: attemptPassword,
 		Values: map[string]string{"TOKEN": keptSecret},
 		Task: plan.Task{
@@ -111,7 +111,7 @@ func TestKilledBuilderTakesUpItsContainer(t *testing.T) {
 	cmd := o.process(t)
 	<-y.here
 	const lines = 60
-	a := y.talking(image, lines)
+	a := y.talking(image, 1, lines)
 	for _, line := range []string{"line 10 ", "line 25 "} {
 		y.await(a, line)
 		kill(cmd)
@@ -159,7 +159,7 @@ func TestKilledBuilderReportsWhatItCannotTakeUp(t *testing.T) {
 	}
 	cmd := o.process(t)
 	<-y.here
-	a := y.talking(image, 10000)
+	a := y.talking(image, 1, 10000)
 	y.await(a, "line 3 ")
 	kill(cmd)
 	sealed, err := filepath.Glob(filepath.Join(o.state(), "spool", "*", "resume.sealed"))

@@ -154,6 +154,7 @@ func (t *attempt) resumeStep(ctx context.Context, past *resumption) error {
 	if err != nil {
 		return failed("step %d: %v", past.Step+1, err)
 	}
+	defer t.forget()
 	logged, err := t.journal.log.Resume(past.From)
 	if err != nil {
 		return interrupted("builder restarted: %v", err)
@@ -170,6 +171,13 @@ func (t *attempt) resumeStep(ctx context.Context, past *resumption) error {
 		err = interrupted("builder restarted: %v", err)
 	}
 	return t.outcome(ctx, step.Run, state, result, err)
+}
+
+// forget removes what the next process would have needed: the step has ended.
+func (t *attempt) forget() {
+	if err := os.Remove(filepath.Join(t.keeping.dir, resumptionFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.log.Warn("record of a container stays until the attempt's end", slog.Any("error", err))
+	}
 }
 
 // resumption is what the next process needs to take step i up in its container.

@@ -73,6 +73,9 @@ func (w *bench) killed(t *testing.T) *bench {
 	}
 	next.Docker = &engine{
 		scripted: scripted{answer: func(_ context.Context, cmd executor.Command) (executor.Result, error) {
+			if _, err := os.Stat(filepath.Join(next.SpoolDir, "k3f9a2-7-s0t0.1", resumptionFile)); err == nil {
+				t.Error("the record of a step lies on the disk after its end")
+			}
 			_, err := io.WriteString(cmd.Stdout, "of the second step\n")
 			return executor.Result{Image: "sha256:2"}, err
 		}},

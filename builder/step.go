@@ -60,7 +60,9 @@ func (t *attempt) runStep(ctx context.Context, i int) error {
 		return failed("step %d: %v", i+1, err)
 	}
 	var result executor.Result
-	cmd.Begin = t.begin(i)
+	if cmd.Begin = t.begin(i); cmd.Begin != nil {
+		defer t.forget()
+	}
 	t.journal.output(t.masker, func(stdout, stderr io.Writer) {
 		cmd.Stdout, cmd.Stderr = stdout, stderr
 		result, err = t.executor(step.Run).Run(ctx, cmd)
