@@ -21,16 +21,23 @@ func (b *Builder) lasting() bool { return b.Sealer != nil && b.Keep > 0 && b.Doc
 // begin is what is called with the container of step i, so that the next process
 // finds what it needs to take the step up. Nil: that process reports the attempt
 // interrupted. It does for steps on this machine, whose output goes to a pipe
-// that ends with this process, and for tasks with other steps than those that
-// run commands, of which a resumption does not tell all.
+// that ends with this process.
 func (t *attempt) begin(i int) func(container string) error {
-	other := func(s plan.Step) bool { return s.Type != plan.StepRun }
-	if !t.builder.lasting() || t.onHost(t.given.Task.Steps[i].Run) || slices.ContainsFunc(t.given.Task.Steps, other) {
+	if !t.builder.lasting() || t.onHost(t.given.Task.Steps[i].Run) || !resumable(&t.given.Task) {
 		return nil
 	}
 	return func(container string) error {
 		return t.builder.writeResumption(t.keeping, t.resumption(i, container))
 	}
+}
+
+// resumable reports whether a resumption tells all that an attempt of the task
+// knows while it runs: what was logged in to, kept or found for others by the way
+// is not in it, nor are containers beside that of the step.
+func resumable(task *plan.Task) bool {
+	more := func(s plan.Step) bool { return s.Type != plan.StepRun || s.Run == nil || len(s.Run.Services) > 0 }
+	return len(task.Registries)+len(task.Caches)+len(task.Artifacts)+len(task.Reports.JUnit)+len(task.Reports.SARIF) == 0 &&
+		!slices.ContainsFunc(task.Steps, more)
 }
 
 // An orphan is an attempt that an earlier process left in a step that may go on.
