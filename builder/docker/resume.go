@@ -10,6 +10,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/pkg/stdcopy"
 
 	"github.com/velocity-ci/velocity/builder/executor"
 )
@@ -70,8 +71,12 @@ func (e *Executor) Resume(ctx context.Context, name string, cmd executor.Command
 		return executor.Result{}, canceledOr(ctx, broke("read the container's log", err))
 	}
 	defer kept.Close()
-	out := newOutput(exactly{cmd.Stdout}, exactly{cmd.Stderr})
+	stdout, stderr := &exactly{w: cmd.Stdout}, &exactly{w: cmd.Stderr}
+	out := newOutput(stdout, stderr)
 	exit, err := b.stay(ctx, out, kept, cmd)
+	if err == nil {
+		err = b.rest(ctx, out, stdout.passed, stderr.passed)
+	}
 	if err != nil {
 		return executor.Result{Exit: exit}, err
 	}
@@ -134,13 +139,53 @@ const toldWithin = time.Second
 
 func instant(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
 
+// rest passes on what the streams hold beyond what was passed. Who follows a log
+// may miss what the engine wrote last, such as an end without newline; once the
+// container has ended its log is complete.
+func (b *box) rest(ctx context.Context, out *output, stdout, stderr int64) error {
+	kept, err := b.api.ContainerLogs(ctx, b.name, container.LogsOptions{ShowStdout: true, ShowStderr: true})
+	if err != nil {
+		return canceledOr(ctx, broke("read the container's log", err))
+	}
+	defer kept.Close()
+	more, moreErr := &beyond{w: stdoutOf{out}, skip: stdout}, &beyond{w: stderrOf{out}, skip: stderr}
+	if _, err := stdcopy.StdCopy(more, moreErr, kept); err != nil {
+		return canceledOr(ctx, broke("copy output", err))
+	}
+	if more.skip > 0 || moreErr.skip > 0 {
+		return cannot(errors.New("it printed more than the engine keeps"))
+	}
+	return nil
+}
+
 // exactly refuses what the engine may have altered. It is given one frame, and so
 // one line or piece of a line, at a time.
-type exactly struct{ io.Writer }
+type exactly struct {
+	w      io.Writer
+	passed int64
+}
 
-func (w exactly) Write(p []byte) (int, error) {
+func (e *exactly) Write(p []byte) (int, error) {
 	if len(p) >= maxKeptLine && p[len(p)-1] != '\n' {
 		return 0, cannot(fmt.Errorf("a line of %d bytes or more, of which the engine keeps no exact copy", maxKeptLine))
 	}
-	return w.Writer.Write(p)
+	n, err := e.w.Write(p)
+	e.passed += int64(n)
+	return n, err
+}
+
+// beyond drops the first bytes it is given.
+type beyond struct {
+	w    io.Writer
+	skip int64
+}
+
+func (b *beyond) Write(p []byte) (int, error) {
+	dropped := min(b.skip, int64(len(p)))
+	b.skip -= dropped
+	if dropped == int64(len(p)) {
+		return len(p), nil
+	}
+	n, err := b.w.Write(p[dropped:])
+	return n + int(dropped), err
 }
