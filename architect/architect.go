@@ -55,6 +55,9 @@ type Architect struct {
 	Seal   []byte             // secret that attempts' credentials for sources are made of; nil for none
 	Opened func(*Watch)       // shown every build in a goroutine of its own; closes the watch; may be nil
 	Closed func(*build.Build) // called when a build is final and in the archive; may be nil
+	// Deaf reports whether the wire is broken: no builder can be heard then, and
+	// none is lost for it. It is called with locks held; nil: it never is.
+	Deaf func() bool
 
 	mu        sync.Mutex
 	sites     []*Site
@@ -63,6 +66,7 @@ type Architect struct {
 	dirty     []*work // works with moves that are not yet on their way to the ledger
 	builders  map[string]*member
 	standings map[string]Standing
+	heard     time.Time     // since when builders can be heard
 	watches   int           // open ones
 	changed   chan struct{} // closed and renewed whenever something a waiter may wait for changes
 	fatal     chan error
@@ -96,6 +100,7 @@ func (a *Architect) Open(ctx context.Context, s *Site) error {
 	a.mu.Lock()
 	defer a.commit()
 	a.sites = append(a.sites, s)
+	a.heard = a.Now()
 	for _, l := range loaded {
 		a.adopt(s, l)
 	}
