@@ -168,9 +168,7 @@ func (a *Architect) end(builder string, r dispatch.Result, file build.LogFile, t
 	}
 	a.touch(w)
 	if r.Verdict == dispatch.Interrupted {
-		if m := a.builders[builder]; m != nil {
-			m.capacity = 0 // it is ending, perhaps; its next sign of life says otherwise
-		}
+		a.rest(builder) // it is ending, perhaps
 		return a.interrupt(w, t.Key, t.Attempt, r.Reason, then)
 	}
 	if err := a.steps(w, t, r.Steps); err != nil {

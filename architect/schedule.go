@@ -101,16 +101,23 @@ func (a *Architect) accepted(w *work, key string, at dispatch.Attempt, answer er
 			a.stop(w, key, f, f.reason) // wished for while nobody knew whether it had begun
 		}
 	case errors.As(answer, &refused):
-		if m := a.builders[f.builder]; m != nil {
-			m.capacity = 0 // until its next sign of life says otherwise
-		}
+		a.rest(f.builder)
 		err = a.interrupt(w, key, at.Number, "refused: "+refused.Reason, nil)
 	default:
+		a.rest(f.builder)                      // one that is gone answers at once: the task would use up its tries here
 		a.stop(w, key, f, "no answer in time") // it may have it after all
 		err = a.interrupt(w, key, at.Number, "no answer from builder "+f.builder, nil)
 	}
 	if err != nil {
 		a.Logger.Error("answer to assignment", "build", w.b.ID.String(), "task", key, "err", err)
+	}
+}
+
+// rest gives a builder nothing until its next sign of life says otherwise. The
+// lock is held.
+func (a *Architect) rest(builder string) {
+	if m := a.builders[builder]; m != nil {
+		m.capacity = 0
 	}
 }
 
