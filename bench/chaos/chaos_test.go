@@ -19,6 +19,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"text/tabwriter"
@@ -30,7 +31,7 @@ import (
 const (
 	durationVariable = "VELOCITY_CHAOS"      // how long things break: 60s, 10m
 	seedVariable     = "VELOCITY_CHAOS_SEED" // repeats what a run's hand did
-	quietWithin      = 3 * time.Minute       // from the last healing until all builds are over
+	stuckAfter       = time.Minute           // without the end of a build, with all faults healed
 )
 
 // settings reads the variables.
@@ -87,21 +88,30 @@ func TestChaos(t *testing.T) {
 	}
 }
 
-// awaitQuiet waits until every build is over.
+// awaitQuiet waits until every push has a build and every build is over, for as
+// long as builds end.
 func (y *yard) awaitQuiet() {
-	quiet := func() bool {
-		tips := y.must(y.bare, "git", "for-each-ref", "--format=%(refname)", "refs/heads/")
-		built := 0
-		for _, b := range y.listed(1 << 20) {
-			if b.State().Final() {
-				built++
-			}
+	for over := -1; ; {
+		pushed := len(lines(y.must(y.bare, "git", "for-each-ref", "--format=%(refname)", "refs/heads/")))
+		now := 0
+		if !eventually(stuckAfter, func() bool { now = y.over(); return now > over || now >= pushed }) {
+			y.findings.add("I1", "after everything was healed %d of %d builds are over, and none has ended for %s", now, pushed, stuckAfter)
+			return
 		}
-		return built >= len(lines(tips))
+		if over = now; over >= pushed {
+			return
+		}
 	}
-	if !eventually(quietWithin, quiet) {
-		y.findings.add("I1", "not all builds are over %s after everything was healed", quietWithin)
+}
+
+// over counts the builds that have ended.
+func (y *yard) over() (n int) {
+	for _, b := range y.listed(1 << 20) {
+		if b.State().Final() {
+			n++
+		}
 	}
+	return n
 }
 
 // endAll ends all machines as people do.
@@ -144,7 +154,7 @@ func (h *history) report(to io.Writer, pushes []push, healings []healing) {
 		for _, t := range tasks(b) {
 			attempts += t.Attempt
 			for _, l := range t.Lost {
-				lost[l.Reason]++
+				lost[brief(l.Reason)]++
 			}
 		}
 	}
@@ -172,6 +182,15 @@ func (h *history) report(to io.Writer, pushes []push, healings []healing) {
 		fmt.Fprintf(table, "%s\t%d\t%s\n", in.name, len(h.y.findings.all[in.name]), in.says)
 	}
 	_ = table.Flush() // nobody is left to tell
+}
+
+// brief is a reason without the places in it: its first and its last part.
+func brief(reason string) string {
+	parts := strings.Split(reason, ": ")
+	if len(parts) < 3 {
+		return reason
+	}
+	return parts[0] + ": … " + parts[len(parts)-1]
 }
 
 // quantile is the smallest of sorted times that percent of them do not exceed.

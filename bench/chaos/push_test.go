@@ -36,8 +36,8 @@ func (y *yard) pushUntil(done <-chan struct{}, random *rand.Rand) (pushes []push
 			return pushes
 		}
 		wait := 100 + random.IntN(1500)
-		if random.IntN(5) < 2 { // so long that a frozen builder wakes beside the next attempt
-			wait = 4000 + random.IntN(6000)
+		if random.IntN(3) == 0 { // so long that a frozen builder wakes beside the next attempt
+			wait = 4000 + random.IntN(5000)
 		}
 		if err := os.WriteFile(filepath.Join(dir, "wait"), fmt.Appendf(nil, "%d.%03d\n", wait/1000, wait%1000), 0o666); err != nil {
 			y.t.Error(err)
