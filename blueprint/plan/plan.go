@@ -14,8 +14,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"strconv"
-	"strings"
 )
 
 // Version is the version of the plan's JSON form, described in docs/format.md.
@@ -49,6 +47,11 @@ type Plan struct {
 	// (git.describe) are there only if something mentions them.
 	Git map[string]string `json:"git,omitempty"`
 
+	// Base is the commit that path filters and changed() compared Commit with: the
+	// merge base of a pull request, the last green ancestor of a push. It is zero
+	// when nothing asked, or when there is none: then everything has changed.
+	Base Commit `json:"base,omitempty"`
+
 	Concurrency Concurrency `json:"concurrency,omitzero"`
 
 	Stages []Stage `json:"stages"`
@@ -64,52 +67,6 @@ type Concurrency struct {
 type Stage struct {
 	Name  string `json:"name"`
 	Tasks []Task `json:"tasks"`
-}
-
-// A Task is a blueprint made ready to build.
-type Task struct {
-	Key         string   `json:"key"`  // s<stage>t<index>, both from 0: used in paths and refs
-	Name        string   `json:"name"` // shown to people, unique within the plan
-	Blueprint   string   `json:"blueprint"`
-	Description string   `json:"description,omitempty"`
-	Timeout     Duration `json:"timeout,omitempty"`      // of the whole attempt; 0 is the builder's limit
-	MayFail     bool     `json:"ignoreErrors,omitempty"` // its failure does not fail the stage
-	Git         Git      `json:"git,omitzero"`
-	// Labels are what its builder must have, with these values.
-	Labels     map[string]string `json:"labels,omitempty"`
-	Parameters []Parameter       `json:"parameters,omitempty"` // in the order in which they are resolved
-	Steps      []Step            `json:"steps"`
-}
-
-// Git says how a task's workspace is checked out.
-type Git struct {
-	Submodule bool `json:"submodule,omitempty"`
-	Depth     int  `json:"depth,omitempty"` // 0 is the whole history; the 2019 files set it
-}
-
-// Key is the address of task index of stage, both counted from 0.
-func Key(stage, index int) string {
-	return "s" + strconv.Itoa(stage) + "t" + strconv.Itoa(index)
-}
-
-// ParseKey is the reverse of Key.
-func ParseKey(key string) (stage, index int, err error) {
-	s, t, ok := strings.Cut(strings.TrimPrefix(key, "s"), "t")
-	stage, err1 := strconv.Atoi(s)
-	index, err2 := strconv.Atoi(t)
-	if !ok || err1 != nil || err2 != nil || stage < 0 || index < 0 || Key(stage, index) != key {
-		return 0, 0, fmt.Errorf("task key %q is not of the form s0t0", key)
-	}
-	return stage, index, nil
-}
-
-// Task finds a task by its key.
-func (p *Plan) Task(key string) (*Task, bool) {
-	stage, index, err := ParseKey(key)
-	if err != nil || stage >= len(p.Stages) || index >= len(p.Stages[stage].Tasks) {
-		return nil, false
-	}
-	return &p.Stages[stage].Tasks[index], true
 }
 
 // Encode prints the plan as indented JSON with a final newline. Equal plans give

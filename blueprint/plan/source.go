@@ -38,6 +38,9 @@ const (
 	EventPush   Event = "push"   // a branch or tag has a new tip
 	EventManual Event = "manual" // somebody asked for it by name
 	EventLocal  Event = "local"  // `velocity run` on a checkout; never trusted by others
+
+	EventPullRequest Event = "pull_request" // a pull or merge request has a new head
+	EventSchedule    Event = "schedule"     // its time has come
 )
 
 // Prefixes of the refs that builds are about.
@@ -68,7 +71,8 @@ type Trigger struct {
 	Ref      string    `json:"ref,omitempty"` // full name; "" when a bare commit was asked for
 	Commit   Commit    `json:"commit"`        // new tip; may be a tag object until it is planned
 	Before   Commit    `json:"before,omitempty"`
-	Actor    string    `json:"actor,omitempty"` // for people to read, never for rights
+	Target   string    `json:"target,omitempty"` // full name of the branch that a pull request is for
+	Actor    string    `json:"actor,omitempty"`  // for people to read, never for rights
 	Received time.Time `json:"received"`
 
 	// Name asks for one pipeline or blueprint. Without it every pipeline whose

@@ -20,6 +20,8 @@ type Step struct {
 	Name         string   `json:"name"` // for people: the description, or what it runs
 	Timeout      Duration `json:"timeout,omitempty"`
 	IgnoreErrors bool     `json:"ignoreErrors,omitempty"` // its failure does not fail the task
+	Always       bool     `json:"always,omitempty"`       // it runs also after a failure and after a cancel, within its timeout
+	Skip         bool     `json:"skip,omitempty"`         // its `when` is false: it succeeds at once, reason "skipped"
 	Secrets      []string `json:"secrets,omitempty"`      // parameters it may see although they are secret
 	At           string   `json:"at"`                     // file:line:col, for messages
 
@@ -42,13 +44,26 @@ type Run struct {
 	Network        string     `json:"network,omitempty"`
 	User           string     `json:"user,omitempty"`
 	Pull           string     `json:"pull,omitempty"` // missing (default), always, never
+	Services       []Service  `json:"services,omitempty"`
+}
+
+// A Service is a container that runs beside a step and is reached by its alias.
+type Service struct {
+	Image       Text       `json:"image"`
+	Alias       string     `json:"alias"`             // its host name for the step
+	Command     []Text     `json:"command,omitempty"` // in place of the image's own
+	Environment []Variable `json:"environment,omitempty"`
+	Ready       []Text     `json:"ready,omitempty"` // command in the service that ends well once it is ready; without it, running is enough
 }
 
 // An ImageBuild builds a container image.
 type ImageBuild struct {
-	Dockerfile Text   `json:"dockerfile,omitempty"`
-	Context    Text   `json:"context,omitempty"`
-	Tags       []Text `json:"tags"`
+	Dockerfile Text       `json:"dockerfile,omitempty"`
+	Context    Text       `json:"context,omitempty"`
+	Tags       []Text     `json:"tags"`
+	Target     Text       `json:"target,omitempty"` // stage of the Dockerfile; "" is the last
+	Args       []Variable `json:"args,omitempty"`
+	Platforms  []string   `json:"platforms,omitempty"` // such as linux/arm64; none is the engine's own
 }
 
 // An ImagePush pushes tags that the task built.
@@ -58,7 +73,8 @@ type ImagePush struct {
 
 // A ComposeStep runs a Compose project.
 type ComposeStep struct {
-	ComposeFile Text `json:"composeFile"`
+	ComposeFile Text   `json:"composeFile"`
+	Service     string `json:"service,omitempty"` // whose exit code counts; "" is any that is not zero
 }
 
 // A Variable is one environment variable of a step.
