@@ -44,8 +44,13 @@ func TestMatch(t *testing.T) {
 		{plan.Trigger{Event: plan.EventManual, Ref: "refs/heads/main", Commit: tip}, []string{"default"}},
 		{plan.Trigger{Event: plan.EventManual, Name: "plain", Commit: tip}, []string{"plain"}},
 	} {
-		if got := c.Match(test.trigger); !slices.Equal(got, test.want) {
-			t.Errorf("Match(%s %s %s) = %q; want %q", test.trigger.Event, test.trigger.Ref, test.trigger.Name, got, test.want)
+		matched, err := c.Match(test.trigger, nil)
+		var got []string
+		for _, m := range matched {
+			got = append(got, m.Name)
+		}
+		if err != nil || !slices.Equal(got, test.want) {
+			t.Errorf("Match(%s %s %s) = %q, %v; want %q", test.trigger.Event, test.trigger.Ref, test.trigger.Name, got, err, test.want)
 		}
 	}
 }
