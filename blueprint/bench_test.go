@@ -49,3 +49,16 @@ steps:
 		})
 	}
 }
+
+func BenchmarkLoad1000Blueprints(b *testing.B) {
+	text := dir(b, "testdata/2019")[".velocityci/blueprints/examples/parameters.yml"]
+	tree := files{}
+	for i := range maxFiles {
+		tree[fmt.Sprintf(".velocityci/blueprints/b%d.yml", i)] = text
+	}
+	for b.Loop() {
+		if _, findings, err := Load(tree); err != nil || len(findings) > 0 {
+			b.Fatal(err, findings)
+		}
+	}
+}

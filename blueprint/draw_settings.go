@@ -48,7 +48,11 @@ func (t *task) settings(out *plan.Task, b *blueprint) {
 		out.Artifacts = append(out.Artifacts, t.patterns(&part.Artifacts)...)
 		out.Reports.JUnit = append(out.Reports.JUnit, t.patterns(&part.Reports.JUnit)...)
 		out.Reports.SARIF = append(out.Reports.SARIF, t.patterns(&part.Reports.SARIF)...)
-		out.Needs = append(out.Needs, t.needs(part)...)
+		for _, key := range t.needs(part) {
+			if !slices.Contains(out.Needs, key) {
+				out.Needs = append(out.Needs, key)
+			}
+		}
 		for i := range part.Docker.Registries {
 			out.Registries = append(out.Registries, t.registry(&part.Docker.Registries[i]))
 		}
@@ -56,8 +60,6 @@ func (t *task) settings(out *plan.Task, b *blueprint) {
 			out.Caches = append(out.Caches, t.cache(&part.Caches[i]))
 		}
 	}
-	slices.Sort(out.Needs)
-	out.Needs = slices.Compact(out.Needs)
 }
 
 // environment is that of all steps. The closer to the task a variable is set, the

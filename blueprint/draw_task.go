@@ -33,7 +33,7 @@ func (d *drawer) task(key string, e *entry, c combination) plan.Task {
 	t.spend(b.at, len(out.Name)+len(out.Description))
 	if !t.holds(&e.When) {
 		d.missing = d.missing[:missing]
-		out.Skip = true
+		out.Skip, out.Steps = true, []plan.Step{}
 		return out
 	}
 	if out.Parameters = parameters; len(d.missing) > 0 || d.err != nil {
