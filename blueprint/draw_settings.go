@@ -1,6 +1,7 @@
 package blueprint
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/velocity-ci/velocity/blueprint/plan"
@@ -23,7 +24,7 @@ func (d *drawer) combinations(e *entry) []combination {
 		}
 		kept := slices.DeleteFunc(slices.Clone(all), func(c combination) bool { v, has := c.value(name.Value); return !has || v != want })
 		if len(kept) == 0 {
-			d.fail(&ValueError{Name: name.Value, Why: "has that value in no combination of the matrix of " + e.Name.Value})
+			d.fail(&ValueError{Name: name.Value, Why: fmt.Sprintf("has that value in no combination of the matrix of %s", e.Name.Value)})
 			return nil
 		}
 		all = kept
