@@ -268,18 +268,15 @@ func (b *blueprint) checkMatrixValue(name, value word, r *report) {
 	if strings.Contains(value.Value, "${") {
 		r.errorf(value.at, "nothing is expanded in a matrix").Hint = "write the values out"
 	}
-	for i := range b.Parameters {
-		p := &b.Parameters[i]
-		if !slices.ContainsFunc(p.defined(), func(w word) bool { return w.Value == name.Value }) {
-			continue
-		}
-		switch {
-		case p.class() != known:
-			r.errorf(name.at, "the matrix cannot give a value to %q, which is secret or derived", name.Value)
-		case len(p.basic.options()) > 0 && !slices.Contains(p.basic.options(), value.Value):
-			r.errorf(value.at, "parameter %q cannot be %q", name.Value, value.Value).Hint =
-				"it can be " + shorten(strings.Join(p.basic.options(), ", "), 200)
-		}
+	d, ok := b.scope.names[name.Value]
+	switch {
+	case !ok:
+		// It cannot be the name of a parameter, which is reported as such.
+	case d.class != known:
+		r.errorf(name.at, "the matrix cannot give a value to %q, which is secret or derived", name.Value)
+	case len(d.owner.basic.options()) > 0 && !slices.Contains(d.owner.basic.options(), value.Value):
+		r.errorf(value.at, "parameter %q cannot be %q", name.Value, value.Value).Hint =
+			"it can be " + shorten(strings.Join(d.owner.basic.options(), ", "), 200)
 	}
 }
 
