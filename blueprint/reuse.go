@@ -15,6 +15,9 @@ import (
 // can be reused: it names the tools that are installed there.
 const toolchainLabel = "toolchain"
 
+// maxLooked bounds the steps and references that are looked through for each task.
+const maxLooked = 2000
+
 // A hindrance is why a task's result says nothing about another build.
 type hindrance struct {
 	at        Position
@@ -51,7 +54,7 @@ func (c *Config) hindrances(b *blueprint, k *checker) []hindrance {
 			add(p.derived.at, "an executable derives values for it", "declare the parameter in the blueprints that use it")
 		}
 	}
-	budget := maxNodes // an ordinary task has far fewer, and each task is looked through
+	budget := maxLooked
 	for _, part := range c.closure(b) {
 		for i := range part.Steps {
 			s := &part.Steps[i]
