@@ -28,6 +28,7 @@ type draft struct {
 	config  plan.Commit
 	refused string
 	secrets map[string]string
+	urgency int // among the waiting tasks of the repository
 }
 
 func refusal(name, reason string) draft {
@@ -108,12 +109,15 @@ func (a *Architect) wanted(ctx context.Context, s *Site, config *blueprint.Confi
 	if err != nil {
 		return r, err
 	}
+	urgent := a.urgent(ctx, s, t, config)
 	for _, m := range matched {
 		if id, ok := have[m.Name]; ok {
 			r.known = append(r.known, id)
 			continue
 		}
-		r.drafts = append(r.drafts, s.draw(ctx, config, m.Name, t))
+		d := s.draw(ctx, config, m.Name, t)
+		d.urgency = urgent[m.Name]
+		r.drafts = append(r.drafts, d)
 	}
 	return r, nil
 }
