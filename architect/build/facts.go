@@ -171,8 +171,8 @@ func (b *Build) Reliable() bool {
 	return false
 }
 
-// Keep makes successes stand in for the tasks of an outline, by key. What has
-// effects or is not needed keeps its way.
+// Keep makes successes stand in for the tasks of an outline, by their keys in it.
+// What is not needed stays so.
 func Keep(stages []StagePlan, successes map[string]Success) {
 	for i := range stages {
 		for j := range stages[i].Tasks {
