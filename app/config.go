@@ -37,7 +37,7 @@ type serverConfig struct {
 		Executor string `yaml:"executor" flag:"executor" help:"host runs all steps on this machine, docker none of them"`
 		Labels   labels `yaml:"labels" help:"of the builder in this process, as NAME=VALUE; can be repeated"`
 	} `yaml:"builder"`
-	Attempts int `yaml:"attempts" default:"3" help:"tries of a task that is interrupted again and again"`
+	Attempts int  `yaml:"attempts" default:"3" help:"tries of a task that is interrupted again and again"`
 	Reuse    bool `yaml:"reuse" default:"true" help:"let an earlier success under the same inputs stand in for a task"`
 	Log      struct {
 		Format string `yaml:"format" default:"text" help:"text or json"`
