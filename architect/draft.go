@@ -100,11 +100,11 @@ func unreadable(ctx context.Context, t plan.Trigger, err error) (reading, error)
 // been answered with.
 func (a *Architect) wanted(ctx context.Context, s *Site, config *blueprint.Config, t plan.Trigger) (reading, error) {
 	r := reading{trigger: t}
-	names := []string{t.Name}
-	if t.Name == "" {
-		names = config.Match(t)
+	matched, err := config.Match(t, nil)
+	if err != nil {
+		return r, err
 	}
-	if len(names) == 0 {
+	if len(matched) == 0 {
 		r.note = nothing(config, t)
 		return r, nil
 	}
@@ -112,12 +112,12 @@ func (a *Architect) wanted(ctx context.Context, s *Site, config *blueprint.Confi
 	if err != nil {
 		return r, err
 	}
-	for _, name := range names {
-		if id, ok := have[name]; ok {
+	for _, m := range matched {
+		if id, ok := have[m.Name]; ok {
 			r.known = append(r.known, id)
 			continue
 		}
-		r.drafts = append(r.drafts, s.draw(ctx, config, name, t))
+		r.drafts = append(r.drafts, s.draw(ctx, config, m.Name, t))
 	}
 	return r, nil
 }
