@@ -94,7 +94,11 @@ func (a *Architect) Open(ctx context.Context, s *Site) error {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", s.Name, err)
 	}
-	s.prepare(tips, known)
+	marks, err := s.History.Marks(ctx)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", s.Name, err)
+	}
+	s.prepare(tips, known, marks)
 	a.mu.Lock()
 	defer a.commit()
 	a.sites = append(a.sites, s)
