@@ -30,6 +30,7 @@ type draft struct {
 	skip    bool // nothing that the pipeline is about has changed
 	secrets map[string]string
 	stands  map[string]build.Success // for tasks of the plan, by their keys in it
+	urgency int                      // among the waiting tasks of the repository
 }
 
 func refusal(name, reason string) draft {
@@ -120,6 +121,7 @@ func (a *Architect) wanted(ctx context.Context, s *Site, config *blueprint.Confi
 	if err != nil {
 		return r, err
 	}
+	urgent := a.urgent(ctx, s, t, config)
 	for _, m := range matched {
 		if id, ok := have[m.Name]; ok {
 			r.known = append(r.known, id)
@@ -136,6 +138,7 @@ func (a *Architect) wanted(ctx context.Context, s *Site, config *blueprint.Confi
 				return r, err
 			}
 		}
+		d.urgency = urgent[m.Name]
 		r.drafts = append(r.drafts, d)
 	}
 	return r, nil
