@@ -47,8 +47,11 @@ func (a *Architect) schedule() {
 	}
 }
 
-// picture is the moment that queue.Decide judges.
+// picture is the moment that queue.Decide judges. Tasks that wait to be tried
+// again are not in it.
 func (a *Architect) picture() queue.Picture {
+	now := a.Now()
+	a.resting = time.Time{}
 	p := queue.Picture{Running: map[string]int{}, Shares: map[string]queue.Share{}}
 	busy := map[string]int{}
 	for _, s := range a.sites {
@@ -61,7 +64,11 @@ func (a *Architect) picture() queue.Picture {
 		}
 		for i := range w.b.Stages {
 			for j := range w.b.Stages[i].Tasks {
-				if t := &w.b.Stages[i].Tasks[j]; t.State == build.Ready {
+				switch t := &w.b.Stages[i].Tasks[j]; {
+				case t.State != build.Ready:
+				case t.Ready.After(now):
+					a.rest(t.Ready)
+				default:
 					p.Ready = append(p.Ready, a.ready(w, t))
 				}
 			}

@@ -12,16 +12,43 @@ import (
 // some day even if every message about it is lost. Nothing that goes well waits
 // for it.
 func (a *Architect) sweep(ctx context.Context) {
-	ticker := time.NewTicker(sweepEvery)
-	defer ticker.Stop()
+	timer := time.NewTimer(sweepEvery)
+	defer timer.Stop()
 	for {
 		select {
-		case <-ticker.C:
+		case <-timer.C:
 			a.Overdue()
+		case <-a.sooner:
 		case <-ctx.Done():
 			return
 		}
+		timer.Reset(a.pause())
 	}
+}
+
+// resweep has the sweep look again when its next turn is.
+func (a *Architect) resweep() {
+	select {
+	case a.sooner <- struct{}{}:
+	default: // it is about to
+	}
+}
+
+// rest notes when a task may be tried again. The lock is held.
+func (a *Architect) rest(until time.Time) {
+	if a.resting.IsZero() || until.Before(a.resting) {
+		a.resting = until
+	}
+}
+
+// pause is how long the sweep may wait: until the next backoff is over, at most.
+func (a *Architect) pause() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.resting.IsZero() {
+		return sweepEvery
+	}
+	return min(sweepEvery, max(a.resting.Sub(a.Now()), 0))
 }
 
 // Overdue ends what should have ended by now.
@@ -29,6 +56,9 @@ func (a *Architect) Overdue() {
 	a.mu.Lock()
 	defer a.commit()
 	now := a.Now()
+	if !a.resting.IsZero() && !now.Before(a.resting) {
+		a.unsettled = true // somebody's backoff is over
+	}
 	if a.Deaf != nil && a.Deaf() {
 		a.heard = now
 	}
