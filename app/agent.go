@@ -66,6 +66,9 @@ func (a *agent) newBuilder() (*builder.Builder, error) {
 		Keep: keepResults, Lease: dispatch.LostAfter + leaseMargin,
 		Limit: s.timeout, LogLimit: s.logLimit, WorkspaceLimit: s.workspaceLimit, DiskFloor: s.diskFloor, SpoolLimit: s.spoolLimit,
 	}
+	if s.reattach {
+		b.Sealer = a.keys
+	}
 	if s.execute.host {
 		b.Host = &host.Executor{Builder: b.Name, Base: a.c.bareEnvironment()}
 		b.HostForImages = s.execute.forImages

@@ -51,7 +51,7 @@ func (a *agent) connect(ctx context.Context, b *builder.Builder) (leave func(), 
 }
 
 // A gate holds up what the architect says until the builder can answer: one that
-// was just restarted may be spoken to before it has its end of the wire.
+// has just joined may be spoken to before it has its end of the wire.
 type gate struct {
 	ready  chan struct{}
 	worker dispatch.Worker

@@ -140,10 +140,12 @@ func (s *service) embed(ctx context.Context, o serviceOptions) error {
 	if err := b.Reap(ctx); err != nil {
 		s.log.Warn("leftovers of an earlier process stay", "err", err)
 	}
-	if s.link, err = dispatch.Join(conn, name, b, dispatch.Trust{Architect: s.signer.Public(), Keys: s.keys, Log: s.log, Now: s.c.clock}); err != nil {
+	work := &gate{ready: make(chan struct{}), worker: b}
+	if s.link, err = dispatch.Join(conn, name, work, dispatch.Trust{Architect: s.signer.Public(), Keys: s.keys, Log: s.log, Now: s.c.clock}); err != nil {
 		return err
 	}
 	b.Architect = s.link
+	close(work.ready)
 	s.builder = b
 	return nil
 }

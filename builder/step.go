@@ -17,7 +17,9 @@ func (t *attempt) step(ctx context.Context, i int, limit plan.Duration, do func(
 		return context.Cause(ctx) // the steps before ended well, but there is no time for this one
 	}
 	s := &t.steps[i]
-	s.State, s.Started, s.From = build.Building, t.builder.Now(), t.journal.size.Load()
+	if s.State != build.Building { // else it was taken up again
+		s.State, s.Started, s.From = build.Building, t.builder.Now(), t.journal.size.Load()
+	}
 	t.report.publish(t.steps)
 
 	within, cancel := limited(ctx, limit)
@@ -58,10 +60,18 @@ func (t *attempt) runStep(ctx context.Context, i int) error {
 		return failed("step %d: %v", i+1, err)
 	}
 	var result executor.Result
+	if cmd.Begin = t.begin(i); cmd.Begin != nil {
+		defer t.forget()
+	}
 	t.journal.output(t.masker, func(stdout, stderr io.Writer) {
 		cmd.Stdout, cmd.Stderr = stdout, stderr
 		result, err = t.executor(step.Run).Run(ctx, cmd)
 	})
+	return t.outcome(ctx, step.Run, state, result, err)
+}
+
+// outcome says what the end of a step's process means for the step.
+func (t *attempt) outcome(ctx context.Context, run *plan.Run, state *build.Step, result executor.Result, err error) error {
 	state.Image = result.Image
 	switch {
 	case ctx.Err() != nil: // even if it ended well after it was told to end
@@ -70,7 +80,7 @@ func (t *attempt) runStep(ctx context.Context, i int) error {
 		return err
 	}
 	state.Exit = result.Exit
-	if result.Exit != 0 && !step.Run.IgnoreExitCode {
+	if result.Exit != 0 && !run.IgnoreExitCode {
 		return failed("exit %d", result.Exit)
 	}
 	return nil

@@ -92,6 +92,25 @@ func (k *Keys) Curve() string { return k.curvePublic }
 // Seeds are the secret halves, for a file that nobody else can read.
 func (k *Keys) Seeds() (seed, curve string) { return k.userSeed, k.curveSeed }
 
+// Seal encrypts what the builder keeps for itself: only the holder of these keys
+// can read it, or could have made it.
+func (k *Keys) Seal(plain []byte) ([]byte, error) {
+	sealed, err := k.curve.Seal(plain, k.curvePublic)
+	if err != nil {
+		return nil, fmt.Errorf("seal with the builder's curve key: %w", err)
+	}
+	return sealed, nil
+}
+
+// Open is Seal's other side. What was altered is an error.
+func (k *Keys) Open(sealed []byte) ([]byte, error) {
+	plain, err := k.curve.Open(sealed, k.curvePublic)
+	if err != nil {
+		return nil, fmt.Errorf("open with the builder's curve key: %w", err)
+	}
+	return plain, nil
+}
+
 // ValidPublic tells whether s can be a builder's public key.
 func ValidPublic(s string) bool { return nkeys.IsValidPublicUserKey(s) }
 

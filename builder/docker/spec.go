@@ -60,8 +60,7 @@ func (e *Executor) newSpec(ctx context.Context, cmd executor.Command) (spec, err
 			CapDrop:     []string{"NET_RAW", "MKNOD"},
 			SecurityOpt: []string{"no-new-privileges"},
 			Resources:   e.resources(),
-			// The log is kept by the builder, masked; the engine must not keep it bare.
-			LogConfig: container.LogConfig{Type: "none"},
+			LogConfig:   logConfig(cmd),
 			// As process 1 a shell would ignore TERM and leave zombies behind.
 			Init: new(true),
 		},
