@@ -218,6 +218,7 @@ func (nothing) Tips(context.Context) (map[string]plan.Commit, bool, error) {
 	return nil, true, nil
 }
 func (nothing) OfCommit(context.Context, plan.Commit) ([]architect.Known, error) { return nil, nil }
+func (nothing) Green(context.Context, plan.Commit, string) (bool, error)         { return false, nil }
 
 // runOn builds with a builder of this process.
 func (c *cli) runOn(ctx context.Context, j *job, dir string, wire *dispatch.Direct, a *architect.Architect, site *architect.Site) (*build.Build, error) {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/architect/build"
-	"github.com/velocity-ci/velocity/blueprint"
 	"github.com/velocity-ci/velocity/blueprint/plan"
 	"github.com/velocity-ci/velocity/storage"
 	"github.com/velocity-ci/velocity/storage/git"
@@ -190,59 +189,4 @@ func (h history) OfCommit(ctx context.Context, commit plan.Commit) ([]architect.
 		known[i] = architect.Known(k)
 	}
 	return known, err
-}
-
-// A view is a repository as plans are drawn from it.
-type view struct{ repo *git.Repository }
-
-// Tips implements architect.Repository. A ref that cannot be read is left out:
-// it says nothing about what to build.
-func (v view) Tips(context.Context) (map[string]plan.Commit, error) {
-	tips := map[string]plan.Commit{}
-	for _, prefix := range []string{plan.BranchPrefix, plan.TagPrefix} {
-		refs, _, err := v.repo.Refs(prefix)
-		if err != nil {
-			return nil, fmt.Errorf("list refs: %w", err)
-		}
-		for _, ref := range refs {
-			if commit, err := v.repo.Peel(ref.Hash); err == nil {
-				tips[ref.Name] = planCommit(commit)
-			}
-		}
-	}
-	return tips, nil
-}
-
-// Head implements architect.Repository.
-func (v view) Head(context.Context) (string, error) {
-	branch, _, err := v.repo.Head()
-	if err != nil {
-		return "", fmt.Errorf("read HEAD: %w", err)
-	}
-	return branch, nil
-}
-
-// Tree implements architect.Repository.
-func (v view) Tree(_ context.Context, c plan.Commit) (blueprint.Tree, plan.Commit, error) {
-	h, err := git.ParseHash(string(c))
-	if err != nil {
-		return nil, c, fmt.Errorf("%w: %w", architect.ErrGone, err)
-	}
-	commit, err := v.repo.Peel(h)
-	if errors.Is(err, git.ErrObjectNotFound) {
-		return nil, c, fmt.Errorf("%w: %w", architect.ErrGone, err)
-	}
-	if err != nil {
-		return nil, c, err
-	}
-	return commitTree{v.repo, commit}, planCommit(commit), nil
-}
-
-// Facts implements architect.Repository.
-func (v view) Facts(ctx context.Context, c plan.Commit, ref string) func(name string) (string, error) {
-	h, err := git.ParseHash(string(c))
-	if err != nil {
-		return func(string) (string, error) { return "", err }
-	}
-	return facts(ctx, v.repo, ref, h)
 }

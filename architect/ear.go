@@ -179,6 +179,7 @@ func (a *Architect) end(builder string, r dispatch.Result, file build.LogFile, t
 	m := build.Move{
 		Kind: build.Succeed, Task: t.Key, Attempt: t.Attempt, Builder: builder,
 		Reason: r.Reason, Log: &r.Log, At: a.Now(),
+		Tests: r.Tests, Findings: r.Findings, Artifacts: r.Artifacts,
 	}
 	if r.Verdict != dispatch.Succeeded {
 		m.Kind = build.Fail

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -53,6 +54,7 @@ type repository struct {
 
 	mu      sync.Mutex
 	commits map[plan.Commit]files
+	parents map[plan.Commit]plan.Commit
 	tips    map[string]plan.Commit
 }
 
@@ -89,6 +91,52 @@ func (r *repository) Facts(_ context.Context, c plan.Commit, ref string) func(st
 		}
 		return string(c), nil
 	}
+}
+
+func (r *repository) MergeBase(ctx context.Context, a, b plan.Commit) (plan.Commit, error) {
+	left, _ := r.Ancestors(ctx, a, 100)
+	right, _ := r.Ancestors(ctx, b, 100)
+	for _, c := range append([]plan.Commit{a}, left...) {
+		if c == b || slices.Contains(right, c) {
+			return c, nil
+		}
+	}
+	return "", nil
+}
+
+func (r *repository) Ancestors(_ context.Context, c plan.Commit, limit int) ([]plan.Commit, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []plan.Commit
+	for c = r.parents[c]; c != "" && len(all) < limit; c = r.parents[c] {
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+func (r *repository) Differ(_ context.Context, from, to plan.Commit, some plan.Patterns) (bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, f := range []files{r.commits[from], r.commits[to]} {
+		for name := range f {
+			if some.Selects(name) && r.commits[from][name] != r.commits[to][name] {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+func (r *repository) Digest(_ context.Context, c plan.Commit, some plan.Patterns) (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sum := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(r.commits[c])) {
+		if some.Selects(name) {
+			fmt.Fprintf(sum, "%q %q", name, r.commits[c][name])
+		}
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // history is the ledger's, in the architect's words.

@@ -51,6 +51,9 @@ type History interface {
 	Tips(ctx context.Context) (tips map[string]plan.Commit, known bool, err error)
 	// OfCommit lists the finished builds of a commit.
 	OfCommit(ctx context.Context, c plan.Commit) ([]Known, error)
+	// Green reports whether a build of the commit by this pipeline succeeded that
+	// others can rely on.
+	Green(ctx context.Context, c plan.Commit, pipeline string) (bool, error)
 }
 
 // A Repository is what plans are drawn from. It is read, never written.
@@ -64,6 +67,15 @@ type Repository interface {
 	Tree(ctx context.Context, c plan.Commit) (blueprint.Tree, plan.Commit, error)
 	// Facts finds the values of git.* for a commit built for a ref.
 	Facts(ctx context.Context, c plan.Commit, ref string) func(name string) (string, error)
+	// MergeBase is the best common ancestor of two commits, "" if they have none.
+	MergeBase(ctx context.Context, a, b plan.Commit) (plan.Commit, error)
+	// Ancestors lists the commits that lead to c, the newest first, at most limit.
+	Ancestors(ctx context.Context, c plan.Commit, limit int) ([]plan.Commit, error)
+	// Differ reports whether one of these files is not the same in both commits; a
+	// zero one has no files.
+	Differ(ctx context.Context, from, to plan.Commit, files plan.Patterns) (bool, error)
+	// Digest stands for the content of these files in a commit.
+	Digest(ctx context.Context, c plan.Commit, files plan.Patterns) (string, error)
 }
 
 // Logs keeps running copies of the logs that builders send.

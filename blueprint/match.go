@@ -16,9 +16,7 @@ const defaultPipeline = "default"
 // trigger with a name starts what it names, whether it exists or not; one by hand
 // without a name starts `default`. A deleted ref starts nothing.
 //
-// Patterns match whole branch or tag names: * stops at slashes, ** does not. They
-// are read in order and the last that matches decides; one that begins with !
-// takes names away again. A list that only takes away begins with all names.
+// Patterns match whole branch or tag names, as plan.Patterns says.
 func (c *Config) Match(t plan.Trigger) []string {
 	if t.Name != "" {
 		return []string{t.Name}
@@ -54,16 +52,7 @@ func (p *pipeline) starts(t plan.Trigger) bool {
 	}
 }
 
-func matches(patterns []string, name string) bool {
-	matched := len(patterns) > 0 && strings.HasPrefix(patterns[0], "!") && !slices.ContainsFunc(patterns, func(p string) bool { return !strings.HasPrefix(p, "!") })
-	for _, p := range patterns {
-		p, not := strings.CutPrefix(p, "!")
-		if ok, err := doublestar.Match(p, name); err == nil && ok {
-			matched = !not
-		}
-	}
-	return matched
-}
+func matches(patterns []string, name string) bool { return plan.Patterns(patterns).Selects(name) }
 
 func (o *on) check(r *report) {
 	if o.Manual.Set && !o.Manual.Value {

@@ -34,19 +34,24 @@ type record struct {
 	Lines   int          `json:"lines,omitempty"`
 	SHA256  string       `json:"sha256,omitempty"`
 	Times   int64        `json:"times,omitempty"` // bytes of the log's times
+
+	Tests     testsRecord      `json:"tests,omitzero"`
+	Findings  []findingRecord  `json:"findings,omitempty"`
+	Artifacts []artifactRecord `json:"artifacts,omitempty"`
 }
 
 type stepRecord struct {
-	Type     string    `json:"type"`
-	Name     string    `json:"name,omitempty"`
-	State    string    `json:"state"`
-	Reason   string    `json:"reason,omitempty"`
-	Exit     int       `json:"exit,omitempty"`
-	Image    string    `json:"image,omitempty"`
-	Started  time.Time `json:"started,omitzero"`
-	Finished time.Time `json:"finished,omitzero"`
-	From     int64     `json:"from,omitempty"`
-	To       int64     `json:"to,omitempty"`
+	Type     string        `json:"type"`
+	Name     string        `json:"name,omitempty"`
+	State    string        `json:"state"`
+	Reason   string        `json:"reason,omitempty"`
+	Exit     int           `json:"exit,omitempty"`
+	Image    string        `json:"image,omitempty"`
+	Images   []imageRecord `json:"images,omitempty"`
+	Started  time.Time     `json:"started,omitzero"`
+	Finished time.Time     `json:"finished,omitzero"`
+	From     int64         `json:"from,omitempty"`
+	To       int64         `json:"to,omitempty"`
 }
 
 // encodeRecord is the record of a result and of when the attempt ended; both are
@@ -60,9 +65,10 @@ func encodeRecord(r dispatch.Result, ended time.Time) ([]byte, error) {
 	for _, s := range r.Steps {
 		rec.Steps = append(rec.Steps, stepRecord{
 			Type: string(s.Type), Name: s.Name, State: string(s.State), Reason: s.Reason, Exit: s.Exit, Image: s.Image,
-			Started: s.Started.UTC(), Finished: s.Finished.UTC(), From: s.From, To: s.To,
+			Images: imageRecords(s.Images), Started: s.Started.UTC(), Finished: s.Finished.UTC(), From: s.From, To: s.To,
 		})
 	}
+	rec.facts(r)
 	data, err := json.Marshal(rec)
 	if err != nil {
 		return nil, fmt.Errorf("encode record of %s: %w", r.Attempt, err)
@@ -99,9 +105,10 @@ func decodeRecord(data []byte) (dispatch.Result, time.Time, error) {
 	for _, s := range rec.Steps {
 		r.Steps = append(r.Steps, build.Step{
 			Type: plan.StepType(s.Type), Name: s.Name, State: build.State(s.State), Reason: s.Reason, Exit: s.Exit,
-			Image: s.Image, Started: s.Started, Finished: s.Finished, From: s.From, To: s.To,
+			Image: s.Image, Images: imagesOf(s.Images), Started: s.Started, Finished: s.Finished, From: s.From, To: s.To,
 		})
 	}
+	rec.tell(&r)
 	return r, rec.Ended, nil
 }
 
@@ -120,8 +127,11 @@ func (r *record) check() error {
 	if (r.Verdict == "") != r.Ended.IsZero() || !writable(r.Ended) {
 		return errors.New("a verdict and an end go together")
 	}
-	if sum, err := hex.DecodeString(r.SHA256); err != nil || len(sum) != 0 && len(sum) != 32 {
+	if r.SHA256 != "" && !isSum(r.SHA256) {
 		return fmt.Errorf("sha256 %.80q is none", r.SHA256)
+	}
+	if err := r.checkFacts(); err != nil {
+		return err
 	}
 	for i, s := range r.Steps {
 		if s.From < 0 || s.To < 0 || s.From > r.Bytes || s.To > r.Bytes {
@@ -132,6 +142,12 @@ func (r *record) check() error {
 		}
 	}
 	return nil
+}
+
+// isSum reports whether s is a SHA-256 in hex.
+func isSum(s string) bool {
+	sum, err := hex.DecodeString(s)
+	return err == nil && len(sum) == 32
 }
 
 // writable reports whether a time can be written again: RFC 3339 has four digits

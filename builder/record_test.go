@@ -20,10 +20,16 @@ var (
 		Steps: []build.Step{
 			{Type: plan.StepSetup, Name: "setup", State: build.Succeeded, Started: sampleEnd, Finished: sampleEnd},
 			{Type: plan.StepRun, Name: "test", State: build.Failed, Reason: "exit 2", Exit: 2, Image: "sha256:0123",
-				Started: sampleEnd, Finished: sampleEnd, From: 3, To: 12},
+				Started: sampleEnd, Finished: sampleEnd, From: 3, To: 12,
+				Images: []build.Image{{Name: "app:1", Digest: "sha256:4567"}}},
 		},
 		Log:   build.Log{Bytes: 12, Lines: 2, SHA256: strings.Repeat("0a", 32)},
 		Times: 21,
+		Tests: build.Tests{Passed: 3, Failed: 1, Skipped: 2, Flaky: 1},
+		Findings: []build.Finding{{
+			Kind: build.FromTest, Name: "TestX", File: "x_test.go", Line: 7, Column: 2, Level: build.LevelError, Message: "got 1", Flaky: true,
+		}},
+		Artifacts: []build.Artifact{{Name: "bin/x", Size: 9, SHA256: strings.Repeat("0b", 32)}},
 	}
 )
 
@@ -57,16 +63,19 @@ func TestRecordRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, change := range map[string][2]string{
-		"a later version":           {`"version":1`, `"version":2`},
-		"no build":                  {`k3f9a2-7`, ``},
-		"a task that leads outside": {`s0t1`, `../x`},
-		"no attempt":                {`"attempt":2`, `"attempt":0`},
-		"a verdict of its own":      {`failed`, `fine`},
-		"an end without a verdict":  {`failed`, ``},
-		"a verdict without an end":  {`"ended":"2026-11-22T12:00:00Z",`, ``},
-		"a step beyond the log":     {`"attempt":2`, `"attempt":2,"steps":[{"type":"run","state":"failed","to":1}]`},
-		"half a sum":                {`"attempt":2`, `"attempt":2,"sha256":"00"`},
-		"cut off":                   {`"}`, ``},
+		"a later version":                  {`"version":1`, `"version":2`},
+		"no build":                         {`k3f9a2-7`, ``},
+		"a task that leads outside":        {`s0t1`, `../x`},
+		"no attempt":                       {`"attempt":2`, `"attempt":0`},
+		"a verdict of its own":             {`failed`, `fine`},
+		"an end without a verdict":         {`failed`, ``},
+		"a verdict without an end":         {`"ended":"2026-11-22T12:00:00Z",`, ``},
+		"a step beyond the log":            {`"attempt":2`, `"attempt":2,"steps":[{"type":"run","state":"failed","to":1}]`},
+		"half an artifact's sum":           {`"attempt":2`, `"attempt":2,"artifacts":[{"name":"x","size":1,"sha256":"00"}]`},
+		"an artifact of less than nothing": {`"attempt":2`, `"attempt":2,"artifacts":[{"name":"x","size":-1,"sha256":"` + strings.Repeat("0", 64) + `"}]`},
+		"more findings than are kept":      {`"attempt":2`, `"attempt":2,"findings":[` + strings.Repeat(`{},`, 200) + `{}]`},
+		"half a sum":                       {`"attempt":2`, `"attempt":2,"sha256":"00"`},
+		"cut off":                          {`"}`, ``},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bad := strings.Replace(good, change[0], change[1], 1)

@@ -73,5 +73,5 @@ func oneLine(s string) string {
 		}
 		return ' '
 	}, s)
-	return clip(s, maxReason)
+	return build.Clip(s, maxReason)
 }

@@ -47,7 +47,7 @@ func NoteOf(b *build.Build) Note {
 	}
 	return Note{
 		ID: b.ID, Name: b.Name, State: b.State(), Event: b.Trigger.Event, Ref: b.Trigger.Ref, Counts: b.Counts(),
-		Took: rounded(b.Finished.Sub(from)), Finished: b.Finished.UTC().Truncate(time.Second), Reason: clip(b.Reason(), maxReason),
+		Took: rounded(b.Finished.Sub(from)), Finished: b.Finished.UTC().Truncate(time.Second), Reason: build.Clip(b.Reason(), maxReason),
 	}
 }
 
@@ -57,19 +57,6 @@ func rounded(d time.Duration) time.Duration {
 		return max(0, d.Round(10*time.Millisecond))
 	}
 	return d.Round(time.Second)
-}
-
-// clip cuts s to at most n bytes, and not within a character.
-func clip(s string, n int) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) <= n {
-		return s
-	}
-	n -= len("…")
-	for !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n] + "…"
 }
 
 // String is the line without its end.

@@ -57,6 +57,12 @@ type taskRecord struct {
 	Steps    []stepRecord `json:"steps,omitempty"`
 	Log      logRecord    `json:"log,omitzero"`
 	Lost     []lostRecord `json:"lost,omitempty"`
+
+	Retried   []retriedRecord  `json:"retried,omitempty"`
+	Tests     testsRecord      `json:"tests,omitzero"`
+	Findings  []findingRecord  `json:"findings,omitempty"`
+	Artifacts []artifactRecord `json:"artifacts,omitempty"`
+	Reused    originRecord     `json:"reused,omitzero"`
 }
 
 type stepRecord struct {
@@ -66,6 +72,7 @@ type stepRecord struct {
 	Reason   string        `json:"reason,omitempty"`
 	Exit     int           `json:"exit,omitempty"`
 	Image    string        `json:"image,omitempty"`
+	Images   []imageRecord `json:"images,omitempty"`
 	Started  instant       `json:"started,omitzero"`
 	Finished instant       `json:"finished,omitzero"`
 	From     int64         `json:"from,omitempty"`
@@ -109,6 +116,8 @@ func storedTask(t *build.Task) taskRecord {
 	r := taskRecord{
 		Key: t.Key, Name: t.Name, MayFail: t.MayFail, State: t.State, Attempt: t.Attempt, Builder: t.Builder,
 		Ready: stored(t.Ready), Started: stored(t.Started), Finished: stored(t.Finished), Log: logRecord(t.Log),
+		Retried: storedRetried(t.Retried), Tests: testsRecord(t.Tests), Findings: storedFindings(t.Findings),
+		Artifacts: storedArtifacts(t.Artifacts), Reused: originRecord(t.Reused),
 	}
 	for _, s := range t.Steps {
 		r.Steps = append(r.Steps, storedStep(s))
@@ -122,7 +131,7 @@ func storedTask(t *build.Task) taskRecord {
 func storedStep(s build.Step) stepRecord {
 	return stepRecord{
 		Type: s.Type, Name: s.Name, State: s.State, Reason: s.Reason, Exit: s.Exit, Image: s.Image,
-		Started: stored(s.Started), Finished: stored(s.Finished), From: s.From, To: s.To,
+		Images: storedImages(s.Images), Started: stored(s.Started), Finished: stored(s.Finished), From: s.From, To: s.To,
 	}
 }
 
@@ -186,9 +195,15 @@ func (r *taskRecord) task(key string) (build.Task, error) {
 	t := build.Task{
 		Key: r.Key, Name: r.Name, MayFail: r.MayFail, State: r.State, Reason: r.Reason, Attempt: r.Attempt,
 		Builder: r.Builder, Ready: r.Ready.time(), Started: r.Started.time(), Finished: r.Finished.time(), Log: build.Log(r.Log),
+		Retried: loadedRetried(r.Retried), Tests: build.Tests(r.Tests), Findings: loadedFindings(r.Findings),
+		Reused: build.Origin(r.Reused),
 	}
 	if r.Key != key || r.Attempt < 0 || !slices.Contains(build.States, r.State) {
 		return t, fmt.Errorf("task %q, %q at attempt %d, cannot be where %s is", r.Key, r.State, r.Attempt, key)
+	}
+	var err error
+	if t.Artifacts, err = loadedArtifacts(r.Artifacts); err != nil {
+		return t, fmt.Errorf("task %s: %w", key, err)
 	}
 	for i := range r.Steps {
 		step, err := r.Steps[i].step()
@@ -206,7 +221,7 @@ func (r *taskRecord) task(key string) (build.Task, error) {
 func (r *stepRecord) step() (build.Step, error) {
 	s := build.Step{
 		Type: r.Type, Name: r.Name, State: r.State, Reason: r.Reason, Exit: r.Exit, Image: r.Image,
-		Started: r.Started.time(), Finished: r.Finished.time(), From: r.From, To: r.To,
+		Images: loadedImages(r.Images), Started: r.Started.time(), Finished: r.Finished.time(), From: r.From, To: r.To,
 	}
 	if !slices.Contains(build.States, r.State) || r.State == build.Ready || r.State == build.Scheduled {
 		return s, fmt.Errorf("a step cannot be %q", r.State)

@@ -28,6 +28,10 @@ type moveRecord struct {
 	Step    *stepRecord    `json:"step,omitempty"`
 	Log     *logRecord     `json:"log,omitempty"`
 	Request *requestRecord `json:"request,omitempty"`
+
+	Tests     testsRecord      `json:"tests,omitzero"`
+	Findings  []findingRecord  `json:"findings,omitempty"`
+	Artifacts []artifactRecord `json:"artifacts,omitempty"`
 }
 
 type requestRecord struct {
@@ -78,6 +82,7 @@ func storedMove(m *build.Move) moveRecord {
 	r := moveRecord{
 		Seq: m.Seq, At: stored(m.At), Kind: m.Kind, Task: m.Task, Attempt: m.Attempt, Builder: m.Builder,
 		From: m.From, To: m.To, Reason: m.Reason, Index: m.Index,
+		Tests: testsRecord(m.Tests), Findings: storedFindings(m.Findings), Artifacts: storedArtifacts(m.Artifacts),
 	}
 	if m.Seq == 1 {
 		r.Version = recordVersion
@@ -154,6 +159,11 @@ func (r *moveRecord) move() (build.Move, error) {
 	m := build.Move{
 		Seq: r.Seq, At: r.At.time(), Kind: r.Kind, Task: r.Task, Attempt: r.Attempt, Builder: r.Builder,
 		From: r.From, To: r.To, Reason: r.Reason, Index: r.Index,
+		Tests: build.Tests(r.Tests), Findings: loadedFindings(r.Findings),
+	}
+	var err error
+	if m.Artifacts, err = loadedArtifacts(r.Artifacts); err != nil {
+		return m, err
 	}
 	if r.Step != nil {
 		s, err := r.Step.step()

@@ -45,11 +45,18 @@ func sampleBuild(tb testing.TB) (*build.Build, []build.Move) {
 		{Kind: build.StepMoved, Task: "s0t0", Attempt: 2, Index: 1, Step: &build.Step{State: build.Building, Started: at, Image: "sha256:1", From: 3}},
 		{Kind: build.StepMoved, Task: "s0t0", Attempt: 2, Index: 1, Step: &build.Step{
 			State: build.Failed, Reason: "exit 2", Exit: 2, Started: at, Finished: at.Add(time.Second), Image: "sha256:1", From: 3, To: 90,
+			Images: []build.Image{{Name: "app:1", Digest: "sha256:2"}},
 		}},
 		{Kind: build.Assign, Task: "s0t1", Builder: "b1"},
 		{Kind: build.Canceling, Reason: "superseded"},
 		{Kind: build.Fail, Task: "s0t0", Attempt: 2, Reason: "exit 2", Log: &build.Log{Bytes: 90, Lines: 4, SHA256: "5a"}},
-		{Kind: build.Succeed, Task: "s0t1", Attempt: 1, Log: &build.Log{}},
+		{
+			Kind: build.Succeed, Task: "s0t1", Attempt: 1, Log: &build.Log{}, Tests: build.Tests{Passed: 3, Failed: 1, Skipped: 2, Flaky: 1},
+			Findings: []build.Finding{{
+				Kind: build.FromTest, Name: "TestX", File: "x_test.go", Line: 7, Column: 2, Level: build.LevelError, Message: "<&>", Flaky: true,
+			}},
+			Artifacts: []build.Artifact{{Name: "bin/x", Size: 9, SHA256: strings.Repeat("0b", 32)}},
+		},
 		{Kind: build.Notice, Reason: "webhook: 500"},
 	} {
 		at = at.Add(1234567 * time.Microsecond)
@@ -194,6 +201,8 @@ func TestContradictionsAreRefused(t *testing.T) {
 		`"type":"run","name":"go test <&>","state":"failed"`: `"type":"run","name":"go test <&>","state":"ready"`,
 		`"created":"2026`:                                    `"created":"9026-13`,
 		`abababab`:                                           `--upload`,
+		`"sha256":"0b0b`:                                     `"sha256":"../0b`,
+		`"size":9`:                                           `"size":-9`,
 	} {
 		forged := bytes.Replace(state, []byte(from), []byte(to), 1)
 		if bytes.Equal(forged, state) {

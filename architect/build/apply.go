@@ -188,6 +188,7 @@ func (t *Task) finish(m Move) {
 	if m.Log != nil {
 		t.Log = *m.Log
 	}
+	t.Tests, t.Findings, t.Artifacts = m.Tests, m.Findings, m.Artifacts
 	for i := range t.Steps {
 		if t.Steps[i].State == Building {
 			t.Steps = slices.Clone(t.Steps)

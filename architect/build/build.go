@@ -139,7 +139,16 @@ type Task struct {
 	Finished  time.Time
 	Steps     []Step
 	Log       Log
-	Lost      []Lost // earlier attempts, oldest first
+	Lost      []Lost    // earlier attempts that ended without a verdict, oldest first
+	Retried   []Retried // earlier attempts that failed, oldest first
+
+	// What the attempt that ended the task left behind. Of a reused task it is the
+	// origin's.
+	Tests     Tests
+	Findings  []Finding  // at most MaxFindings, failing tests first
+	Artifacts []Artifact // at most MaxArtifacts
+
+	Reused Origin // where it was built, if that success stands in for it
 }
 
 // A Lost attempt ended without a verdict.
@@ -157,7 +166,8 @@ type Step struct {
 	State    State // Waiting, Building, Succeeded or Failed
 	Reason   string
 	Exit     int
-	Image    string // content address of the image it ran in, if any
+	Image    string  // content address of the image it ran in, if any
+	Images   []Image // that it built or pushed; never changed in place
 	Started  time.Time
 	Finished time.Time
 	From, To int64 // its bytes within the task's log

@@ -2,6 +2,7 @@ package build
 
 import (
 	"fmt"
+	"reflect"
 	"time"
 )
 
@@ -30,6 +31,11 @@ type Move struct {
 	Index   int   // with StepMoved: which step
 	Log     *Log  // with Succeed, Fail and Cancel
 	Request *Request
+
+	// With Succeed and Fail.
+	Tests     Tests
+	Findings  []Finding
+	Artifacts []Artifact
 }
 
 // New makes a build from its first move. The first stage starts with Open.
@@ -96,6 +102,9 @@ func (b *Build) complete(ask Move) (m Move, changes bool, err error) {
 		return m, false, fmt.Errorf("build %s has no task %q", b.ID, ask.Task)
 	}
 	m.Task, m.Attempt, m.Log = ask.Task, t.Attempt, ask.Log
+	if ask.Kind == Succeed || ask.Kind == Fail {
+		m.Tests, m.Findings, m.Artifacts = ask.Tests, Bounded(ask.Findings), Listed(ask.Artifacts)
+	}
 	if ask.Kind == StepMoved {
 		changes = completeStep(t, ask, &m)
 		return m, changes, nil
@@ -121,7 +130,7 @@ func completeStep(t *Task, ask Move, m *Move) (changes bool) {
 	now, step := t.Steps[ask.Index], *ask.Step
 	step.Type, step.Name = now.Type, now.Name
 	m.Step = &step
-	return !now.State.Final() && step.State != Waiting && now != step
+	return !now.State.Final() && step.State != Waiting && !reflect.DeepEqual(now, step)
 }
 
 // Open starts the first stage: BUILD_START is its first task leaving Waiting.

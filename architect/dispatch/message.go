@@ -122,4 +122,9 @@ type Result struct {
 	Steps   []build.Step
 	Log     build.Log
 	Times   int64 // bytes of the times file
+
+	// What the attempt left behind, bounded as build.Bounded and build.Listed do.
+	Tests     build.Tests
+	Findings  []build.Finding
+	Artifacts []build.Artifact // of a success: all of them are where they are kept
 }

@@ -6,12 +6,16 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/velocity-ci/velocity/architect/build"
 )
 
 // Whatever comes over the wire is answered or refused, never a panic; what is
 // understood means the same when it is said again.
 func FuzzDecode(f *testing.F) {
-	for _, body := range []any{Presence{Builder: "b"}, Progress{}, Result{}, stop{}, answer{}} {
+	for _, body := range []any{Presence{Builder: "b"}, Progress{}, Result{}, Result{
+		Findings: []build.Finding{{Kind: build.FromTest}}, Artifacts: []build.Artifact{{Name: "x"}}, Steps: []build.Step{{Images: []build.Image{{}}}},
+	}, stop{}, answer{}} {
 		data, err := json.Marshal(envelope[any]{Version: wireVersion, Body: body})
 		if err != nil {
 			f.Fatal(err)

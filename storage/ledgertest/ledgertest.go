@@ -26,6 +26,7 @@ type Ledger interface {
 	Live(ctx context.Context) ([]storage.Loaded, error)
 	Tips(ctx context.Context) (tips map[string]plan.Commit, known bool, err error)
 	OfCommit(ctx context.Context, c plan.Commit) ([]storage.Known, error)
+	Green(ctx context.Context, c plan.Commit, pipeline string) (bool, error)
 	Build(ctx context.Context, id build.ID) (*build.Build, []build.Move, error)
 }
 
@@ -187,6 +188,11 @@ func life(t *testing.T, open Make) {
 	want := storage.Known{ID: b.ID, Name: "default", Event: plan.EventPush, Ref: "refs/heads/main"}
 	if err != nil || len(known) != 2 || known[0] != want {
 		t.Errorf("OfCommit() = %v, %v; want the folded and the live build, first %v", known, err, want)
+	}
+	for pipeline, want := range map[string]bool{"default": b.State() == build.Succeeded, "other": false} {
+		if green, err := l.Green(t.Context(), c, pipeline); err != nil || green != want {
+			t.Errorf("Green(%s) = %v, %v; want %v", pipeline, green, err, want)
+		}
 	}
 }
 

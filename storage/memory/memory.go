@@ -182,6 +182,14 @@ func (l *Ledger) OfCommit(_ context.Context, c plan.Commit) ([]storage.Known, er
 	return known, nil
 }
 
+// Green is as in storage.Store.
+func (l *Ledger) Green(_ context.Context, c plan.Commit, pipeline string) (bool, error) {
+	return slices.ContainsFunc(l.sorted(), func(r *record) bool {
+		b := r.build
+		return b.Trigger.Commit == c && b.Name == pipeline && b.Trigger.Event != plan.EventLocal && b.State() == build.Succeeded
+	}), nil
+}
+
 // Build is a build and its moves, or storage.ErrNoBuild.
 func (l *Ledger) Build(_ context.Context, id build.ID) (*build.Build, []build.Move, error) {
 	l.mu.Lock()
