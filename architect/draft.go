@@ -28,6 +28,7 @@ type draft struct {
 	config  plan.Commit
 	refused string
 	secrets map[string]string
+	stands  map[string]build.Success // for tasks of the plan, by their keys in it
 }
 
 func refusal(name, reason string) draft {
@@ -61,6 +62,9 @@ func (a *Architect) read(ctx context.Context, s *Site, t plan.Trigger) (r readin
 	}()
 	if t.Skip {
 		return reading{trigger: t, note: "skipped: the push said so"}, nil
+	}
+	if t.Failed {
+		return a.again(ctx, s, t)
 	}
 	tree, commit, err := s.Repo.Tree(ctx, t.Commit)
 	switch {

@@ -55,7 +55,7 @@ func fields(t reflect.Type) []string {
 		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
 			names = append(names, name)
 		}
-		if f.IsExported() {
+		if f.IsExported() || f.Anonymous {
 			names = append(names, fields(f.Type)...)
 		}
 	}

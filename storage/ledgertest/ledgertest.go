@@ -27,7 +27,9 @@ type Ledger interface {
 	Tips(ctx context.Context) (tips map[string]plan.Commit, known bool, err error)
 	OfCommit(ctx context.Context, c plan.Commit) ([]storage.Known, error)
 	Green(ctx context.Context, c plan.Commit, pipeline string) (bool, error)
+	Reusable(ctx context.Context, keys []string) (map[string]build.Success, error)
 	Build(ctx context.Context, id build.ID) (*build.Build, []build.Move, error)
+	Plan(ctx context.Context, id build.ID) (*plan.Plan, error)
 }
 
 // A Make makes an empty ledger, to be ended with the test. folded is called as
@@ -45,6 +47,7 @@ func Run(t *testing.T, open Make) {
 		"tips are set and forgotten":     tips,
 		"append does not wait for done":  held,
 		"what was read is not connected": apart,
+		"successes are found by keys":    reuse,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open) })
 	}
@@ -182,6 +185,10 @@ func life(t *testing.T, open Make) {
 	}
 	if live, err := l.Live(t.Context()); err != nil || len(live) != 0 {
 		t.Errorf("Live() after the end = %v, %v; want none", live, err)
+	}
+	p, err := l.Plan(t.Context(), b.ID)
+	if err != nil || !cmp.Equal(p, live[0].Plan) {
+		t.Errorf("Plan() = %+v, %v; want %+v", p, err, live[0].Plan)
 	}
 	begin(t, l, c, 1)
 	known, err := l.OfCommit(t.Context(), c)

@@ -190,6 +190,34 @@ func (l *Ledger) Green(_ context.Context, c plan.Commit, pipeline string) (bool,
 	}), nil
 }
 
+// Reusable is as in storage.Store.
+func (l *Ledger) Reusable(_ context.Context, keys []string) (map[string]build.Success, error) {
+	found := map[string]build.Success{}
+	for _, r := range l.sorted() {
+		b := r.build
+		for i := range b.Stages {
+			for j := range b.Stages[i].Tasks {
+				t := &b.Stages[i].Tasks[j]
+				if s, ok := b.Success(t); ok && b.Reliable() && t.ReuseKey != "" && slices.Contains(keys, t.ReuseKey) {
+					found[t.ReuseKey] = s
+				}
+			}
+		}
+	}
+	return found, nil
+}
+
+// Plan is the plan of a build, nil if none could be drawn, or storage.ErrNoBuild.
+func (l *Ledger) Plan(_ context.Context, id build.ID) (*plan.Plan, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r, ok := l.builds[id]
+	if !ok {
+		return nil, fmt.Errorf("%s: %w", id, storage.ErrNoBuild)
+	}
+	return r.plan, nil
+}
+
 // Build is a build and its moves, or storage.ErrNoBuild.
 func (l *Ledger) Build(_ context.Context, id build.ID) (*build.Build, []build.Move, error) {
 	l.mu.Lock()
