@@ -27,6 +27,7 @@ import (
 	"github.com/velocity-ci/velocity/builder/host"
 	checkout "github.com/velocity-ci/velocity/builder/source"
 	"github.com/velocity-ci/velocity/storage"
+	"github.com/velocity-ci/velocity/storage/blob"
 	"github.com/velocity-ci/velocity/storage/roster"
 )
 
@@ -61,6 +62,8 @@ type service struct {
 	roster   *roster.Roster         // nil without a front
 	fleet    fleet                  // registered builders; none without a front
 	shelves  *shelves
+
+	keepBlobs blob.Retention
 }
 
 // serviceOptions say what a service serves, and how.
@@ -83,7 +86,7 @@ type serviceOptions struct {
 // newService takes the locks and connects the parts; run makes them work. The
 // caller must close it.
 func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err error) {
-	s = &service{c: c, log: o.log, shelves: newShelves(c, c.blobsOf(o.configured))}
+	s = &service{c: c, log: o.log, shelves: newShelves(c, c.blobsOf(o.configured)), keepBlobs: o.configured.blobs()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
