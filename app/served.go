@@ -88,7 +88,7 @@ func (c *cli) serveRepository(ctx context.Context, path string, o serviceOptions
 	s.site = &architect.Site{
 		Name: cmp.Or(o.configured.nameAt(path), nameOf(repo)), Source: repo.CommonDir(), Ledger: ledger, Inbox: ledger,
 		History: history{ledger}, Repo: view{repo}, Logs: logs, Told: o.who == holderHook,
-		NoReuse: !o.configured.reuses(path),
+		NoReuse: !o.configured.reuses(path), Clock: o.who == holderServe,
 	}
 	if err := a.Open(ctx, s.site); err != nil {
 		return nil, errors.Join(err, ledger.Release(ctx))

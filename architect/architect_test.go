@@ -410,6 +410,48 @@ func TestOpenGoesOn(t *testing.T) {
 	}
 }
 
+// A build that was canceled just before its architect died is stopped by the next
+// one, although the builder goes on with it.
+func TestOpenStopsWhatWasCanceled(t *testing.T) {
+	stopped := make(chan string, 10)
+	g := newRig(t, twoStages(), nil)
+	id, err := g.ledger.Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, moves := build.New(build.Request{ID: id, Stages: build.Outline(g.plan())}, g.now())
+	moves = append(moves, b.Open(g.now())...)
+	for _, m := range []build.Move{
+		{Kind: build.Assign, Task: "s0t0", Builder: "b"},
+		{Kind: build.Begin, Task: "s0t0", Attempt: 1, Builder: "b"},
+		{Kind: build.Canceling, Reason: "canceled"},
+	} {
+		m.At = g.now()
+		made, err := b.Do(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		moves = append(moves, made...)
+	}
+	recorded := make(chan error, 1)
+	g.ledger.Append(build.Change{Build: b, Moves: moves, Plan: g.plan()}, func(err error) { recorded <- err })
+	if err := <-recorded; err != nil {
+		t.Fatal(err)
+	}
+	g.worker.running = map[dispatch.Attempt]chan string{{Build: id, Task: "s0t0", Number: 1}: stopped}
+	g.run()
+	g.here()
+	g.a.Overdue()
+	select {
+	case why := <-stopped:
+		if why != "canceled" {
+			t.Errorf("the builder is told %q; want canceled", why)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the builder is told nothing")
+	}
+}
+
 // untilBuilding waits until both tasks of the first stage are recorded as building.
 func (g *rig) untilBuilding(id build.ID) {
 	g.t.Helper()

@@ -28,10 +28,11 @@ func (a *Architect) Here(_ context.Context, p dispatch.Presence) error {
 		a.builders[p.Builder] = m
 		a.Logger.Info("builder is here", "builder", p.Builder, "capacity", p.Capacity)
 	}
-	m.boot, m.seen, m.capacity, m.said = p.Boot, a.Now(), p.Capacity, p
 	if p.Draining {
-		m.capacity = 0
+		p.Capacity = 0
 	}
+	a.unsettled = a.unsettled || m.offersOther(p)
+	m.boot, m.seen, m.capacity, m.said = p.Boot, a.Now(), p.Capacity, p
 	a.claim(p)
 	return nil
 }

@@ -25,6 +25,7 @@ func (a *Architect) Place(builder string, s Standing) {
 	a.mu.Lock()
 	defer a.commit()
 	a.standings[builder] = s
+	a.unsettled = true
 	if !s.Revoked {
 		return
 	}
@@ -75,7 +76,7 @@ func executorsOf(t *plan.Task) []string {
 
 // ready is a task as the queue sees it.
 func (a *Architect) ready(w *work, t *build.Task) queue.Task {
-	out := queue.Task{Repository: w.site.Name, Build: w.b.ID, Key: t.Key, Since: t.Ready}
+	out := queue.Task{Repository: w.site.Name, Build: w.b.ID, Key: t.Key, Since: t.Ready, Priority: w.priority}
 	if a.Fit {
 		out.Needs = w.needs[t.Key]
 	}

@@ -3,6 +3,8 @@ package architect
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/velocity-ci/velocity/architect/build"
@@ -17,6 +19,13 @@ type member struct {
 	capacity int // 0 while it drains
 	said     dispatch.Presence
 	seen     time.Time
+}
+
+// offersOther reports whether p offers the queue other than what is known of the
+// member.
+func (m *member) offersOther(p dispatch.Presence) bool {
+	return m.capacity != p.Capacity || m.said.Untrusted != p.Untrusted || !maps.Equal(m.said.Labels, p.Labels) ||
+		!slices.Equal(m.said.Executors, p.Executors) || !slices.Equal(m.said.Mirrors, p.Mirrors)
 }
 
 // schedule assigns ready tasks to free builders. The assignments leave when they
@@ -37,9 +46,11 @@ func (a *Architect) schedule() {
 	}
 }
 
-// picture is the moment that queue.Decide judges.
+// picture is the moment that queue.Decide judges. Tasks that wait to be tried
+// again are not in it.
 func (a *Architect) picture() queue.Picture {
 	now := a.Now()
+	a.resting = time.Time{}
 	p := queue.Picture{Running: map[string]int{}, Shares: map[string]queue.Share{}}
 	busy := map[string]int{}
 	for _, s := range a.sites {
@@ -52,7 +63,11 @@ func (a *Architect) picture() queue.Picture {
 		}
 		for i := range w.b.Stages {
 			for j := range w.b.Stages[i].Tasks {
-				if t := &w.b.Stages[i].Tasks[j]; t.State == build.Ready && !t.Ready.After(now) {
+				switch t := &w.b.Stages[i].Tasks[j]; {
+				case t.State != build.Ready:
+				case t.Ready.After(now):
+					a.rest(t.Ready)
+				default:
 					p.Ready = append(p.Ready, a.ready(w, t))
 				}
 			}

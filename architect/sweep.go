@@ -34,21 +34,21 @@ func (a *Architect) resweep() {
 	}
 }
 
+// rest notes when a task may be tried again. The lock is held.
+func (a *Architect) rest(until time.Time) {
+	if a.resting.IsZero() || until.Before(a.resting) {
+		a.resting = until
+	}
+}
+
 // pause is how long the sweep may wait: until the next backoff is over, at most.
 func (a *Architect) pause() time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now, next := a.Now(), sweepEvery
-	for _, w := range a.works {
-		for i := range w.b.Stages {
-			for j := range w.b.Stages[i].Tasks {
-				if t := &w.b.Stages[i].Tasks[j]; t.State == build.Ready && t.Ready.After(now) {
-					next = min(next, t.Ready.Sub(now))
-				}
-			}
-		}
+	if a.resting.IsZero() {
+		return sweepEvery
 	}
-	return next
+	return min(sweepEvery, max(a.resting.Sub(a.Now()), 0))
 }
 
 // Overdue ends what should have ended by now.
@@ -56,6 +56,9 @@ func (a *Architect) Overdue() {
 	a.mu.Lock()
 	defer a.commit()
 	now := a.Now()
+	if !a.resting.IsZero() && !now.Before(a.resting) {
+		a.unsettled = true // somebody's backoff is over
+	}
 	for name, m := range a.builders {
 		if now.Sub(m.seen) > dispatch.LostAfter {
 			a.Logger.Warn("builder lost", "builder", name, "seen", m.seen)
