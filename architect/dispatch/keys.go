@@ -3,6 +3,7 @@ package dispatch
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/nats-io/nkeys"
 )
@@ -26,12 +27,38 @@ func NewKeys() (*Keys, error) {
 	return keysOf(user, curve)
 }
 
-// ParseKeys reads what Seeds returned. Its errors do not repeat the seeds.
-func ParseKeys(seed, curveSeed string) (*Keys, error) {
+// UserKeys are those of a user of NATS to whom nothing is sealed: the architect
+// on a cluster. The text is the seed, SU…, alone or as nk writes it, on a line of
+// its own among others. Errors do not repeat it.
+func UserKeys(text string) (*Keys, error) {
+	seed := ""
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "SU") && seed == "" {
+			seed = line
+		}
+	}
+	user, err := userOf(seed)
+	if err != nil {
+		return nil, fmt.Errorf("read the seed of a NATS user: %w", err)
+	}
+	curve, err := nkeys.CreateCurveKeys()
+	if err != nil {
+		return nil, fmt.Errorf("make keys: %w", err)
+	}
+	return keysOf(user, curve)
+}
+
+func userOf(seed string) (nkeys.KeyPair, error) {
 	user, err := nkeys.FromSeed([]byte(seed))
 	if err == nil {
 		err = nkeys.CompatibleKeyPair(user, nkeys.PrefixByteUser)
 	}
+	return user, err
+}
+
+// ParseKeys reads what Seeds returned. Its errors do not repeat the seeds.
+func ParseKeys(seed, curveSeed string) (*Keys, error) {
+	user, err := userOf(seed)
 	if err != nil {
 		return nil, fmt.Errorf("read the builder's key: %w", err)
 	}
