@@ -12,6 +12,7 @@ import (
 
 	"github.com/velocity-ci/velocity/app/client"
 	"github.com/velocity-ci/velocity/storage"
+	"github.com/velocity-ci/velocity/storage/blob"
 )
 
 // A serverConfig is what velocity serve is told: by flags, by variables, by a
@@ -46,7 +47,14 @@ type serverConfig struct {
 	Keep struct {
 		Logs   bound `yaml:"logs" help:"logs"`
 		Builds bound `yaml:"builds" help:"blocks of builds, with their logs,"`
+
+		Artifacts artifactBound `yaml:"artifacts"`
+		Caches    cacheBound    `yaml:"caches"`
 	} `yaml:"keep"`
+	Blobs struct {
+		URL   string    `yaml:"url" help:"where artifacts and caches are: a folder, or s3://BUCKET?region=REGION (default: the folder velocity/blobs in each repository)"`
+		Limit sizeValue `yaml:"limit" default:"5000000000" help:"the largest artifacts or cache of one task that are taken, packed: 5G"`
+	} `yaml:"blobs"`
 	Publish struct {
 		Remote string `yaml:"remote" flag:"publish" help:"send finished builds to this remote, as velocity publish does"`
 		Logs   bool   `yaml:"logs" help:"send their logs, too"`
@@ -58,6 +66,29 @@ type bound struct {
 	For   ageValue   `yaml:"for" help:"keep {} for so long after the build finished: 30d, 12w, 1y, 36h"`
 	Size  sizeValue  `yaml:"size" help:"keep the newest {} of so much in all: 5G"`
 	Count countValue `yaml:"count" help:"keep the {} of the newest N builds"`
+}
+
+// An artifactBound is how much of artifacts is kept.
+type artifactBound struct {
+	For  ageValue  `yaml:"for" help:"keep artifacts for so long: 30d, 12w, 1y, 36h"`
+	Size sizeValue `yaml:"size" help:"keep the newest artifacts of so much in all, packed: 5G"`
+}
+
+// A cacheBound is how much of caches is kept.
+type cacheBound struct {
+	For  ageValue  `yaml:"for" default:"720h0m0s" help:"keep caches that were used within so long: 30d, 12w, 1y, 36h"`
+	Size sizeValue `yaml:"size" help:"keep the caches used last of so much in all, packed: 5G"`
+}
+
+// blobs is what keep says of artifacts and caches.
+func (s *serverConfig) blobs() blob.Retention {
+	if s == nil {
+		return blob.Retention{}
+	}
+	return blob.Retention{
+		Artifacts: blob.Bound{Age: time.Duration(s.Keep.Artifacts.For), Bytes: int64(s.Keep.Artifacts.Size)},
+		Caches:    blob.Bound{Age: time.Duration(s.Keep.Caches.For), Bytes: int64(s.Keep.Caches.Size)},
+	}
 }
 
 func (b bound) storage() storage.Bound {

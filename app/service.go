@@ -20,6 +20,7 @@ import (
 	"github.com/velocity-ci/velocity/builder/docker"
 	"github.com/velocity-ci/velocity/builder/host"
 	checkout "github.com/velocity-ci/velocity/builder/source"
+	"github.com/velocity-ci/velocity/storage/blob"
 	"github.com/velocity-ci/velocity/storage/roster"
 )
 
@@ -54,6 +55,9 @@ type service struct {
 	front    *front                 // nil if only the sockets are answered
 	roster   *roster.Roster         // nil without a front
 	fleet    fleet                  // registered builders; none without a front
+	shelves  *shelves
+
+	keepBlobs blob.Retention
 }
 
 // serviceOptions say what a service serves, and how.
@@ -76,7 +80,7 @@ type serviceOptions struct {
 // newService takes the locks and connects the parts; run makes them work. The
 // caller must close it.
 func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err error) {
-	s = &service{c: c, log: o.log}
+	s = &service{c: c, log: o.log, shelves: newShelves(c, c.blobsOf(o.configured)), keepBlobs: o.configured.blobs()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -103,6 +107,9 @@ func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err
 			return s, err
 		}
 		house.site.Share = o.configured.share(house.site.Name)
+		if err := s.shelve(house); err != nil {
+			return s, errors.Join(err, house.release(ctx))
+		}
 		s.houses = append(s.houses, house)
 	}
 	if o.builder {
@@ -144,7 +151,7 @@ func (s *service) embed(ctx context.Context, o serviceOptions) error {
 	if s.link, err = dispatch.Join(conn, name, work, dispatch.Trust{Architect: s.signer.Public(), Keys: s.keys, Log: s.log, Now: s.c.clock}); err != nil {
 		return err
 	}
-	b.Architect = s.link
+	b.Architect, b.Keeper = s.link, keeper{s.shelves}
 	close(work.ready)
 	s.builder = b
 	return nil

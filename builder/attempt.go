@@ -31,6 +31,8 @@ type attempt struct {
 	journal   *journal
 	report    *report
 	workspace source.Workspace
+	caches    []cache
+	artifacts []build.Artifact
 }
 
 // newAttempt makes the attempt of a slot, without its journal.
@@ -98,18 +100,22 @@ func fileName(a dispatch.Attempt) string {
 }
 
 // work runs setup and then the steps, up to the first that fails.
-func (t *attempt) work(ctx context.Context) error {
+func (t *attempt) work(ctx context.Context) (err error) {
 	ctx, end, cancel := t.bounded(ctx)
 	defer cancel()
 	var release func() error
 	defer func() { t.release(release) }()
-	err := t.step(ctx, 0, 0, func(ctx context.Context) error {
+	err = t.step(ctx, 0, 0, func(ctx context.Context) error {
 		closeWorkspace, err := t.setup(ctx)
 		release = closeWorkspace
-		return err
+		if err != nil {
+			return err
+		}
+		return t.furnish(ctx)
 	})
 	if err == nil {
 		defer t.guardWorkspace(ctx, end)()
+		defer func() { err = t.keep(ctx, err) }()
 	}
 	return t.proceed(ctx, 0, err)
 }
@@ -172,5 +178,5 @@ func (t *attempt) result(err error) dispatch.Result {
 	verdict, reason := judge(err)
 	reason = shown(t.masker, reason)
 	t.log.Info("attempt ended", slog.String("verdict", string(verdict)), slog.String("reason", reason))
-	return dispatch.Result{Attempt: t.given.Attempt, Verdict: verdict, Reason: reason, Steps: t.steps}
+	return dispatch.Result{Attempt: t.given.Attempt, Verdict: verdict, Reason: reason, Steps: t.steps, Artifacts: build.Listed(t.artifacts)}
 }
