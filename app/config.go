@@ -37,7 +37,8 @@ type serverConfig struct {
 		Executor string `yaml:"executor" flag:"executor" help:"host runs all steps on this machine, docker none of them"`
 		Labels   labels `yaml:"labels" help:"of the builder in this process, as NAME=VALUE; can be repeated"`
 	} `yaml:"builder"`
-	Attempts int `yaml:"attempts" default:"3" help:"tries of a task that is interrupted again and again"`
+	NATS     natsConfig `yaml:"nats"`
+	Attempts int        `yaml:"attempts" default:"3" help:"tries of a task that is interrupted again and again"`
 	Log      struct {
 		Format string `yaml:"format" default:"text" help:"text or json"`
 	} `yaml:"log"`
@@ -159,6 +160,9 @@ func (s *serverConfig) check() error {
 			return usage("tls, proxy and url are for a server that listens").hint("--listen :443, or listen in the file")
 		}
 	} else if err := s.checkListen(); err != nil {
+		return err
+	}
+	if err := s.NATS.check(s.Listen != ""); err != nil {
 		return err
 	}
 	seen := map[string]bool{}

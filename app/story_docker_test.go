@@ -50,7 +50,7 @@ func busyboxImage(ts *testscript.TestScript, neg bool, args []string) {
 	name := "velocity-story:" + strings.ToLower(rand.Text())
 	ts.Check(ts.Exec("sh", "-c", `tar -C "$1" -c . | docker import - "$2"`, "sh", root, name))
 	ts.Setenv("IMAGE", name)
-	ts.Defer(func() { ts.Check(ts.Exec("docker", "image", "rm", name)) })
+	ts.Defer(func() { ts.Check(ts.Exec("docker", "image", "rm", "--force", name)) })
 }
 
 // busyboxTree makes the files of the image.

@@ -28,6 +28,7 @@ type draft struct {
 	config  plan.Commit
 	refused string
 	secrets map[string]string
+	urgency int // among the waiting tasks of the repository
 }
 
 func refusal(name, reason string) draft {
@@ -108,12 +109,15 @@ func (a *Architect) wanted(ctx context.Context, s *Site, config *blueprint.Confi
 	if err != nil {
 		return r, err
 	}
+	urgent := a.urgent(ctx, s, t, config)
 	for _, name := range names {
 		if id, ok := have[name]; ok {
 			r.known = append(r.known, id)
 			continue
 		}
-		r.drafts = append(r.drafts, s.draw(ctx, config, name, t))
+		d := s.draw(ctx, config, name, t)
+		d.urgency = urgent[name]
+		r.drafts = append(r.drafts, d)
 	}
 	return r, nil
 }

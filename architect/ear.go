@@ -24,14 +24,15 @@ func (a *Architect) Here(_ context.Context, p dispatch.Presence) error {
 	}
 	m := a.builders[p.Builder]
 	if m == nil {
-		m = &member{}
+		m = &member{since: a.Now()}
 		a.builders[p.Builder] = m
 		a.Logger.Info("builder is here", "builder", p.Builder, "capacity", p.Capacity)
 	}
-	m.boot, m.seen, m.capacity, m.said = p.Boot, a.Now(), p.Capacity, p
 	if p.Draining {
-		m.capacity = 0
+		p.Capacity = 0
 	}
+	a.unsettled = a.unsettled || m.offersOther(p)
+	m.boot, m.seen, m.capacity, m.said = p.Boot, a.Now(), p.Capacity, p
 	a.claim(p)
 	return nil
 }

@@ -142,7 +142,7 @@ func (a *Architect) answer(ctx context.Context, s *Site, t plan.Trigger, settled
 	}
 	t = r.trigger
 	change := build.Change{Settled: settled}
-	if t.Event == plan.EventPush && t.Parent == "" && t.Ref != "" && t.Name == "" {
+	if movesTip(t) {
 		change.Tips = map[string]plan.Commit{t.Ref: t.Commit}
 		s.tips[t.Ref] = t.Commit
 	}
@@ -169,6 +169,11 @@ func (a *Architect) answer(ctx context.Context, s *Site, t plan.Trigger, settled
 	s.answer(t.ID, Answer{Builds: ids, Note: r.note})
 	a.Logger.Info("trigger", "repo", s.Name, "trigger", t.ID, "ref", t.Ref, "commit", string(t.Commit), "builds", len(r.drafts), "note", r.note)
 	return nil
+}
+
+// movesTip tells a push from what builds a commit that was pushed before.
+func movesTip(t plan.Trigger) bool {
+	return t.Event == plan.EventPush && t.Parent == "" && t.Ref != "" && t.Name == ""
 }
 
 // settle records what needs no build.
@@ -209,7 +214,7 @@ func (a *Architect) begin(s *Site, id build.ID, t plan.Trigger, by byline, d dra
 	b, moves := build.New(req, now)
 	w := newWork(s, b, d.plan)
 	w.told = &build.Build{}
-	w.values = d.secrets
+	w.values, w.priority = d.secrets, d.urgency
 	w.pending = c
 	w.pending.Plan = d.plan
 	a.works[id] = w

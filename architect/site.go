@@ -110,6 +110,7 @@ type Site struct {
 
 	// Only the intake touches these after Open.
 	tips  map[string]plan.Commit // as of the newest plan, durable or on its way
+	trunk trunk                  // the default branch's configuration, as read last
 	first bool                   // no tips were known: the first scan is to be made
 
 	wake chan struct{} // capacity 1

@@ -29,8 +29,11 @@ func (a *Architect) Overdue() {
 	a.mu.Lock()
 	defer a.commit()
 	now := a.Now()
+	if a.Deaf != nil && a.Deaf() {
+		a.heard = now
+	}
 	for name, m := range a.builders {
-		if now.Sub(m.seen) > dispatch.LostAfter {
+		if a.silent(m.seen, now) {
 			a.Logger.Warn("builder lost", "builder", name, "seen", m.seen)
 			delete(a.builders, name)
 		}
@@ -42,11 +45,21 @@ func (a *Architect) Overdue() {
 	}
 }
 
+// silent reports whether a builder that was heard last at a time is lost. One that
+// was heard before a break, of the wire or of the architect's process, has to come
+// back first.
+func (a *Architect) silent(last, now time.Time) bool {
+	if !last.After(a.heard) {
+		return now.Sub(a.heard) > dispatch.BackWithin
+	}
+	return now.Sub(last) > dispatch.LostAfter
+}
+
 // judge ends one attempt if it is overdue.
 func (a *Architect) judge(w *work, at dispatch.Attempt, f *flight, now time.Time) {
 	limit := w.timeout(at.Task)
 	switch present := a.builders[f.builder] != nil; {
-	case !present && now.Sub(f.sent) > dispatch.LostAfter:
+	case !present && a.silent(f.sent, now):
 		a.lose(w, at, "lost builder")
 	case !f.stopped.IsZero() && now.Sub(f.stopped) > stopWithin+w.cleanup(at.Task):
 		a.expire(w, at, build.Cancel, f.reason, now)

@@ -22,6 +22,8 @@ type work struct {
 	values  map[string]string      // of secret parameters, in memory only
 	flights map[string]*flight
 
+	priority int // as the default branch had it when the build was made, or its architect began
+
 	pending build.Change
 	after   []func() // called without the lock once pending is durable
 
@@ -75,6 +77,7 @@ func (w *work) record(moves []build.Move, then func()) {
 
 // touch notes that w has something to record. The lock is held.
 func (a *Architect) touch(w *work) {
+	a.unsettled = true
 	if !slices.Contains(a.dirty, w) {
 		a.dirty = append(a.dirty, w)
 	}
@@ -85,8 +88,11 @@ func (a *Architect) touch(w *work) {
 // in one change, so that a verdict, the next stage's start and its assignments
 // cost one write.
 func (a *Architect) commit() {
-	a.letIn()
-	a.schedule()
+	if a.unsettled { // a sign of life that says nothing new costs no decision
+		a.letIn()
+		a.schedule()
+		a.unsettled = false
+	}
 	for _, w := range a.dirty {
 		a.flush(w)
 	}

@@ -14,6 +14,7 @@ type pipeline struct {
 	Description word        `yaml:"description" jsonschema_description:"For people"`
 	On          *on         `yaml:"on" jsonschema_description:"What starts the pipeline; without it, default runs for every push to a branch and others when asked for"`
 	Concurrency concurrency `yaml:"concurrency" jsonschema_description:"Which builds of the repository run one after the other"`
+	Priority    priority    `yaml:"priority" jsonschema_description:"Which of the repository's waiting tasks go first; only the default branch's counts"`
 	Stages      []stage     `yaml:"stages" jsonschema:"required" jsonschema_description:"Stages, one after the other"`
 }
 

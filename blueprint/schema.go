@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strconv"
 
 	"github.com/invopop/jsonschema"
+
+	"github.com/velocity-ci/velocity/blueprint/plan"
 )
 
 // Schemas returns the JSON Schemas (draft 2020-12) of the files, made from the
@@ -54,6 +57,8 @@ func schemaOfReader(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "boolean"}
 	case reflect.TypeFor[count]():
 		return &jsonschema.Schema{Type: "integer", Minimum: "0"}
+	case reflect.TypeFor[priority]():
+		return &jsonschema.Schema{Type: "integer", Minimum: json.Number(strconv.Itoa(plan.MinPriority)), Maximum: json.Number(strconv.Itoa(plan.MaxPriority))}
 	case reflect.TypeFor[arguments](), reflect.TypeFor[exports]():
 		return mapSchema()
 	case reflect.TypeFor[environment]():
