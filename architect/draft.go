@@ -97,11 +97,11 @@ func unreadable(ctx context.Context, t plan.Trigger, err error) (reading, error)
 // been answered with.
 func (a *Architect) wanted(ctx context.Context, s *Site, config *blueprint.Config, t plan.Trigger) (reading, error) {
 	r := reading{trigger: t}
-	names := []string{t.Name}
-	if t.Name == "" {
-		names = config.Match(t)
+	matched, err := config.Match(t, nil)
+	if err != nil {
+		return r, err
 	}
-	if len(names) == 0 {
+	if len(matched) == 0 {
 		r.note = nothing(config, t)
 		return r, nil
 	}
@@ -110,13 +110,13 @@ func (a *Architect) wanted(ctx context.Context, s *Site, config *blueprint.Confi
 		return r, err
 	}
 	urgent := a.urgent(ctx, s, t, config)
-	for _, name := range names {
-		if id, ok := have[name]; ok {
+	for _, m := range matched {
+		if id, ok := have[m.Name]; ok {
 			r.known = append(r.known, id)
 			continue
 		}
-		d := s.draw(ctx, config, name, t)
-		d.urgency = urgent[name]
+		d := s.draw(ctx, config, m.Name, t)
+		d.urgency = urgent[m.Name]
 		r.drafts = append(r.drafts, d)
 	}
 	return r, nil
