@@ -11,6 +11,7 @@ import (
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
 	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/builder/executor"
 	"github.com/velocity-ci/velocity/builder/mask"
 	"github.com/velocity-ci/velocity/builder/source"
 	"github.com/velocity-ci/velocity/builder/spool"
@@ -25,6 +26,8 @@ type attempt struct {
 	log       *slog.Logger
 	steps     []build.Step // the implicit setup first
 	values    values
+	logins    []executor.Login
+	expiring  []expiring // derived values that are of no use some day
 	masker    *mask.Masker
 	hidden    []map[string]string // the secrets that masker knows
 	keeping   keeping
@@ -54,7 +57,7 @@ func (b *Builder) run(work, reporting context.Context, a dispatch.Assignment, s 
 		t.log.Warn("attempt could not be noted on the disk", slog.Any("error", err)) // its log will not be written either
 	}
 	t.journal = newJournal(t.keeping.base(), b.logOptions(), t.report.grown)
-	t.carryOut(reporting, s, func() error { return t.work(work) })
+	t.carryOut(reporting, s, func() error { return t.work(work, reporting) })
 }
 
 // carryOut does the work and reports it to the end.
@@ -99,8 +102,8 @@ func fileName(a dispatch.Attempt) string {
 	return fmt.Sprintf("%s-%s.%d", id, a.Task, a.Number)
 }
 
-// work runs setup and then the steps, up to the first that fails.
-func (t *attempt) work(ctx context.Context) (err error) {
+// work runs setup and then the steps. reporting is what their news go by.
+func (t *attempt) work(ctx, reporting context.Context) (err error) {
 	ctx, end, cancel := t.bounded(ctx)
 	defer cancel()
 	var release func() error
@@ -113,11 +116,12 @@ func (t *attempt) work(ctx context.Context) (err error) {
 		}
 		return t.furnish(ctx)
 	})
-	if err == nil {
-		defer t.guardWorkspace(ctx, end)()
-		defer func() { err = t.keep(ctx, err) }()
+	if err != nil {
+		return err
 	}
-	return t.proceed(ctx, 0, err)
+	defer t.guardWorkspace(ctx, end)()
+	defer func() { err = t.keep(ctx, err) }()
+	return t.runSteps(ctx, reporting, 0, nil)
 }
 
 // bounded limits the time of the attempt's work, and lets it be ended with a
@@ -140,25 +144,6 @@ func (t *attempt) release(closeWorkspace func() error) {
 	if err := closeWorkspace(); err != nil {
 		t.log.Warn("workspace stays on disk", slog.Any("error", err))
 	}
-}
-
-// proceed runs the steps from the one at index first on, unless what was before
-// ended with err.
-func (t *attempt) proceed(ctx context.Context, first int, err error) error {
-	for i := first; i < len(t.given.Task.Steps) && err == nil; i++ {
-		s := &t.given.Task.Steps[i]
-		err = t.step(ctx, i+1, s.Timeout, func(ctx context.Context) error { return t.runStep(ctx, i) })
-		err = tolerated(ctx, s, err)
-	}
-	return err
-}
-
-// tolerated is what the end of a step means for the task.
-func tolerated(ctx context.Context, s *plan.Step, err error) error {
-	if verdict, _ := judge(err); verdict == dispatch.Failed && s.IgnoreErrors && ctx.Err() == nil {
-		return nil
-	}
-	return err
 }
 
 // close ends the log and returns the result of an attempt whose work ended with
