@@ -1,10 +1,10 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -16,6 +16,7 @@ import (
 	"github.com/velocity-ci/velocity/architect/dispatch"
 	"github.com/velocity-ci/velocity/builder"
 	"github.com/velocity-ci/velocity/builder/docker"
+	"github.com/velocity-ci/velocity/builder/egress"
 	"github.com/velocity-ci/velocity/builder/host"
 	checkout "github.com/velocity-ci/velocity/builder/source"
 	"github.com/velocity-ci/velocity/storage/git"
@@ -44,9 +45,17 @@ type agent struct {
 // newBuilder makes the builder that the settings describe. It connects nowhere.
 func (a *agent) newBuilder() (*builder.Builder, error) {
 	s := a.settings
-	fetch := git.FetchOptions{Authorities: a.c.env["SSL_CERT_FILE"]}
+	own, err := a.credential.authorityFile(a.state)
+	if err != nil {
+		return nil, err
+	}
+	fetch := git.FetchOptions{Authorities: cmp.Or(own, a.c.env["SSL_CERT_FILE"])}
 	if strings.HasPrefix(a.credential.Server, "http://") { // on this machine, as its registration saw to
 		fetch.Transports = []string{"http"}
+	}
+	far, err := newFarKeeper(a.credential)
+	if err != nil {
+		return nil, err
 	}
 	b := &builder.Builder{
 		Name: a.credential.identity(a.keys.Public()), Boot: rand.Text(), Capacity: s.capacity,
@@ -56,10 +65,15 @@ func (a *agent) newBuilder() (*builder.Builder, error) {
 			Fetch: fetch, Now: a.c.clock, Limit: s.mirrorLimit,
 		},
 		Source:   a.credential.source,
+		Keeper:   far,
+		Files:    &egress.Files{Dir: filepath.Join(a.state, "files")},
 		SpoolDir: filepath.Join(a.state, "spool"),
 		Grace:    stepGrace, Log: a.log, Now: a.c.clock,
 		Keep: keepResults, Lease: dispatch.LostAfter + leaseMargin,
 		Limit: s.timeout, LogLimit: s.logLimit, WorkspaceLimit: s.workspaceLimit, DiskFloor: s.diskFloor, SpoolLimit: s.spoolLimit,
+	}
+	if s.reattach {
+		b.Sealer = a.keys
 	}
 	if s.execute.host {
 		b.Host = &host.Executor{Builder: b.Name, Base: a.c.bareEnvironment()}
@@ -67,9 +81,9 @@ func (a *agent) newBuilder() (*builder.Builder, error) {
 	}
 	if s.execute.docker {
 		limits := docker.Limits{PIDs: s.pids, Memory: s.memory, CPUs: s.cpus}
-		d, err := docker.New(docker.Config{Builder: b.Name, Limits: limits, Log: a.log})
+		d, err := a.c.engine(b, a.state, limits, a.log)
 		if err != nil {
-			return nil, fmt.Errorf("set up Docker: %w", err)
+			return nil, err
 		}
 		b.Docker = d
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
+	"github.com/velocity-ci/velocity/blueprint/plan"
 )
 
 // A Wire carries what the architect says to builders.
@@ -55,6 +56,9 @@ type Architect struct {
 	Seal   []byte             // secret that attempts' credentials for sources are made of; nil for none
 	Opened func(*Watch)       // shown every build in a goroutine of its own; closes the watch; may be nil
 	Closed func(*build.Build) // called when a build is final and in the archive; may be nil
+	// Deaf reports whether the wire is broken: no builder can be heard then, and
+	// none is lost for it. It is called with locks held; nil: it never is.
+	Deaf func() bool
 
 	mu        sync.Mutex
 	sites     []*Site
@@ -63,8 +67,12 @@ type Architect struct {
 	dirty     []*work // works with moves that are not yet on their way to the ledger
 	builders  map[string]*member
 	standings map[string]Standing
+	unsettled bool          // something changed that decides who builds what
+	resting   time.Time     // when the first of the tasks that wait to be tried again may be; zero if none waits
+	heard     time.Time     // since when builders can be heard
 	watches   int           // open ones
 	changed   chan struct{} // closed and renewed whenever something a waiter may wait for changes
+	sooner    chan struct{} // the sweep shall look when its next turn is; capacity 1
 	fatal     chan error
 }
 
@@ -76,6 +84,7 @@ func New(wire Wire, log *slog.Logger, now func() time.Time) *Architect {
 		builders:  map[string]*member{},
 		standings: map[string]Standing{},
 		changed:   make(chan struct{}),
+		sooner:    make(chan struct{}, 1),
 		fatal:     make(chan error, 1),
 	}
 }
@@ -92,28 +101,41 @@ func (a *Architect) Open(ctx context.Context, s *Site) error {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", s.Name, err)
 	}
-	s.prepare(tips, known)
+	marks, err := s.History.Marks(ctx)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", s.Name, err)
+	}
+	s.prepare(tips, known, marks)
+	var urgent map[string]int
+	if len(loaded) > 0 {
+		urgent = a.urgent(ctx, s, plan.Trigger{}, nil)
+	}
 	a.mu.Lock()
 	defer a.commit()
 	a.sites = append(a.sites, s)
+	a.heard = a.Now()
 	for _, l := range loaded {
-		a.adopt(s, l)
+		a.adopt(s, l, urgent[l.Build.Name])
 	}
 	return nil
 }
 
 // adopt goes on with a build that an earlier process left unfinished.
-func (a *Architect) adopt(s *Site, l Loaded) {
+func (a *Architect) adopt(s *Site, l Loaded, priority int) {
 	if l.Build.State().Final() {
 		return // the ledger folds it
 	}
 	w := newWork(s, l.Build, l.Plan)
-	w.durable = l.Build.Clone()
+	w.durable, w.priority = l.Build.Clone(), priority
 	now := a.Now()
 	for i := range l.Build.Stages {
 		for j := range l.Build.Stages[i].Tasks {
 			if t := &l.Build.Stages[i].Tasks[j]; inFlight(t) {
-				w.flights[t.Key] = &flight{builder: t.Builder, attempt: t.Attempt, sent: now}
+				f := &flight{builder: t.Builder, attempt: t.Attempt, sent: now}
+				if l.Build.Canceled != "" { // its builder may not have been told: the sweep does
+					f.stopped, f.reason = now, l.Build.Canceled
+				}
+				w.flights[t.Key] = f
 			}
 		}
 	}

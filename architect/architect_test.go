@@ -282,6 +282,30 @@ func TestRefusedAssignmentGoesBack(t *testing.T) {
 	}
 }
 
+// A builder that is gone cannot be asked: it gets nothing more before it shows
+// that it is back, and a task loses one try by it and not all.
+func TestUnansweredAssignmentWaits(t *testing.T) {
+	g := newRig(t, twoStages(), succeed)
+	g.worker.refuse = errors.New("nobody listens")
+	g.run()
+	g.here()
+	g.site.Look()
+	id := g.waitLost("no answer from builder b")
+	g.worker.mu.Lock()
+	g.worker.refuse = nil
+	g.worker.mu.Unlock()
+	g.here()
+	b := g.final()
+	if b.ID != id || b.State() != build.Succeeded {
+		t.Errorf("build %s %s, %q; want %s succeeded", b.ID, b.State(), b.Reason(), id)
+	}
+	for _, task := range b.Stages[0].Tasks {
+		if task.Attempt != 2 {
+			t.Errorf("task %s needed %d attempts; want 2", task.Name, task.Attempt)
+		}
+	}
+}
+
 // waitLost waits until every task of the first stage of a build was interrupted
 // for reason.
 func (g *rig) waitLost(reason string) build.ID {
@@ -359,6 +383,46 @@ func TestCancelOfADeafBuilder(t *testing.T) {
 	}
 }
 
+// A builder that does what always runs has a minute more to end after a cancel.
+func TestCancelWaitsForCleanup(t *testing.T) {
+	started := make(chan build.ID, 10)
+	never := make(chan struct{})
+	t.Cleanup(func() { close(never) })
+	g := newRig(t, twoStages(), func(a dispatch.Assignment, _ func() string) dispatch.Result {
+		started <- a.Attempt.Build
+		<-never
+		return dispatch.Result{}
+	})
+	g.run()
+	g.here()
+	p := g.plan()
+	p.Stages[0].Tasks[0].Steps[0].Always = true
+	w, err := g.a.Submit(t.Context(), g.site, p, plan.Trigger{ID: "one", Event: plan.EventManual, Commit: head}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	id := <-started
+	<-started
+	if err := g.a.Cancel(t.Context(), id, "superseded"); err != nil {
+		t.Fatal(err)
+	}
+	for range 12 { // a builder that is silent for longer is lost
+		g.advance(6 * time.Second)
+		g.here()
+		g.a.Overdue()
+	}
+	if b, _ := g.build(id); b.State() != build.Building {
+		t.Fatalf("build is %s before the minute is over; want building", b.State())
+	}
+	g.advance(6 * time.Second)
+	g.here()
+	g.a.Overdue()
+	if b := g.final(); b.Reason() != "superseded" {
+		t.Errorf("reason %q; want superseded", b.Reason())
+	}
+}
+
 // What an earlier process left unfinished goes on: attempts that the builder
 // does not claim are tried again, those it claims are left alone.
 func TestOpenGoesOn(t *testing.T) {
@@ -407,6 +471,48 @@ func TestOpenGoesOn(t *testing.T) {
 	one, two := done.Stages[0].Tasks[0], done.Stages[0].Tasks[1]
 	if done.State() != build.Succeeded || one.Attempt != 2 || two.Attempt != 1 {
 		t.Errorf("build %s, attempts %d and %d; want succeeded, 2 and 1", done.State(), one.Attempt, two.Attempt)
+	}
+}
+
+// A build that was canceled just before its architect died is stopped by the next
+// one, although the builder goes on with it.
+func TestOpenStopsWhatWasCanceled(t *testing.T) {
+	stopped := make(chan string, 10)
+	g := newRig(t, twoStages(), nil)
+	id, err := g.ledger.Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, moves := build.New(build.Request{ID: id, Stages: build.Outline(g.plan())}, g.now())
+	moves = append(moves, b.Open(g.now())...)
+	for _, m := range []build.Move{
+		{Kind: build.Assign, Task: "s0t0", Builder: "b"},
+		{Kind: build.Begin, Task: "s0t0", Attempt: 1, Builder: "b"},
+		{Kind: build.Canceling, Reason: "canceled"},
+	} {
+		m.At = g.now()
+		made, err := b.Do(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		moves = append(moves, made...)
+	}
+	recorded := make(chan error, 1)
+	g.ledger.Append(build.Change{Build: b, Moves: moves, Plan: g.plan()}, func(err error) { recorded <- err })
+	if err := <-recorded; err != nil {
+		t.Fatal(err)
+	}
+	g.worker.running = map[dispatch.Attempt]chan string{{Build: id, Task: "s0t0", Number: 1}: stopped}
+	g.run()
+	g.here()
+	g.a.Overdue()
+	select {
+	case why := <-stopped:
+		if why != "canceled" {
+			t.Errorf("the builder is told %q; want canceled", why)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the builder is told nothing")
 	}
 }
 

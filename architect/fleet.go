@@ -4,6 +4,8 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
+	"time"
 
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
@@ -23,6 +25,7 @@ func (a *Architect) Place(builder string, s Standing) {
 	a.mu.Lock()
 	defer a.commit()
 	a.standings[builder] = s
+	a.unsettled = true
 	if !s.Revoked {
 		return
 	}
@@ -73,7 +76,7 @@ func executorsOf(t *plan.Task) []string {
 
 // ready is a task as the queue sees it.
 func (a *Architect) ready(w *work, t *build.Task) queue.Task {
-	out := queue.Task{Repository: w.site.Name, Build: w.b.ID, Key: t.Key, Since: t.Ready}
+	out := queue.Task{Repository: w.site.Name, Build: w.b.ID, Key: t.Key, Since: t.Ready, Priority: w.priority}
 	if a.Fit {
 		out.Needs = w.needs[t.Key]
 	}
@@ -86,6 +89,7 @@ func (a *Architect) offer(name string, m *member, busy int) queue.Builder {
 	if a.Fit {
 		s := a.standings[name]
 		b.Draining = s.Drained
+		b.Reason = m.said.Reason
 		b.Mirrors = m.said.Mirrors
 		b.Offer = queue.Offer{
 			Labels: m.said.Labels, Executors: m.said.Executors, Untrusted: s.Untrusted || m.said.Untrusted,
@@ -105,6 +109,9 @@ func (a *Architect) Why(id build.ID, key string) (string, bool) {
 	t, ok := w.b.Task(key)
 	if !ok || t.State != build.Ready {
 		return "", false
+	}
+	if now := a.Now(); t.Ready.After(now) {
+		return fmt.Sprintf("tried again in %s: %s", t.Ready.Sub(now).Round(time.Second), t.Reason), true
 	}
 	return queue.Why(a.picture(), a.ready(w, t)), true
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
+	"github.com/velocity-ci/velocity/blueprint/plan"
 )
 
 // An attempt's credential opens its own repository, and only as long as the
@@ -70,5 +71,47 @@ func TestRevokedBuilder(t *testing.T) {
 	b, _ := g.build(at.Build)
 	if task := b.Stages[0].Tasks[0]; task.State != build.Ready || len(task.Lost) != 1 || task.Lost[0].Reason != "builder revoked" {
 		t.Errorf("the task is %s after %+v; want ready, lost once", task.State, task.Lost)
+	}
+}
+
+// What waits is given to a builder as soon as that comes, or can do more.
+func TestABuilderThatComesGetsWhatWaits(t *testing.T) {
+	g := newRig(t, files{
+		".velocityci/blueprints/a.yml":      "labels: {gpu: \"true\"}\nsteps: [{type: run, command: x}]",
+		".velocityci/pipelines/default.yml": "stages: [{name: s, blueprints: [a]}]",
+	}, succeed)
+	g.a.Fit = true
+	g.run()
+	g.submit(plan.Trigger{ID: "one", Event: plan.EventPush, Ref: "refs/heads/main", Commit: head})
+	answer, _, err := g.a.Answered(t.Context(), g.site, "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	waits := func(want string) {
+		t.Helper()
+		if why, _ := g.a.Why(answer.Builds[0], "s0t0"); why != want {
+			t.Errorf("Why = %q; want %q", why, want)
+		}
+	}
+	waits("no builder is connected")
+	p := dispatch.Presence{Boot: "one", Capacity: 1, Executors: []string{"host"}}
+	for _, next := range []struct {
+		presence func()
+		why      string
+	}{
+		{func() {}, "no builder has the label gpu=true; 1 is connected"},
+		{func() { p.Labels = map[string]string{"gpu": "true"}; p.Draining = true }, "1 builder fits, and takes no work now"},
+		{func() { p.Draining = false }, ""},
+	} {
+		next.presence()
+		if err := g.wire.Here(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		if next.why != "" {
+			waits(next.why)
+		}
+	}
+	if b := g.final(); b.State() != build.Succeeded {
+		t.Errorf("build %s; want succeeded", b.State())
 	}
 }

@@ -22,6 +22,8 @@ type work struct {
 	values  map[string]string      // of secret parameters, in memory only
 	flights map[string]*flight
 
+	priority int // as the default branch had it when the build was made, or its architect began
+
 	pending build.Change
 	after   []func() // called without the lock once pending is durable
 
@@ -75,6 +77,7 @@ func (w *work) record(moves []build.Move, then func()) {
 
 // touch notes that w has something to record. The lock is held.
 func (a *Architect) touch(w *work) {
+	a.unsettled = true
 	if !slices.Contains(a.dirty, w) {
 		a.dirty = append(a.dirty, w)
 	}
@@ -85,8 +88,11 @@ func (a *Architect) touch(w *work) {
 // in one change, so that a verdict, the next stage's start and its assignments
 // cost one write.
 func (a *Architect) commit() {
-	a.letIn()
-	a.schedule()
+	if a.unsettled { // a sign of life that says nothing new costs no decision
+		a.letIn()
+		a.schedule()
+		a.unsettled = false
+	}
 	for _, w := range a.dirty {
 		a.flush(w)
 	}
@@ -100,6 +106,9 @@ func (a *Architect) flush(w *work) {
 		return
 	}
 	c, after := w.pending, w.after
+	if slices.ContainsFunc(c.Moves, func(m build.Move) bool { return m.Kind == build.Retry }) {
+		a.resweep()
+	}
 	w.pending, w.after = build.Change{}, nil
 	c.Build = w.b.Clone()
 	if len(c.Moves) == 0 {
@@ -189,8 +198,8 @@ func (a *Architect) interrupt(w *work, key string, attempt int, reason string, t
 	}
 	a.touch(w)
 	t, ok := w.b.Task(key)
-	if ok && t.State == build.Ready && t.Attempt >= a.attempts() {
-		reason := fmt.Sprintf("%s (%d attempts)", reason, t.Attempt)
+	if ok && t.State == build.Ready && len(t.Lost) >= a.attempts() {
+		reason := fmt.Sprintf("%s (%d attempts)", reason, len(t.Lost))
 		return w.do(build.Move{Kind: build.Fail, Task: key, Reason: reason, At: now}, nil)
 	}
 	return nil
@@ -231,6 +240,6 @@ func (w *work) assignment(t *build.Task) (dispatch.Assignment, error) {
 		Attempt:    dispatch.Attempt{Build: w.b.ID, Task: t.Key, Number: t.Attempt},
 		Repository: w.b.Repository, Source: w.site.Source,
 		Commit: w.plan.Commit, Ref: w.plan.Ref, Git: w.plan.Git,
-		Task: *task, Values: values,
+		Task: *task, Values: values, Needs: w.needed(task),
 	}, nil
 }

@@ -4,6 +4,7 @@
 package queue
 
 import (
+	"slices"
 	"time"
 
 	"github.com/velocity-ci/velocity/architect/build"
@@ -15,17 +16,13 @@ type Task struct {
 	Build      build.ID
 	Key        string
 	Since      time.Time // when it became ready
-	Priority   int       // within its repository, from MinPriority to MaxPriority; 0 is usual
+	Priority   int       // within its repository, within the bounds of package plan; 0 is usual
 	Needs      Needs
 }
 
-// Priorities are bounded, and each step of them counts as PriorityStep of
-// waiting: urgent tasks overtake, and no task is overtaken for ever.
-const (
-	MinPriority  = -10
-	MaxPriority  = 10
-	PriorityStep = 10 * time.Minute
-)
+// PriorityStep is the waiting that each step of priority counts as. Priorities
+// are bounded: urgent tasks overtake, and no task is overtaken for ever.
+const PriorityStep = 10 * time.Minute
 
 // A Builder is present.
 type Builder struct {
@@ -33,6 +30,7 @@ type Builder struct {
 	Capacity int // attempts at the same time
 	Busy     int // of them in use
 	Draining bool
+	Reason   string // why it takes nothing, where Capacity is 0; "" if nobody knows
 	Offer    Offer
 	Mirrors  []string // repositories that it need not fetch anew
 }
@@ -74,6 +72,9 @@ type Picture struct {
 // most free slots. The result depends on nothing but the picture, and not on the
 // order of its lists.
 func Decide(p Picture) []Pick {
+	if !slices.ContainsFunc(p.Builders, func(b Builder) bool { return b.free() > 0 }) {
+		return nil // a busy site: most of its decisions
+	}
 	field := newField(p.Builders)
 	turns := newTurns(p)
 	var picks []Pick

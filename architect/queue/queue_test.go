@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/blueprint/plan"
 )
 
 var needsEqual = gocmp.Comparer(func(a, b Needs) bool { return a.key == b.key })
@@ -180,7 +181,7 @@ func TestNobodyStarves(t *testing.T) {
 		p := Picture{Running: map[string]int{}, Shares: weights, Builders: []Builder{{Name: "x", Capacity: 14}}}
 		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
 		last := task("a", 1, "s0t0", 0)
-		last.Priority = MinPriority
+		last.Priority = plan.MinPriority
 		p.Ready = append(p.Ready, last)
 		number := int64(1)
 		var running []Pick
@@ -189,7 +190,7 @@ func TestNobodyStarves(t *testing.T) {
 				for range 14 { // more than can go
 					number++
 					next := task(r, number, "s0t0", now)
-					next.Priority = MaxPriority
+					next.Priority = plan.MaxPriority
 					p.Ready = append(p.Ready, next)
 				}
 			}
@@ -210,7 +211,7 @@ func TestNobodyStarves(t *testing.T) {
 			if gone[last.Build] {
 				return
 			}
-			if limit := int((MaxPriority - MinPriority) * PriorityStep / time.Second); now > limit+100*600 {
+			if limit := int((plan.MaxPriority - plan.MinPriority) * PriorityStep / time.Second); now > limit+100*600 {
 				t.Fatalf("the least urgent task still waits after %d s", now)
 			}
 			for range 1 + random.IntN(5) { // some end
@@ -223,7 +224,7 @@ func TestNobodyStarves(t *testing.T) {
 }
 
 func BenchmarkDecide(b *testing.B) {
-	for _, free := range []int{1, 1000} {
+	for _, free := range []int{0, 1, 1000} {
 		b.Run(fmt.Sprintf("10000 tasks, 1000 builders, %d free", free), func(b *testing.B) {
 			p := Picture{Running: map[string]int{}}
 			kinds := []Needs{needs(nil), needs(map[string]string{"os": "linux"}, "docker"), needs(map[string]string{"gpu": "true"}), needs(nil, "host")}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/velocity-ci/velocity/blueprint/plan"
 )
 
 // turns are the repositories that have ready tasks, the one whose turn it is on
@@ -120,7 +122,7 @@ type entry struct {
 // due is when a task of no priority would have had to become ready to have its
 // turn at the same time.
 func due(t *Task) int64 {
-	priority := min(max(t.Priority, MinPriority), MaxPriority)
+	priority := min(max(t.Priority, plan.MinPriority), plan.MaxPriority)
 	return t.Since.Add(-time.Duration(priority) * PriorityStep).UnixNano()
 }
 

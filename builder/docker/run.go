@@ -26,6 +26,9 @@ const endingTime = 10 * time.Second
 // first, with the exit status the command then came to. A command that ended by
 // itself is no error, whatever its exit status.
 func (e *Executor) Run(ctx context.Context, cmd executor.Command) (executor.Result, error) {
+	if len(cmd.Services) > 0 {
+		return e.runBeside(ctx, cmd)
+	}
 	s, err := e.newSpec(ctx, cmd)
 	if err != nil {
 		return executor.Result{}, canceledOr(ctx, err)
@@ -38,6 +41,11 @@ func (e *Executor) Run(ctx context.Context, cmd executor.Command) (executor.Resu
 		return executor.Result{}, canceledOr(ctx, err)
 	}
 	defer e.remove(ctx, b, cmd.Owner)
+	if cmd.Begin != nil {
+		if err := cmd.Begin(b.name); err != nil {
+			return executor.Result{}, broke("note the container", err)
+		}
+	}
 	out := newOutput(cmd.Stdout, cmd.Stderr)
 	exit, err := b.run(ctx, out, cmd)
 	if err != nil {
