@@ -18,6 +18,7 @@ const maxFailing = 10_000
 // A tally adds the tests of all reports up. A test that failed and then passed
 // under the same name, in a rerun that its tool made, is flaky.
 type tally struct {
+	mask    func(string) string
 	tests   build.Tests
 	failing []*failure
 	byKey   map[string]*failure
@@ -32,7 +33,9 @@ type failure struct {
 	passed      bool
 }
 
-func newTally() *tally { return &tally{byKey: map[string]*failure{}} }
+func newTally(mask func(string) string) *tally {
+	return &tally{mask: mask, byKey: map[string]*failure{}}
+}
 
 // A testcase is one test as a report tells of it; the elements are those that
 // Ant, Surefire, pytest, Jest and the tools that follow them write.
@@ -103,7 +106,7 @@ func (t *tally) junit(r io.Reader) error {
 func attribute(e xml.StartElement, name string) string {
 	for _, a := range e.Attr {
 		if a.Name.Local == name {
-			return clip(a.Value)
+			return a.Value
 		}
 	}
 	return ""
@@ -140,13 +143,13 @@ func (t *tally) remember(key string, c *testcase, suite string, bad []problem) *
 	if len(t.failing) >= maxFailing {
 		return nil
 	}
-	f := &failure{name: clip(c.Name), class: clip(c.Class), file: clip(c.File)}
-	if f.class == "" {
-		f.class = suite
+	if c.Class == "" {
+		c.Class = suite
 	}
+	f := &failure{name: t.text(c.Name), class: t.text(c.Class), file: t.text(c.File)}
 	f.line, _ = strconv.Atoi(c.Line) // 0 if there is none
-	for _, p := range bad {
-		f.text += strings.TrimSpace(clip(p.Message)) + "\n" + strings.TrimSpace(clip(p.Text)) + "\n"
+	for _, p := range bad[:min(len(bad), 10)] {
+		f.text += t.text(p.Message) + "\n" + t.text(p.Text) + "\n"
 	}
 	f.text = strings.TrimSpace(clip(f.text))
 	t.failing = append(t.failing, f)
@@ -154,13 +157,16 @@ func (t *tally) remember(key string, c *testcase, suite string, bad []problem) *
 	return f
 }
 
+// text is a text of a report as it may be told.
+func (t *tally) text(s string) string { return strings.TrimSpace(clip(t.mask(s))) }
+
 // into turns the failures into findings, those that stayed first.
-func (t *tally) into(s *Summary, places *Places) {
-	s.Tests = t.tests
+func (t *tally) into(r *reader) {
+	r.Tests = t.tests
 	for _, passed := range []bool{false, true} {
 		for _, f := range t.failing {
 			if f.passed == passed {
-				s.add(f.finding(places))
+				r.add(f.finding(r.places))
 			}
 		}
 	}

@@ -30,32 +30,37 @@ const (
 	maxText     = 8 << 10  // bytes of one text, before it is masked and cut
 )
 
-// A Summary is what the reports of a task add up to. Its texts are not masked.
+// A Summary is what the reports of a task add up to.
 type Summary struct {
 	Tests    build.Tests
 	Findings []build.Finding
 	Problems []string // what could not be read, one line each, for the log
 }
 
-// Read reads the files that the patterns pick in a workspace.
-func Read(workspace *os.Root, want plan.Reports, places *Places) Summary {
-	var s Summary
-	tests := newTally()
+// A reader adds reports up.
+type reader struct {
+	Summary
+	places *Places
+	mask   func(string) string
+}
+
+// Read reads the files that the patterns pick in a workspace. All texts go through
+// mask before they are cut: half a secret could not be recognised any more.
+func Read(workspace *os.Root, want plan.Reports, places *Places, mask func(string) string) Summary {
+	r := reader{places: places, mask: mask}
+	tests := newTally(mask)
 	for _, kind := range []struct {
 		patterns []string
-		read     func(io.Reader, *Places) error
-	}{
-		{want.JUnit, func(r io.Reader, _ *Places) error { return tests.junit(r) }},
-		{want.SARIF, func(r io.Reader, p *Places) error { return s.sarif(r, p) }},
-	} {
-		for _, path := range s.files(workspace, kind.patterns) {
-			if err := open(workspace, path, func(r io.Reader) error { return kind.read(r, places) }); err != nil {
-				s.problem("report %s: %v", path, err)
+		read     func(io.Reader) error
+	}{{want.JUnit, tests.junit}, {want.SARIF, r.sarif}} {
+		for _, path := range r.files(workspace, kind.patterns) {
+			if err := open(workspace, path, kind.read); err != nil {
+				r.problem("report %s: %v", path, err)
 			}
 		}
 	}
-	tests.into(&s, places)
-	return s
+	tests.into(&r)
+	return r.Summary
 }
 
 // files lists what the patterns pick, in the order of their names.
@@ -120,5 +125,5 @@ func plain(err error) error {
 	return err
 }
 
-// clip bounds a text before anything is done with it.
+// clip bounds a masked text.
 func clip(s string) string { return build.Clip(s, maxText) }

@@ -14,6 +14,9 @@ import (
 	"github.com/velocity-ci/velocity/blueprint/plan"
 )
 
+// asItIs masks nothing.
+func asItIs(s string) string { return s }
+
 // workspace is a folder of files, and how steps saw it.
 func workspace(t *testing.T, files map[string]string) (*os.Root, *Places) {
 	t.Helper()
@@ -124,7 +127,7 @@ assertion failed</failure><system-err>x</system-err></testcase></testsuite></tes
 				files[f] = ""
 			}
 			root, places := workspace(t, files)
-			got := Read(root, plan.Reports{JUnit: []string{"out/*.xml"}}, places)
+			got := Read(root, plan.Reports{JUnit: []string{"out/*.xml"}}, places, asItIs)
 			if diff := cmp.Diff(Summary{Tests: c.tests, Findings: c.want}, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -148,7 +151,7 @@ func TestSARIF(t *testing.T) {
  {"id": "G2", "shortDescription": {"text": "short"}, "messageStrings": {"default": {"text": "by id"}}}
 ]}}}, {"tool": {"driver": {"name": "empty"}}, "results": null}]}`
 	root, places := workspace(t, map[string]string{"r.sarif": text, "cmd/a b.go": "", "main.go": ""})
-	got := Read(root, plan.Reports{SARIF: []string{"*.sarif"}}, places)
+	got := Read(root, plan.Reports{SARIF: []string{"*.sarif"}}, places, asItIs)
 	want := Summary{Findings: []build.Finding{
 		{Kind: "sarif", Name: "G1", File: "cmd/a b.go", Line: 3, Column: 7, Level: "error", Message: "bad"},
 		{Kind: "sarif", Name: "G2", File: "main.go", Line: 1, Level: "warning", Message: "by id"},
@@ -173,7 +176,7 @@ func TestBrokenReportsAreTold(t *testing.T) {
 	if err := root.Symlink("/etc/passwd", "link.xml"); err != nil {
 		t.Fatal(err)
 	}
-	got := Read(root, plan.Reports{JUnit: []string{"*.xml", "none/*.xml"}, SARIF: []string{"*.sarif", "["}}, places)
+	got := Read(root, plan.Reports{JUnit: []string{"*.xml", "none/*.xml"}, SARIF: []string{"*.sarif", "["}}, places, asItIs)
 	want := []string{
 		"reports none/*.xml: there is no such file",
 		"report bomb.xml: not well-formed XML: XML syntax error on line 1: invalid character entity &b;",
@@ -202,8 +205,28 @@ func TestManyTestsAreCountedAndFewKept(t *testing.T) {
 	}
 	b.WriteString("</testsuite>")
 	root, places := workspace(t, map[string]string{"r.xml": b.String()})
-	got := Read(root, plan.Reports{JUnit: []string{"r.xml"}}, places)
+	got := Read(root, plan.Reports{JUnit: []string{"r.xml"}}, places, asItIs)
 	if got.Tests.Failed != 3*maxFailing || len(got.Findings) != maxFindings {
 		t.Errorf("%d failed, %d findings", got.Tests.Failed, len(got.Findings))
+	}
+}
+
+// A secret that a cut would halve is not recognised after it.
+func TestTextsAreMaskedBeforeTheyAreCut(t *testing.T) {
+	const secret = "correct horse battery staple"
+	long := strings.Repeat("x", maxText-len(secret)/2-len("failed\n")) + secret
+	root, places := workspace(t, map[string]string{
+		"r.xml":   `<testsuite><testcase name="` + secret + `"><failure message="failed">` + long + `</failure></testcase></testsuite>`,
+		"r.sarif": `{"runs": [{"results": [{"message": {"text": "` + strings.Repeat("x", maxText-10) + secret + `"}}]}]}`,
+	})
+	mask := func(s string) string { return strings.ReplaceAll(s, secret, "***") }
+	got := Read(root, plan.Reports{JUnit: []string{"r.xml"}, SARIF: []string{"r.sarif"}}, places, mask)
+	if len(got.Findings) != 2 {
+		t.Fatalf("%d findings", len(got.Findings))
+	}
+	for _, f := range got.Findings {
+		if strings.Contains(f.Name+f.Message, secret[:4]) {
+			t.Errorf("%s finding has a part of the secret: …%q", f.Kind, f.Message[len(f.Message)-40:])
+		}
 	}
 }

@@ -57,8 +57,8 @@ type result struct {
 
 // sarif reads one report, run by run. The rules may stand after the results that
 // name them, so each run is read twice.
-func (s *Summary) sarif(r io.Reader, places *Places) error {
-	data, err := io.ReadAll(r)
+func (r *reader) sarif(file io.Reader) error {
+	data, err := io.ReadAll(file)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (s *Summary) sarif(r io.Reader, places *Places) error {
 			if err := dec.Decode(&run); err != nil {
 				return err
 			}
-			return s.run(run, places)
+			return r.run(run)
 		})
 	})
 	switch {
@@ -89,7 +89,7 @@ func (s *Summary) sarif(r io.Reader, places *Places) error {
 }
 
 // run reads one run of a tool.
-func (s *Summary) run(data []byte, places *Places) error {
+func (r *reader) run(data []byte) error {
 	var rules []rule
 	dec := json.NewDecoder(bytes.NewReader(data))
 	err := members(dec, func(name string) error {
@@ -123,15 +123,15 @@ func (s *Summary) run(data []byte, places *Places) error {
 			return skip(dec)
 		}
 		return elements(dec, func() error {
-			if len(s.Findings) >= maxFindings {
+			if len(r.Findings) >= maxFindings {
 				return skip(dec)
 			}
 			var found result
 			if err := dec.Decode(&found); err != nil {
 				return err
 			}
-			if f, ok := found.finding(rules, places); ok {
-				s.add(f)
+			if f, ok := found.finding(rules, r); ok {
+				r.add(f)
 			}
 			return nil
 		})
@@ -139,12 +139,12 @@ func (s *Summary) run(data []byte, places *Places) error {
 }
 
 // finding is a result in our words; false if it is nothing that is wrong now.
-func (r *result) finding(rules []rule, places *Places) (build.Finding, bool) {
+func (r *result) finding(rules []rule, in *reader) (build.Finding, bool) {
 	if r.Kind != "" && r.Kind != "fail" || len(r.Suppress) > 0 || r.Baseline == "absent" {
 		return build.Finding{}, false
 	}
 	of := r.rule(rules)
-	f := build.Finding{Kind: build.FromSARIF, Name: clip(of.ID), Message: clip(r.text(of))}
+	f := build.Finding{Kind: build.FromSARIF, Name: clip(in.mask(of.ID)), Message: clip(in.mask(r.text(of)))}
 	switch level := r.Level; {
 	case level == "error", level == "" && of.Default.Level == "error":
 		f.Level = build.LevelError
@@ -155,7 +155,7 @@ func (r *result) finding(rules []rule, places *Places) (build.Finding, bool) {
 	}
 	if len(r.Locations) > 0 {
 		at := r.Locations[0].Physical
-		if f.File = places.find(fromURI(at.Artifact.URI)); f.File != "" {
+		if f.File = in.places.find(fromURI(at.Artifact.URI)); f.File != "" {
 			f.Line, f.Column = max(at.Region.Line, 0), max(at.Region.Column, 0)
 		}
 	}
