@@ -217,8 +217,15 @@ func (nothing) Live(context.Context) ([]architect.Loaded, error) { return nil, n
 func (nothing) Tips(context.Context) (map[string]plan.Commit, bool, error) {
 	return nil, true, nil
 }
+func (nothing) Marks(context.Context) ([]build.Mark, error)                      { return nil, nil }
 func (nothing) OfCommit(context.Context, plan.Commit) ([]architect.Known, error) { return nil, nil }
 func (nothing) Green(context.Context, plan.Commit, string) (bool, error)         { return false, nil }
+func (nothing) Recorded(context.Context, build.ID) (l architect.Loaded, ok bool, err error) {
+	return l, false, nil
+}
+func (nothing) Reusable(context.Context, []string) (map[string]build.Success, error) {
+	return nil, nil
+}
 
 // runOn builds with a builder of this process.
 func (c *cli) runOn(ctx context.Context, j *job, dir string, wire *dispatch.Direct, a *architect.Architect, site *architect.Site) (*build.Build, error) {
@@ -229,6 +236,14 @@ func (c *cli) runOn(ctx context.Context, j *job, dir string, wire *dispatch.Dire
 	if err := os.MkdirAll(worker.SpoolDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make a folder for logs: %w", err)
 	}
+	address := ""
+	if j.record { // others than this repository's users may read there what has no name of its own
+		address = c.env[envBlobs]
+	}
+	kept := newShelves(c, address)
+	defer kept.close()
+	kept.add(anyStore, j.repo)
+	worker.Keeper, worker.InPlace = keeper{kept}, !j.record
 	if !j.record {
 		worker.Workspaces = &checkout.InPlace{Dir: j.repo.WorkTree()}
 	}

@@ -24,7 +24,7 @@ func (a *Architect) Here(_ context.Context, p dispatch.Presence) error {
 	}
 	m := a.builders[p.Builder]
 	if m == nil {
-		m = &member{}
+		m = &member{since: a.Now()}
 		a.builders[p.Builder] = m
 		a.Logger.Info("builder is here", "builder", p.Builder, "capacity", p.Capacity)
 	}
@@ -171,6 +171,11 @@ func (a *Architect) end(builder string, r dispatch.Result, file build.LogFile, t
 	if r.Verdict == dispatch.Interrupted {
 		if m := a.builders[builder]; m != nil {
 			m.capacity = 0 // it is ending, perhaps; its next sign of life says otherwise
+		}
+		if len(r.Steps) > 0 { // how far it came counts for a task with effects
+			if err := a.steps(w, t, r.Steps); err != nil {
+				return err
+			}
 		}
 		return a.interrupt(w, t.Key, t.Attempt, r.Reason, then)
 	}

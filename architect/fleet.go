@@ -4,6 +4,8 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
+	"time"
 
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
@@ -93,6 +95,7 @@ func (a *Architect) offer(name string, m *member, busy int) queue.Builder {
 	if a.Fit {
 		s := a.standings[name]
 		b.Draining = s.Drained
+		b.Reason = m.said.Reason
 		b.Mirrors = m.said.Mirrors
 		b.Offer = queue.Offer{
 			Labels: m.said.Labels, Executors: m.said.Executors, Untrusted: s.Untrusted || m.said.Untrusted,
@@ -112,6 +115,9 @@ func (a *Architect) Why(id build.ID, key string) (string, bool) {
 	t, ok := w.b.Task(key)
 	if !ok || t.State != build.Ready {
 		return "", false
+	}
+	if now := a.Now(); t.Ready.After(now) {
+		return fmt.Sprintf("tried again in %s: %s", t.Ready.Sub(now).Round(time.Second), t.Reason), true
 	}
 	return queue.Why(a.picture(), a.ready(w, t)), true
 }

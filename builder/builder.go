@@ -13,6 +13,7 @@ package builder
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -36,8 +37,11 @@ type Architect interface {
 // Workspaces are where attempts find the files of their commit. What Open
 // returns belongs to the attempt until it calls close, once. Reap removes what
 // belongs to no attempt for whose name, as in the request, running is true.
+//
+// Reopen finds the workspace that an earlier process opened for the equal request.
 type Workspaces interface {
 	Open(ctx context.Context, want source.Request) (ws source.Workspace, close func() error, err error)
+	Reopen(ctx context.Context, want source.Request) (ws source.Workspace, close func() error, err error)
 	Reap(ctx context.Context, running func(name string) bool) error
 }
 
@@ -50,11 +54,34 @@ type Executor interface {
 }
 
 // A ContainerExecutor runs commands in containers and makes images for them, if
-// its engine answers.
+// its engine answers. Resume stays with a container that Run told an earlier
+// process of (Command.Begin), as Run would have, and gives its whole output to
+// the writers; what it cannot be sure of is an error.
 type ContainerExecutor interface {
 	Executor
 	Images
 	Available(ctx context.Context) error
+	Resume(ctx context.Context, container string, cmd executor.Command) (executor.Result, error)
+}
+
+// A Sealer encrypts what lies on the disk until the next process opens it, which
+// fails if it was altered.
+type Sealer interface {
+	Seal(plain []byte) ([]byte, error)
+	Open(sealed []byte) ([]byte, error)
+}
+
+// A Keeper keeps what attempts leave for others, and hands it out. What an attempt
+// may have is its assignment's to say. An error that is a *KeepError says that
+// asking again is of no use; ErrNothingKept, that there is nothing; ErrNoFiles, that an
+// earlier task kept that it had nothing. A reader's end
+// is an error unless all of it came, as it was kept. Kept is durable when a call
+// returns nil.
+type Keeper interface {
+	Artifacts(ctx context.Context, a dispatch.Assignment, of dispatch.Need) (io.ReadCloser, error)
+	KeepArtifacts(ctx context.Context, a dispatch.Assignment, p Pack) error
+	Cache(ctx context.Context, a dispatch.Assignment, name string) (io.ReadCloser, error)
+	KeepCache(ctx context.Context, a dispatch.Assignment, name string, p Pack) error
 }
 
 // Images builds and pushes container images. What Build made, Run finds under
@@ -97,6 +124,9 @@ type Builder struct {
 	// the architect's machine, where the assignment itself says so.
 	Source func(dispatch.Assignment) (address string, err error)
 
+	Keeper  Keeper // nil: artifacts and caches are not to be had
+	InPlace bool   // all tasks share one work tree: what they leave for each other is there
+
 	Host          Executor          // nil: steps without an image are refused
 	Docker        ContainerExecutor // nil: steps with an image are refused
 	Compose       Projects          // nil: compose steps are refused
@@ -112,6 +142,9 @@ type Builder struct {
 	// kept, across restarts and power cuts, for an architect that does not answer.
 	// 0 is for a builder that ends with its architect: nothing outlives it.
 	Keep time.Duration
+	// Sealer makes steps in containers outlive this process: its successor takes
+	// them up again. Nil, or without Keep: they are interrupted.
+	Sealer Sealer
 	// Lease is how long the builder takes work without having been heard; 0 is for
 	// ever. What runs goes on: the architect may only be restarting.
 	Lease time.Duration
@@ -135,4 +168,5 @@ type Builder struct {
 	fetched  []string      // names of repositories, the one used last at the end
 	left     chan struct{} // closed and renewed when an attempt ends or leaves its slot
 	attempts sync.WaitGroup
+	orphans  []*orphan // attempts of an earlier process that Run takes up
 }

@@ -20,7 +20,7 @@ func TestFormatPageNamesEveryField(t *testing.T) {
 	}
 	for name, record := range map[string]any{
 		buildFile: buildRecord{}, eventsFile: moveRecord{}, "Triggers": triggerRecord{}, tipsFile: tipsRecord{},
-		purgedFile: purgedRecord{},
+		purgedFile: purgedRecord{}, schedulesFile: schedulesRecord{},
 	} {
 		text, ok := sections[name]
 		if !ok {

@@ -17,7 +17,7 @@ const (
 	PathRerun   = "/api/v1/rerun"     // POST Act → Accepted
 	PathCancel  = "/api/v1/cancel"    // POST Act
 	PathTrigger = "/api/v1/triggers/" // GET {id}/follow → a stream of Update
-	PathBuild   = "/api/v1/builds/"   // GET {id} → a build; {id}/follow → a stream of Update; {id}/logs/{task}; {id}/why
+	PathBuild   = "/api/v1/builds/"   // GET {id} → a build; {id}/follow → a stream of Update; {id}/logs/{task}; {id}/why; {id}/artifacts
 
 	PathRepositories  = "/api/v1/repositories"      // GET → []string
 	PathBuilds        = "/api/v1/builds"            // GET → []build, by the fields of Query
@@ -40,12 +40,14 @@ type Start struct {
 	Name       string            `json:"name,omitempty"` // pipeline or blueprint; "" is the default pipeline
 	Ref        string            `json:"ref,omitempty"`  // branch, tag, full ref or commit; "" is HEAD
 	Parameters map[string]string `json:"parameters,omitempty"`
+	NoReuse    bool              `json:"noReuse,omitempty"` // build also what an earlier success could stand in for
 	Actor      string            `json:"actor,omitempty"`
 }
 
 // An Act is about one build: its id, number or commit.
 type Act struct {
 	Build  string `json:"build"`
+	Failed bool   `json:"failed,omitempty"` // of a rerun: keep what succeeded
 	Reason string `json:"reason,omitempty"`
 	Actor  string `json:"actor,omitempty"`
 }
@@ -150,7 +152,10 @@ type Register struct {
 type Registered struct {
 	Name      string `json:"name"`
 	Architect string `json:"architect"` // public key of the signatures under assignments
-	NATS      string `json:"nats"`      // where to connect: a path of this server, or a URL
+	NATS      string `json:"nats"`      // where to connect: a path of this server, or URLs with commas between them
+	// Authorities of the certificates there, in PEM; "" for those that the builder's
+	// machine knows.
+	Authorities string `json:"authorities,omitempty"`
 }
 
 // A Builder is one that is registered.
@@ -164,6 +169,21 @@ type Builder struct {
 	Drained    bool              `json:"drained,omitempty"`
 	Revoked    bool              `json:"revoked,omitempty"`
 	Registered time.Time         `json:"registered"`
+	Connection *Connection       `json:"connection,omitempty"`
+}
+
+// A Connection is a builder that is there now.
+type Connection struct {
+	Since    time.Time `json:"since"` // it is there
+	Heard    time.Time `json:"heard"`
+	Capacity int       `json:"capacity"`
+	Busy     int       `json:"busy"`
+	Reason   string    `json:"reason,omitempty"` // why it takes nothing new
+}
+
+// Turned tells what a change to a builder still takes.
+type Turned struct {
+	Reload bool `json:"reload,omitempty"` // the NATS cluster's nodes have to reload
 }
 
 // A Leave is what a registration token allows.

@@ -45,6 +45,13 @@ type Assignment struct {
 	Git        map[string]string // the plan's git.* values
 	Task       plan.Task
 
+	// Needs are the earlier tasks whose artifacts are unpacked before the first step.
+	Needs []Need
+	// Caches says which of the repository's caches the attempt may read; "" is none.
+	// CacheWrite lets it leave new ones there.
+	Caches     CacheClass
+	CacheWrite bool
+
 	// Values of parameters that the plan leaves open: build.*, and what was given
 	// for secret ones. Never logged, and sealed to the builder on the wire.
 	Values map[string]string
@@ -54,12 +61,29 @@ type Assignment struct {
 	Credential string
 }
 
+// A Need names a task whose artifacts another one needs.
+type Need struct {
+	Name string   // of the task, for people
+	Of   build.ID // the build that it was built in: this one, or that of a success that stands in for it
+	Task string   // key there
+}
+
+// A CacheClass keeps caches apart whose makers are trusted differently.
+type CacheClass string
+
+// The classes of caches.
+const (
+	TrustedCaches CacheClass = "trusted" // what was pushed to a repository by those who may
+	LocalCaches   CacheClass = "local"   // `velocity run` on somebody's own machine
+)
+
 // A Presence is a builder's sign of life.
 type Presence struct {
 	Builder  string
 	Boot     string // differs after every start of the builder's process
 	Capacity int    // attempts it runs at the same time
 	Draining bool   // takes nothing new
+	Reason   string // why it takes nothing new; "" if it does
 	Running  []Attempt
 
 	Labels    map[string]string // what tasks select builders by
@@ -71,10 +95,12 @@ type Presence struct {
 }
 
 // BeatEvery is the time between two signs of life; after three missed ones a
-// builder is lost.
+// builder is lost. After a break, in which nobody could be heard, it may take
+// until BackWithin: the next try to connect can be that far.
 const (
-	BeatEvery = 2 * time.Second
-	LostAfter = 3 * BeatEvery
+	BeatEvery  = 2 * time.Second
+	LostAfter  = 3 * BeatEvery
+	BackWithin = LostAfter + longestWait
 )
 
 // A Progress tells how far an attempt is. It holds all steps, so that any number
