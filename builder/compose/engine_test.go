@@ -77,6 +77,7 @@ type bench struct {
 // IMAGE in a file stands for the test image. At the end nothing may be left.
 func newBench(t *testing.T, files ...string) *bench {
 	t.Helper()
+	t.Parallel()
 	path := os.Getenv("VELOCITY_COMPOSE")
 	_, err := os.Stat(path)
 	require.Have(t, "compose", err)
