@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/velocity-ci/velocity/architect/build"
 )
@@ -183,7 +184,7 @@ func (f *failure) finding(places *Places) build.Finding {
 		out.Line = max(f.line, 0)
 		return out
 	}
-	for _, m := range inText.FindAllStringSubmatch(f.text, 50) {
+	for _, m := range inText().FindAllStringSubmatch(f.text, 50) {
 		if file := places.findNear(m[1], f.class); file != "" {
 			out.File = file
 			out.Line, _ = strconv.Atoi(m[2])
@@ -194,7 +195,9 @@ func (f *failure) finding(places *Places) build.Finding {
 }
 
 // inText matches a place as most tools print it within a failure: file:line.
-var inText = regexp.MustCompile(`([^\s:"'()<>]+\.[A-Za-z]\w*):(\d{1,7})\b`)
+var inText = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`([^\s:"'()<>]+\.[A-Za-z]\w*):(\d{1,7})\b`)
+})
 
 // fullName is class and name, unless the one is within the other already.
 func (f *failure) fullName() string {

@@ -72,14 +72,21 @@ func (s *Stream) keep(p []byte) {
 	s.partial = append(s.partial, p[:min(len(p), room)]...)
 }
 
-var (
-	unixForm = regexp.MustCompile(`^(?:vet: )?((?:[A-Za-z]:)?[^\s:(][^:(]*):(\d{1,7})(?::(\d{1,5}))?:\s*(.*)$`)
-	msForm   = regexp.MustCompile(`^\s*([^\s(:][^(:]*)\((\d{1,7})(?:,(\d{1,5}))?\)\s*:\s*(.*)$`)
-	rustForm = regexp.MustCompile(`^\s*--> ([^\s:][^:]*):(\d{1,7}):(\d{1,5})$`)
-	rustHead = regexp.MustCompile(`^(error|warning)(\[\w+\])?: .+`)
-	severity = regexp.MustCompile(`^(?i)(fatal error|error|warning|note|info|information|style|hint)\b(?:[ \[]([A-Z]+\d+)\]?)?\s*:?\s*(.*)$`)
-	colours  = regexp.MustCompile("\x1b\\[[0-9;:]*[A-Za-z]")
-)
+// lineForms are the expressions that lines are matched with.
+type lineForms struct{ unix, microsoft, rust, rustHead, severity, colours *regexp.Regexp }
+
+// forms are compiled when the first line may name a place: most runs of the
+// program see none.
+var forms = sync.OnceValue(func() lineForms {
+	return lineForms{
+		unix:      regexp.MustCompile(`^(?:vet: )?((?:[A-Za-z]:)?[^\s:(][^:(]*):(\d{1,7})(?::(\d{1,5}))?:\s*(.*)$`),
+		microsoft: regexp.MustCompile(`^\s*([^\s(:][^(:]*)\((\d{1,7})(?:,(\d{1,5}))?\)\s*:\s*(.*)$`),
+		rust:      regexp.MustCompile(`^\s*--> ([^\s:][^:]*):(\d{1,7}):(\d{1,5})$`),
+		rustHead:  regexp.MustCompile(`^(error|warning)(\[\w+\])?: .+`),
+		severity:  regexp.MustCompile(`^(?i)(fatal error|error|warning|note|info|information|style|hint)\b(?:[ \[]([A-Z]+\d+)\]?)?\s*:?\s*(.*)$`),
+		colours:   regexp.MustCompile("\x1b\\[[0-9;:]*[A-Za-z]"),
+	}
+})
 
 // look reads one line. Most lines of most logs have no digit after a colon or a
 // bracket, and cost next to nothing.
@@ -87,19 +94,20 @@ func (s *Stream) look(line []byte) {
 	if !mayName(line) {
 		return
 	}
-	text := strings.TrimRight(colours.ReplaceAllString(string(line), ""), "\r")
-	if rustHead.MatchString(text) {
+	forms := forms()
+	text := strings.TrimRight(forms.colours.ReplaceAllString(string(line), ""), "\r")
+	if forms.rustHead.MatchString(text) {
 		s.rust = text
 		return
 	}
-	if m := rustForm.FindStringSubmatch(text); m != nil {
+	if m := forms.rust.FindStringSubmatch(text); m != nil {
 		if s.rust != "" {
 			s.lines.add(m[1], m[2], m[3], s.rust)
 		}
 		s.rust = ""
 		return
 	}
-	for _, form := range []*regexp.Regexp{unixForm, msForm} {
+	for _, form := range []*regexp.Regexp{forms.unix, forms.microsoft} {
 		if m := form.FindStringSubmatch(text); m != nil {
 			s.lines.add(m[1], m[2], m[3], m[4])
 			return
@@ -137,7 +145,7 @@ func (l *Lines) add(file, line, column, message string) {
 	m := mention{file: file, level: build.LevelError, message: strings.TrimSpace(message)}
 	m.line, _ = strconv.Atoi(line)
 	m.column, _ = strconv.Atoi(column) // 0 if there is none
-	if said := severity.FindStringSubmatch(m.message); said != nil {
+	if said := forms().severity.FindStringSubmatch(m.message); said != nil {
 		m.level, m.code, m.message = levelOf(said[1]), said[2], said[3]
 	}
 	l.mentions = append(l.mentions, m)
