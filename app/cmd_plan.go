@@ -76,11 +76,15 @@ func (c *cli) plan(ctx context.Context, f planFlags, name string) error {
 		Trigger: trigger, Config: planCommit(src.commit), Given: given, Lookup: c.lookup,
 		Git: facts(ctx, src.repo, trigger.Ref, commit),
 	}
-	names := config.Match(trigger)
-	if len(names) == 0 {
+	matched, err := config.Match(trigger, nil)
+	if err != nil {
+		return err
+	}
+	if len(matched) == 0 {
 		fmt.Fprintf(c.Err, "velocity: no pipeline is started by %s of %s\n", trigger.Event, term.Clean(trigger.Ref))
 	}
-	for _, req.Name = range names {
+	for _, m := range matched {
+		req.Name = m.Name
 		p, err := c.draw(ctx, config, &req)
 		if err != nil {
 			return err
@@ -158,8 +162,9 @@ func (c *cli) readEvent(file string) (plan.Trigger, error) {
 		return t, usage("read event %s: there is more than one JSON value", file)
 	}
 	switch t.Event {
-	case plan.EventPush, plan.EventManual, plan.EventLocal:
+	case plan.EventPush, plan.EventPullRequest, plan.EventSchedule, plan.EventManual, plan.EventLocal:
 		return t, nil
 	}
-	return t, usage("read event %s: %q is not an event", file, t.Event).hint("events are %s, %s and %s", plan.EventPush, plan.EventManual, plan.EventLocal)
+	return t, usage("read event %s: %q is not an event", file, t.Event).hint("events are %s, %s, %s, %s and %s",
+		plan.EventPush, plan.EventPullRequest, plan.EventSchedule, plan.EventManual, plan.EventLocal)
 }

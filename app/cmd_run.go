@@ -219,6 +219,12 @@ func (nothing) Tips(context.Context) (map[string]plan.Commit, bool, error) {
 }
 func (nothing) OfCommit(context.Context, plan.Commit) ([]architect.Known, error) { return nil, nil }
 func (nothing) Green(context.Context, plan.Commit, string) (bool, error)         { return false, nil }
+func (nothing) Recorded(context.Context, build.ID) (l architect.Loaded, ok bool, err error) {
+	return l, false, nil
+}
+func (nothing) Reusable(context.Context, []string) (map[string]build.Success, error) {
+	return nil, nil
+}
 
 // runOn builds with a builder of this process.
 func (c *cli) runOn(ctx context.Context, j *job, dir string, wire *dispatch.Direct, a *architect.Architect, site *architect.Site) (*build.Build, error) {

@@ -42,11 +42,13 @@ more than the file.`,
 	from := configFlags(cmd)
 	once := cmd.Flags().Bool("once", false, "build what is due, report the outcome and end")
 	noBuilder := cmd.Flags().Bool("no-builder", false, "run no builder in this process, as --builder-embedded=false")
+	noReuse := cmd.Flags().Bool("no-reuse", false, "build every task, also one that an earlier success could stand in for, as --reuse=false")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		s, err := c.config(from)
 		if err != nil {
 			return err
 		}
+		s.Reuse = s.Reuse && !*noReuse
 		s.Builder.Embedded = s.Builder.Embedded && !*noBuilder
 		return c.serve(cmd.Context(), s, *once)
 	}

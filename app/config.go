@@ -37,7 +37,8 @@ type serverConfig struct {
 		Executor string `yaml:"executor" flag:"executor" help:"host runs all steps on this machine, docker none of them"`
 		Labels   labels `yaml:"labels" help:"of the builder in this process, as NAME=VALUE; can be repeated"`
 	} `yaml:"builder"`
-	Attempts int `yaml:"attempts" default:"3" help:"tries of a task that is interrupted again and again"`
+	Attempts int  `yaml:"attempts" default:"3" help:"tries of a task that is interrupted again and again"`
+	Reuse    bool `yaml:"reuse" default:"true" help:"let an earlier success under the same inputs stand in for a task"`
 	Log      struct {
 		Format string `yaml:"format" default:"text" help:"text or json"`
 	} `yaml:"log"`
@@ -73,6 +74,7 @@ type repositoryConfig struct {
 	Name   string `yaml:"name" help:"as users know it (default: the name of its folder)"`
 	Weight int    `yaml:"weight" help:"its share of the builders beside other repositories (default 1)"`
 	Limit  int    `yaml:"limit" help:"tasks of it at the same time (default: no limit)"`
+	Reuse  *bool  `yaml:"reuse" help:"whether an earlier success may stand in for a task of it (default: as the server's reuse)"`
 }
 
 // repositories is a list that flags and variables fill with paths.
@@ -119,6 +121,19 @@ func (s *serverConfig) nameAt(path string) string {
 		}
 	}
 	return ""
+}
+
+// reuses reports whether successes in the repository at a path may be reused.
+func (s *serverConfig) reuses(path string) bool {
+	if s == nil {
+		return true
+	}
+	for _, one := range s.Repositories {
+		if one.Path == path && one.Reuse != nil {
+			return *one.Reuse
+		}
+	}
+	return s.Reuse
 }
 
 // labels are what a builder says about itself.

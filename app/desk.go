@@ -41,6 +41,7 @@ func (d desk) Start(ctx context.Context, ask api.Start) (plan.Trigger, error) {
 	t := plan.Trigger{
 		ID: d.c.newTriggerID(), Event: plan.EventManual, Ref: ref, Commit: planCommit(commit), Actor: ask.Actor,
 		Received: d.c.clock(), Name: name, Parameters: ask.Parameters,
+		NoReuse: ask.NoReuse,
 	}
 	t.Request = t.ID
 	if err := d.check(ctx, t); err != nil {
@@ -100,7 +101,7 @@ func secretNames(p *plan.Plan) []string {
 }
 
 // Rerun implements web.Desk: the same pipeline at the same commit, as a new
-// build.
+// build, which may keep what succeeded.
 func (d desk) Rerun(ctx context.Context, act api.Act) (plan.Trigger, error) {
 	b, err := d.Find(ctx, act.Build)
 	if err != nil {
@@ -110,10 +111,28 @@ func (d desk) Rerun(ctx context.Context, act api.Act) (plan.Trigger, error) {
 	if t.Event == plan.EventLocal {
 		return plan.Trigger{}, usage("build %s was made by velocity run: velocity start builds it here", b.ID)
 	}
-	t.ID = d.c.newTriggerID()
+	if act.Failed {
+		if err := restFails(b); err != nil {
+			return plan.Trigger{}, err
+		}
+	}
+	t.ID, t.Failed = d.c.newTriggerID(), act.Failed
 	t.Request, t.Parent, t.Name = t.ID, b.ID.String(), b.Name
 	t.Actor, t.Received, t.Skip = act.Actor, d.c.clock(), false
 	return t, d.accept(ctx, t)
+}
+
+// restFails refuses to build the rest of a build of which there is none.
+func restFails(b *build.Build) error {
+	switch {
+	case !b.State().Final():
+		return usage("build %s is not over: only then is it known what failed", b.ID).hint("velocity cancel %s ends it", b.ID)
+	case b.State() == build.Succeeded:
+		return usage("nothing of build %s failed", b.ID).hint("velocity rerun %s builds all of it again", b.ID)
+	case b.Plan == "":
+		return usage("build %s has no plan: %s", b.ID, b.Reason()).hint("velocity rerun %s draws a new one", b.ID)
+	}
+	return nil
 }
 
 func (d desk) accept(ctx context.Context, t plan.Trigger) error {

@@ -88,6 +88,7 @@ func (c *cli) serveRepository(ctx context.Context, path string, o serviceOptions
 	s.site = &architect.Site{
 		Name: cmp.Or(o.configured.nameAt(path), nameOf(repo)), Source: repo.CommonDir(), Ledger: ledger, Inbox: ledger,
 		History: history{ledger}, Repo: view{repo}, Logs: logs, Told: o.who == holderHook,
+		NoReuse: !o.configured.reuses(path),
 	}
 	if err := a.Open(ctx, s.site); err != nil {
 		return nil, errors.Join(err, ledger.Release(ctx))
@@ -180,6 +181,18 @@ func (h history) Live(ctx context.Context) ([]architect.Loaded, error) {
 		loaded[i] = architect.Loaded(l)
 	}
 	return loaded, err
+}
+
+func (h history) Recorded(ctx context.Context, id build.ID) (l architect.Loaded, ok bool, err error) {
+	b, _, err := h.Ledger.Build(ctx, id)
+	if errors.Is(err, storage.ErrNoBuild) {
+		return l, false, nil
+	}
+	if err != nil {
+		return l, false, err
+	}
+	p, err := h.Ledger.Plan(ctx, id)
+	return architect.Loaded{Build: b, Plan: p}, true, err
 }
 
 func (h history) OfCommit(ctx context.Context, commit plan.Commit) ([]architect.Known, error) {

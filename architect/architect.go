@@ -67,6 +67,7 @@ type Architect struct {
 	unsettled bool          // something changed that decides who builds what
 	watches   int           // open ones
 	changed   chan struct{} // closed and renewed whenever something a waiter may wait for changes
+	sooner    chan struct{} // the sweep shall look when its next turn is; capacity 1
 	fatal     chan error
 }
 
@@ -78,6 +79,7 @@ func New(wire Wire, log *slog.Logger, now func() time.Time) *Architect {
 		builders:  map[string]*member{},
 		standings: map[string]Standing{},
 		changed:   make(chan struct{}),
+		sooner:    make(chan struct{}, 1),
 		fatal:     make(chan error, 1),
 	}
 }

@@ -28,6 +28,7 @@ type draft struct {
 	config  plan.Commit
 	refused string
 	secrets map[string]string
+	stands  map[string]build.Success // for tasks of the plan, by their keys in it
 	urgency int // among the waiting tasks of the repository
 }
 
@@ -63,6 +64,9 @@ func (a *Architect) read(ctx context.Context, s *Site, t plan.Trigger) (r readin
 	if t.Skip {
 		return reading{trigger: t, note: "skipped: the push said so"}, nil
 	}
+	if t.Failed {
+		return a.again(ctx, s, t)
+	}
 	tree, commit, err := s.Repo.Tree(ctx, t.Commit)
 	switch {
 	case errors.Is(err, ErrGone):
@@ -97,11 +101,11 @@ func unreadable(ctx context.Context, t plan.Trigger, err error) (reading, error)
 // been answered with.
 func (a *Architect) wanted(ctx context.Context, s *Site, config *blueprint.Config, t plan.Trigger) (reading, error) {
 	r := reading{trigger: t}
-	names := []string{t.Name}
-	if t.Name == "" {
-		names = config.Match(t)
+	matched, err := config.Match(t, nil)
+	if err != nil {
+		return r, err
 	}
-	if len(names) == 0 {
+	if len(matched) == 0 {
 		r.note = nothing(config, t)
 		return r, nil
 	}
@@ -110,13 +114,13 @@ func (a *Architect) wanted(ctx context.Context, s *Site, config *blueprint.Confi
 		return r, err
 	}
 	urgent := a.urgent(ctx, s, t, config)
-	for _, name := range names {
-		if id, ok := have[name]; ok {
+	for _, m := range matched {
+		if id, ok := have[m.Name]; ok {
 			r.known = append(r.known, id)
 			continue
 		}
-		d := s.draw(ctx, config, name, t)
-		d.urgency = urgent[name]
+		d := s.draw(ctx, config, m.Name, t)
+		d.urgency = urgent[m.Name]
 		r.drafts = append(r.drafts, d)
 	}
 	return r, nil

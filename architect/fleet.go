@@ -4,6 +4,8 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
+	"time"
 
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
@@ -106,6 +108,9 @@ func (a *Architect) Why(id build.ID, key string) (string, bool) {
 	t, ok := w.b.Task(key)
 	if !ok || t.State != build.Ready {
 		return "", false
+	}
+	if now := a.Now(); t.Ready.After(now) {
+		return fmt.Sprintf("tried again in %s: %s", t.Ready.Sub(now).Round(time.Second), t.Reason), true
 	}
 	return queue.Why(a.picture(), a.ready(w, t)), true
 }

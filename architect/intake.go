@@ -208,6 +208,7 @@ func (a *Architect) begin(s *Site, id build.ID, t plan.Trigger, by byline, d dra
 	}
 	if d.plan != nil {
 		req.Stages = build.Outline(d.plan)
+		build.Keep(req.Stages, d.stands)
 		req.Group = d.plan.Concurrency.Group
 	}
 	now := a.Now()
@@ -243,8 +244,12 @@ func (a *Architect) Submit(ctx context.Context, s *Site, p *plan.Plan, t plan.Tr
 		return nil, fmt.Errorf("number a build: %w", err)
 	}
 	by := s.byline(ctx, t.Commit)
+	d := draft{kind: p.Kind, name: p.Name, plan: p, digest: digest, config: p.ConfigCommit, secrets: secrets}
+	if d.stands, err = a.stand(ctx, s, p, t); err != nil {
+		return nil, err
+	}
 	a.mu.Lock()
-	w := a.begin(s, id, t, by, draft{kind: p.Kind, name: p.Name, plan: p, digest: digest, config: p.ConfigCommit, secrets: secrets}, build.Change{})
+	w := a.begin(s, id, t, by, d, build.Change{})
 	v := a.watch(w) // from before it can be over
 	a.commit()
 	for b, _, changed := v.State(); b == nil; b, _, changed = v.State() {

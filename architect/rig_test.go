@@ -22,6 +22,7 @@ import (
 	"github.com/velocity-ci/velocity/architect/dispatch"
 	"github.com/velocity-ci/velocity/blueprint"
 	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/storage"
 	"github.com/velocity-ci/velocity/storage/memory"
 	"github.com/velocity-ci/velocity/storage/running"
 )
@@ -158,6 +159,18 @@ func (h history) OfCommit(ctx context.Context, c plan.Commit) ([]architect.Known
 		known = append(known, architect.Known(k))
 	}
 	return known, err
+}
+
+func (h history) Recorded(ctx context.Context, id build.ID) (architect.Loaded, bool, error) {
+	b, _, err := h.Ledger.Build(ctx, id)
+	if errors.Is(err, storage.ErrNoBuild) {
+		return architect.Loaded{}, false, nil
+	}
+	if err != nil {
+		return architect.Loaded{}, false, err
+	}
+	p, err := h.Ledger.Plan(ctx, id)
+	return architect.Loaded{Build: b, Plan: p}, true, err
 }
 
 // rig is an architect with one site and one scripted builder.

@@ -48,6 +48,7 @@ func (a *Architect) schedule() {
 
 // picture is the moment that queue.Decide judges.
 func (a *Architect) picture() queue.Picture {
+	now := a.Now()
 	p := queue.Picture{Running: map[string]int{}, Shares: map[string]queue.Share{}}
 	busy := map[string]int{}
 	for _, s := range a.sites {
@@ -60,7 +61,7 @@ func (a *Architect) picture() queue.Picture {
 		}
 		for i := range w.b.Stages {
 			for j := range w.b.Stages[i].Tasks {
-				if t := &w.b.Stages[i].Tasks[j]; t.State == build.Ready {
+				if t := &w.b.Stages[i].Tasks[j]; t.State == build.Ready && !t.Ready.After(now) {
 					p.Ready = append(p.Ready, a.ready(w, t))
 				}
 			}

@@ -51,6 +51,12 @@ type History interface {
 	Tips(ctx context.Context) (tips map[string]plan.Commit, known bool, err error)
 	// OfCommit lists the finished builds of a commit.
 	OfCommit(ctx context.Context, c plan.Commit) ([]Known, error)
+	// Recorded reads a build and its plan, of whatever store. ok is false if it is
+	// not here.
+	Recorded(ctx context.Context, id build.ID) (l Loaded, ok bool, err error)
+	// Reusable finds the newest success under each of these keys that others can
+	// rely on, as far as there is one.
+	Reusable(ctx context.Context, keys []string) (map[string]build.Success, error)
 	// Green reports whether a build of the commit by this pipeline succeeded that
 	// others can rely on.
 	Green(ctx context.Context, c plan.Commit, pipeline string) (bool, error)
@@ -103,6 +109,13 @@ type Site struct {
 	Repo    Repository
 	Logs    Logs
 	Share   queue.Share // of the builders, beside other sites
+
+	// NoReuse has every task built, also those that an earlier success could stand
+	// in for.
+	NoReuse bool
+	// Kept reports whether all of these artifacts are still there to be used: only
+	// then can their task be reused. Nil if they always are.
+	Kept func(ctx context.Context, all []build.Artifact) bool
 
 	// Told says that every push is told to the inbox: the first scan remembers all
 	// tips and builds none.

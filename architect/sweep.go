@@ -12,16 +12,43 @@ import (
 // some day even if every message about it is lost. Nothing that goes well waits
 // for it.
 func (a *Architect) sweep(ctx context.Context) {
-	ticker := time.NewTicker(sweepEvery)
-	defer ticker.Stop()
+	timer := time.NewTimer(sweepEvery)
+	defer timer.Stop()
 	for {
 		select {
-		case <-ticker.C:
+		case <-timer.C:
 			a.Overdue()
+		case <-a.sooner:
 		case <-ctx.Done():
 			return
 		}
+		timer.Reset(a.pause())
 	}
+}
+
+// resweep has the sweep look again when its next turn is.
+func (a *Architect) resweep() {
+	select {
+	case a.sooner <- struct{}{}:
+	default: // it is about to
+	}
+}
+
+// pause is how long the sweep may wait: until the next backoff is over, at most.
+func (a *Architect) pause() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now, next := a.Now(), sweepEvery
+	for _, w := range a.works {
+		for i := range w.b.Stages {
+			for j := range w.b.Stages[i].Tasks {
+				if t := &w.b.Stages[i].Tasks[j]; t.State == build.Ready && t.Ready.After(now) {
+					next = min(next, t.Ready.Sub(now))
+				}
+			}
+		}
+	}
+	return next
 }
 
 // Overdue ends what should have ended by now.

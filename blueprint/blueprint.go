@@ -78,6 +78,7 @@ type Config struct {
 	blueprints map[string]*blueprint
 	pipelines  map[string]*pipeline
 	findings   Findings
+	predicates predicates
 }
 
 // Load reads and checks all files of the language. The findings tell what is
@@ -89,6 +90,7 @@ func Load(tree Tree) (*Config, Findings, error) {
 		config: &Config{
 			blueprints: map[string]*blueprint{},
 			pipelines:  map[string]*pipeline{},
+			predicates: predicates{},
 		},
 	}
 	if err := l.loadRoot(); err != nil {

@@ -14,6 +14,8 @@ func check(c *Config, r *report) {
 	c.link(r)
 	checkCycles(c, r)
 	c.root.Parameters.check(r)
+	wide := &checker{report: r, scope: c.rootScope(), value: unknownYet}
+	wide.wideEnvironment(c.root.Environment)
 	for _, name := range slices.Sorted(maps.Keys(c.blueprints)) {
 		c.checkBlueprint(c.blueprints[name], r)
 	}
@@ -28,12 +30,17 @@ func (c *Config) link(r *report) {
 	for i, name := range names {
 		b := c.blueprints[name]
 		b.id = i
+		b.imply()
 		for _, s := range b.Steps {
 			if s.blueprint == nil {
 				continue
 			}
 			for _, word := range s.blueprint.included() {
 				inner, ok := c.blueprints[word.Value]
+				if ok && len(inner.Matrix.names()) > 0 {
+					r.warnf(word.at, "blueprint %s has a matrix, which does not count where its steps are included", inner.name).Hint =
+						"give the matrix to the blueprint that includes it"
+				}
 				if !ok {
 					unknownBlueprint(r, word, names)
 				} else if !slices.Contains(b.includes, inner) {
@@ -138,21 +145,22 @@ func (c *Config) checkBlueprint(b *blueprint, r *report) {
 	if len(b.Steps) == 0 {
 		r.errorf(b.at, "blueprint %s has no steps", b.name)
 	}
-	b.Parameters.check(r)
+	b.own().check(r)
+	b.Matrix.check(b, r)
 	b.scope = c.scope(b, byDefault)
 	if b.scope.over {
 		r.errorf(b.at, "more than %d parameters, those of included blueprints counted", maxParameters)
 		return
 	}
-	k := &checker{report: r, scope: b.scope, value: unknownYet}
+	k := &checker{report: r, scope: b.scope, value: unknownYet, predicates: c.predicates}
 	k.parameters()
 	k.labels(b.Labels)
-	for _, registry := range b.Docker.Registries {
-		k.registry(&registry)
-	}
+	k.task(b)
 	for i := range b.Steps {
 		k.step(&b.Steps[i])
 	}
+	c.checkEffects(b, r)
+	c.checkReuse(b, k)
 }
 
 // unknownYet is the lookup before a plan is drawn: no parameter has a value.
@@ -169,13 +177,20 @@ func (c *Config) checkPipeline(p *pipeline, r *report) {
 		p.On.check(r)
 	}
 	p.Concurrency.check(&checker{report: r, scope: &scope{}, value: unknownYet})
+	wide := &checker{report: r, scope: c.rootScope(), value: unknownYet}
+	wide.wideEnvironment(p.Environment)
 	names := slices.Sorted(maps.Keys(c.blueprints))
+	var earlier []string
 	for _, s := range p.Stages {
 		if len(s.Blueprints) == 0 {
 			r.warnf(s.at, "the stage has no blueprints and is left out")
 		}
 		for i := range s.Blueprints {
 			c.checkEntry(&s.Blueprints[i], names, r)
+			c.checkNeeds(&s.Blueprints[i], earlier, r)
+		}
+		for _, e := range s.Blueprints {
+			earlier = append(earlier, e.Name.Value)
 		}
 	}
 }
@@ -191,7 +206,8 @@ func (c *Config) checkEntry(e *entry, names []string, r *report) {
 		return
 	}
 	s := b.scope
-	k := &checker{report: r, scope: s, value: unknownYet}
+	k := &checker{report: r, scope: s, value: unknownYet, predicates: c.predicates}
+	k.when(&e.When)
 	for i := range e.Parameters {
 		given := &e.Parameters[i]
 		d, ok := s.names[given.Name.Value]
@@ -201,6 +217,9 @@ func (c *Config) checkEntry(e *entry, names []string, r *report) {
 			continue
 		}
 		k.given(d, given)
+		if len(given.Value.refs) > 0 && b.Matrix.gives(given.Name.Value) {
+			r.errorf(given.Value.at, "%q chooses among the combinations of a matrix, so nothing is expanded in its value", given.Name.Value)
+		}
 	}
 }
 

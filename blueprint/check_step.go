@@ -13,13 +13,12 @@ func (k *checker) step(s *step) {
 		return
 	}
 	k.secrets(s.common)
+	k.when(&s.common.When)
 	switch {
 	case s.run != nil:
 		k.run(s.run)
 	case s.build != nil:
-		k.path(&s.build.Dockerfile, "dockerfile")
-		k.path(&s.build.Context, "context")
-		k.tags(&s.build.Tags)
+		k.build(s.build)
 	case s.push != nil:
 		k.tags(&s.push.Tags)
 		if s.push.Tags.Set && len(s.push.Tags.List) == 0 {
@@ -27,6 +26,9 @@ func (k *checker) step(s *step) {
 		}
 	case s.compose != nil:
 		k.path(&s.compose.ComposeFile, "composeFile")
+		if v := s.compose.Service; v.Set && !validName(v.Value) {
+			k.report.errorf(v.at, "%q cannot be the name of a service", v.Value)
+		}
 	case s.blueprint != nil:
 		if b := s.blueprint; b.Name.Set == (len(b.Names.List) > 0) {
 			k.report.errorf(s.at, "a blueprint step needs either name or names")
@@ -54,15 +56,10 @@ func (k *checker) run(s *runStep) {
 	k.text(&s.User, rule{field: "user", before: -1})
 	k.text(&s.MountPoint, rule{field: "mountPoint", before: -1})
 	k.text(&s.WorkingDir, rule{field: "workingDir", late: true, before: -1})
-	for i := range s.Environment {
-		v := &s.Environment[i]
-		if !validVariable(v.Name.Value) {
-			k.report.errorf(v.Name.at, "%q cannot be the name of an environment variable", v.Name.Value)
-		}
-		k.text(&v.Value, rule{field: "environment", taint: true, secret: true, late: true, before: -1})
-	}
+	k.environment(s.Environment, stepEnvironment)
 	k.command(s)
 	k.container(s)
+	k.services(s)
 	k.workspace(s)
 }
 
@@ -83,9 +80,14 @@ func (k *checker) command(s *runStep) {
 		k.report.warnf(s.Script.at, "nothing is expanded in a script").Hint =
 			`every parameter is an environment variable there, such as "$VELOCITY_GIT_BRANCH"`
 	}
-	taintOK := k.taintedWords(s.Command.List)
-	for i := range s.Command.List {
-		k.text(&s.Command.List[i], rule{field: "command", taint: taintOK(i), secret: true, late: true, before: -1})
+	k.arguments(s.Command.List)
+}
+
+// arguments checks the words of a command.
+func (k *checker) arguments(argv []text) {
+	taintOK := k.taintedWords(argv)
+	for i := range argv {
+		k.text(&argv[i], rule{field: "command", taint: taintOK(i), secret: true, late: true, before: -1})
 	}
 }
 

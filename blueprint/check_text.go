@@ -22,6 +22,8 @@ type checker struct {
 	report *report
 	scope  *scope
 	value  func(name string) (string, bool)
+
+	predicates predicates // nil when a plan is drawn: they are all made by then
 }
 
 // text checks the references of one text.
@@ -50,7 +52,7 @@ func (k *checker) reference(ref reference, may rule) {
 	case !ok:
 	case d.class == secret && !may.secret:
 		k.report.errorf(ref.at, "%s may not use the secret parameter ${%s}", may.field, ref.name).Hint =
-			"secrets can stand in command, environment and tags"
+			"secrets can stand in the command, environment and tags of a step"
 	case may.before >= 0 && d.index >= may.before:
 		k.report.errorf(ref.at, "%s may not use ${%s}, which is declared later", may.field, ref.name)
 	case d.tainted && !may.taint:

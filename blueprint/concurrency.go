@@ -25,7 +25,7 @@ func (x *concurrency) check(k *checker) {
 // concurrency is the plan's. Pipelines have no parameters of their own, so only
 // built-in values can be in the group's name.
 func (d *drawer) concurrency(x *concurrency) plan.Concurrency {
-	if x == nil || !x.Group.Set {
+	if !x.Group.Set {
 		return plan.Concurrency{}
 	}
 	t := &task{drawer: d, entry: &entry{}, values: map[string]string{}}

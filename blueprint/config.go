@@ -64,6 +64,15 @@ func (c *Config) Root() Root {
 	return r
 }
 
+// sortedUnits lists blueprints or pipelines by name.
+func sortedUnits[U any](units map[string]U) []U {
+	var list []U
+	for _, name := range slices.Sorted(maps.Keys(units)) {
+		list = append(list, units[name])
+	}
+	return list
+}
+
 // names lists pipelines and blueprints for suggestions.
 func (c *Config) names() []string {
 	return append(slices.Sorted(maps.Keys(c.pipelines)), slices.Sorted(maps.Keys(c.blueprints))...)

@@ -35,6 +35,16 @@ type Request struct {
 	// is "" if the build is not about a branch. Each is asked for at most once,
 	// git.describe and git.describe.all only if the plan uses them.
 	Git func(name string) (string, error)
+
+	// Base is the commit that Changed compares with; zero if there is none.
+	Base plan.Commit
+	// Changed tells whether a file that the patterns choose (see plan.Matches)
+	// differs between Base and the trigger's commit. Nil means that all have
+	// changed. It is asked at most once for each list of patterns.
+	Changed func(patterns []string) (bool, error)
+	// Digest is an id of the paths and contents of all files of the trigger's commit
+	// that the patterns choose. Nil means that no result is reused.
+	Digest func(patterns []string) (string, error)
 }
 
 // An UnknownNameError means that there is no pipeline, blueprint or parameter of
@@ -90,10 +100,12 @@ func (c *Config) Draw(req Request) (*plan.Plan, error) {
 	b, isBlueprint := c.blueprints[req.Name]
 	switch {
 	case isPipeline:
-		return c.draw(req, plan.OfPipeline, p.Description.Value, p.file, p.Stages, &p.Concurrency)
+		return c.draw(req, plan.OfPipeline, p)
 	case isBlueprint:
 		one := stage{Name: word{Value: b.name}, Blueprints: []entry{{Name: word{Value: b.name}}}}
-		return c.draw(req, plan.OfBlueprint, b.Description.Value, b.file, []stage{one}, nil)
+		return c.draw(req, plan.OfBlueprint, &pipeline{
+			unit: unit{file: b.file}, Description: b.Description, Stages: []stage{one},
+		})
 	}
 	if err := c.errorsIn(nil).orNil(); err != nil {
 		return nil, err // the name may stand in what could not be read
@@ -101,28 +113,32 @@ func (c *Config) Draw(req Request) (*plan.Plan, error) {
 	return nil, &UnknownNameError{What: "pipeline or blueprint", Name: req.Name, Nearest: nearest(req.Name, c.names())}
 }
 
-func (c *Config) draw(req Request, kind plan.Kind, description, file string, stages []stage, group *concurrency) (*plan.Plan, error) {
-	if err := c.readable(file, stages); err != nil {
+// draw draws a pipeline; a blueprint on its own is one without a name.
+func (c *Config) draw(req Request, kind plan.Kind, p *pipeline) (*plan.Plan, error) {
+	if err := c.readable(p.file, p.Stages); err != nil {
 		return nil, err
 	}
 	if !utf8.ValidString(req.Trigger.Ref) {
 		return nil, fmt.Errorf("ref %q is not UTF-8 text", req.Trigger.Ref)
 	}
 	d := &drawer{
-		config: c, req: req, git: map[string]string{}, cleaned: map[string]string{}, blueprints: map[*blueprint][]placed{},
-		declared: map[string]bool{}, names: map[string]bool{},
+		config: c, req: req, pipeline: p, git: map[string]string{}, cleaned: map[string]string{}, blueprints: map[*blueprint][]placed{},
+		declared: map[string]bool{}, names: map[string]bool{}, changes: map[string]bool{}, digests: map[string]string{},
 	}
 	out := &plan.Plan{
-		Version: plan.Version, Kind: kind, Name: req.Name, Description: description,
+		Version: plan.Version, Kind: kind, Name: req.Name, Description: p.Description.Value,
 		Event: req.Trigger.Event, Ref: req.Trigger.Ref, Commit: req.Trigger.Commit, ConfigCommit: req.Config,
 	}
-	out.Concurrency = d.concurrency(group)
-	for i := range stages {
-		if s := d.stage(len(out.Stages), i, &stages[i]); len(s.Tasks) > 0 {
+	out.Concurrency = d.concurrency(&p.Concurrency)
+	for i := range p.Stages {
+		if s := d.stage(len(out.Stages), i, &p.Stages[i]); len(s.Tasks) > 0 {
 			out.Stages = append(out.Stages, s)
+			d.earlier = out.Stages
 		}
 	}
-	out.Git = d.builtIns()
+	if out.Git = d.builtIns(); d.compared || p.paths(req.Trigger).Set {
+		out.Base = req.Base
+	}
 	if err := d.finish(); err != nil {
 		return nil, err
 	}
@@ -136,8 +152,12 @@ func (c *Config) readable(file string, stages []stage) error {
 	tasks := 0
 	for _, s := range stages {
 		for _, e := range s.Blueprints {
-			tasks++
-			if b, ok := c.blueprints[e.Name.Value]; ok && !seen[b.name] {
+			b, ok := c.blueprints[e.Name.Value]
+			if !ok {
+				continue // which is an error in the file
+			}
+			tasks += max(1, b.Matrix.size())
+			if !seen[b.name] {
 				seen[b.name] = true
 				for _, inner := range c.closure(b) {
 					files[inner.file] = true
@@ -145,27 +165,32 @@ func (c *Config) readable(file string, stages []stage) error {
 			}
 		}
 	}
-	if tasks > plan.MaxTasks {
-		return Findings{{
-			Position: Position{File: file}, Severity: SeverityError,
-			Message: fmt.Sprintf("%d tasks in one plan, more than %d", tasks, plan.MaxTasks),
-		}}
+	if err := c.errorsIn(files).orNil(); err != nil || tasks <= plan.MaxTasks {
+		return err
 	}
-	return c.errorsIn(files).orNil()
+	return Findings{{
+		Position: Position{File: file}, Severity: SeverityError,
+		Message: fmt.Sprintf("%d tasks in one plan, more than %d", tasks, plan.MaxTasks),
+	}}
 }
 
 // A drawer draws one plan.
 type drawer struct {
-	config *Config
-	req    Request
-	report report
-	err    error // the first that is nobody's mistake in a file
+	config   *Config
+	req      Request
+	pipeline *pipeline
+	earlier  []plan.Stage // that are drawn
+	report   report
+	err      error // the first that is nobody's mistake in a file
 
 	git        map[string]string // values that were asked for, by name without .clean
 	cleaned    map[string]string // the clean forms of some of them
 	blueprints map[*blueprint][]placed
-	declared   map[string]bool // names of parameters that a value can be given to
-	names      map[string]bool // of tasks
+	declared   map[string]bool   // names of parameters that a value can be given to
+	names      map[string]bool   // of tasks
+	changes    map[string]bool   // answers of Request.Changed, by patterns
+	compared   bool              // whether it was needed
+	digests    map[string]string // answers of Request.Digest, by patterns
 	missing    []Missing
 	size       int
 }
@@ -213,33 +238,12 @@ func (d *drawer) stage(index, position int, s *stage) plan.Stage {
 		out.Name = "stage " + strconv.Itoa(position+1)
 	}
 	for i := range s.Blueprints {
-		if d.size > maxPlan || d.err != nil {
-			break
-		}
-		out.Tasks = append(out.Tasks, d.task(plan.Key(index, i), &s.Blueprints[i]))
-	}
-	return out
-}
-
-func (d *drawer) task(key string, e *entry) plan.Task {
-	b := d.config.blueprints[e.Name.Value]
-	t := &task{drawer: d, entry: e, values: map[string]string{}}
-	t.scope = d.config.scope(b, t.source)
-	t.check = checker{report: &d.report, scope: t.scope, value: t.value}
-	out := plan.Task{
-		Key: key, Blueprint: b.name, Description: b.Description.Value,
-		Timeout: plan.Duration(b.Timeout.Value), MayFail: e.IgnoreErrors.Value,
-		Git:        plan.Git{Submodule: d.config.root.Git.Submodule.Value, Depth: d.config.root.Git.Depth.Value},
-		Parameters: t.parameters(),
-	}
-	out.Name = d.unique(b.name + t.label())
-	if len(d.missing) > 0 || d.err != nil {
-		return out // texts that use what is missing would be full of false errors
-	}
-	out.Labels = t.labels(b)
-	for _, p := range d.steps(b) {
-		if s, ok := t.step(p); ok {
-			out.Steps = append(out.Steps, s)
+		e := &s.Blueprints[i]
+		for _, combination := range d.combinations(e) {
+			if d.size > maxPlan || d.err != nil {
+				break
+			}
+			out.Tasks = append(out.Tasks, d.task(plan.Key(index, len(out.Tasks)), e, combination))
 		}
 	}
 	return out

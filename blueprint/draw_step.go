@@ -18,6 +18,8 @@ type placed struct {
 	step         *step
 	timeout      time.Duration
 	ignoreErrors bool
+	always       bool
+	conditions   []*condition // all must hold
 	secrets      []string
 }
 
@@ -56,6 +58,10 @@ func (p placed) within(c *common) placed {
 		p.timeout = c.Timeout.Value
 	}
 	p.ignoreErrors = p.ignoreErrors || c.IgnoreErrors.Value
+	p.always = p.always || c.Always.Value
+	if c.When.Set {
+		p.conditions = append(slices.Clip(p.conditions), &c.When)
+	}
 	p.secrets = slices.Clip(p.secrets)
 	for _, name := range c.Secrets.List {
 		p.secrets = addName(p.secrets, name.Value)
@@ -72,22 +78,54 @@ func (t *task) step(p placed) (plan.Step, bool) {
 	}
 	t.check.step(s)
 	out := plan.Step{
-		Name: s.title(), At: s.at.String(),
-		Timeout: plan.Duration(p.timeout), IgnoreErrors: p.ignoreErrors, Secrets: t.granted(p),
+		Name: s.title(), At: s.at.String(), Timeout: plan.Duration(p.timeout), IgnoreErrors: p.ignoreErrors, Always: p.always,
+		Skip: slices.ContainsFunc(p.conditions, func(c *condition) bool { return !t.holds(c) }),
+	}
+	if !out.Skip { // a step that is not run sees no secret, and does not wait for one
+		out.Secrets = t.granted(p)
 	}
 	switch {
 	case s.run != nil:
 		out.Type, out.Run = plan.StepRun, t.run(s.run)
 	case s.build != nil:
-		out.Type, out.Build = plan.StepBuild, &plan.ImageBuild{
-			Dockerfile: t.resolve(&s.build.Dockerfile), Context: t.resolve(&s.build.Context), Tags: t.resolveAll(s.build.Tags.List),
-		}
+		out.Type, out.Build = plan.StepBuild, t.imageBuild(s.build)
 	case s.push != nil:
 		out.Type, out.Push = plan.StepPush, &plan.ImagePush{Tags: t.resolveAll(s.push.Tags.List)}
 	case s.compose != nil:
-		out.Type, out.Compose = plan.StepCompose, &plan.ComposeStep{ComposeFile: t.resolve(&s.compose.ComposeFile)}
+		out.Type = plan.StepCompose
+		out.Compose = &plan.ComposeStep{ComposeFile: t.resolve(&s.compose.ComposeFile), Service: s.compose.Service.Value}
 	}
 	return out, true
+}
+
+func (t *task) imageBuild(s *buildStep) *plan.ImageBuild {
+	return &plan.ImageBuild{
+		Dockerfile: t.resolve(&s.Dockerfile), Context: t.resolve(&s.Context), Tags: t.resolveAll(s.Tags.List),
+		Target: t.resolve(&s.Target), Args: t.variables(s.Args), Platforms: s.Platforms.valuesOrNil(),
+	}
+}
+
+func (t *task) service(s *service) plan.Service {
+	out := plan.Service{
+		Image: t.resolve(&s.Image), Command: t.resolveAll(s.Command.List),
+		Environment: t.variables(s.Environment), Ready: t.resolveAll(s.Ready.List),
+	}
+	image, known := t.check.literal(&s.Image)
+	if out.Alias = serviceAlias(s, image); out.Alias == "" && !known {
+		t.report.errorf(s.at, "a service whose image is known only when the task is set up needs an alias")
+	}
+	return out
+}
+
+// variables resolves values, and asks for what shell code in them mentions.
+func (t *task) variables(list []variable) []plan.Variable {
+	var out []plan.Variable
+	for i := range list {
+		v := &list[i]
+		out = append(out, plan.Variable{Name: v.Name.Value, Value: t.resolve(&v.Value)})
+		t.mentions(v.Value.Value)
+	}
+	return out
 }
 
 func (t *task) run(s *runStep) *plan.Run {
@@ -97,10 +135,9 @@ func (t *task) run(s *runStep) *plan.Run {
 		Image: t.resolve(&s.Image), Command: t.resolveAll(s.Command.List), Script: s.Script.Value,
 		WorkingDir: t.workingDir(s), IgnoreExitCode: s.IgnoreExitCode.Value, Pull: s.Pull.Value,
 	}
-	for i := range s.Environment {
-		v := &s.Environment[i]
-		out.Environment = append(out.Environment, plan.Variable{Name: v.Name.Value, Value: t.resolve(&v.Value)})
-		t.mentions(v.Value.Value)
+	out.Environment = t.variables(s.Environment)
+	for i := range s.Services {
+		out.Services = append(out.Services, t.service(&s.Services[i]))
 	}
 	for _, arg := range s.Command.List {
 		t.mentions(arg.Value)
@@ -169,32 +206,6 @@ func addName(names []string, name string) []string {
 		return names
 	}
 	return append(names, name)
-}
-
-// references lists all references of a step.
-func (s *step) references() []reference {
-	var all []reference
-	add := func(list ...text) {
-		for _, t := range list {
-			all = append(all, t.refs...)
-		}
-	}
-	switch {
-	case s.run != nil:
-		add(s.run.Image, s.run.WorkingDir)
-		add(s.run.Command.List...)
-		for _, v := range s.run.Environment {
-			add(v.Value)
-		}
-	case s.build != nil:
-		add(s.build.Dockerfile, s.build.Context)
-		add(s.build.Tags.List...)
-	case s.push != nil:
-		add(s.push.Tags.List...)
-	case s.compose != nil:
-		add(s.compose.ComposeFile)
-	}
-	return all
 }
 
 // title is the step's name for people: its description, or what it does.

@@ -13,13 +13,48 @@ type task struct {
 	*drawer
 	check checker
 
-	entry  *entry
-	scope  *scope
-	values map[string]string // of the parameters that are known
+	entry       *entry
+	combination combination // of the matrix
+	scope       *scope
+	values      map[string]string // of the parameters that are known
 }
 
-// source is the text that gives a parameter its value, nil if a person did.
+// task draws the task of one combination. One whose condition is false has nothing
+// to do, so nothing is missing for it either.
+func (d *drawer) task(key string, e *entry, c combination) plan.Task {
+	b := d.config.blueprints[e.Name.Value]
+	t := &task{drawer: d, entry: e, combination: c, values: map[string]string{}}
+	t.scope = d.config.scope(b, t.source)
+	t.check = checker{report: &d.report, scope: t.scope, value: t.value}
+	missing := len(d.missing)
+	out := plan.Task{Key: key, Blueprint: b.name, Description: b.Description.Value, MayFail: e.IgnoreErrors.Value}
+	parameters := t.parameters()
+	out.Name = d.unique(b.name + t.label())
+	t.spend(b.at, len(out.Name)+len(out.Description))
+	if !t.holds(&e.When) {
+		d.missing = d.missing[:missing]
+		out.Skip, out.Steps = true, []plan.Step{}
+		return out
+	}
+	if out.Parameters = parameters; len(d.missing) > 0 || d.err != nil {
+		return out // texts that use what is missing would be full of false errors
+	}
+	t.settings(&out, b)
+	for _, p := range d.steps(b) {
+		if s, ok := t.step(p); ok {
+			out.Steps = append(out.Steps, s)
+		}
+	}
+	out.ReuseKey = t.reuseKey(&out, b)
+	return out
+}
+
+// source is the text that gives a parameter its value, nil if a person did or the
+// matrix.
 func (t *task) source(b *basic) *text {
+	if _, ok := t.combination.value(b.Name.Value); ok {
+		return nil
+	}
 	if _, ok := t.given(b.Name.Value); ok {
 		return nil
 	}
@@ -75,7 +110,9 @@ func (t *task) basic(b *basic) (plan.Parameter, bool) {
 	name := b.Name.Value
 	out := plan.Parameter{Name: name, Secret: b.Secret.Value}
 	t.declared[name] = true
-	if v, ok := t.given(name); ok {
+	if v, ok := t.combination.value(name); ok {
+		out.Value = &v
+	} else if v, ok := t.given(name); ok {
 		if err := checkValue(b, v); err != nil {
 			t.fail(err)
 		}
@@ -154,16 +191,20 @@ func (t *task) derived(p *parameter) plan.Parameter {
 	return plan.Parameter{Secret: v.Secret.Value, Derived: out}
 }
 
-// label tells the tasks of one blueprint apart by the values given to them.
+// label tells the tasks of one blueprint apart by the values of the matrix and
+// those given to them.
 func (t *task) label() string {
 	var given []string
+	for _, p := range t.combination {
+		given = append(given, p.name.Value+"="+printable(shorten(p.value.Value, 40)))
+	}
 	for _, p := range t.scope.order {
 		if p.basic == nil {
 			continue
 		}
 		name := p.basic.Name.Value
 		v, ok := t.values[name]
-		if ok && t.entry.gives(name) {
+		if _, listed := t.combination.value(name); !listed && ok && t.entry.gives(name) {
 			given = append(given, name+"="+printable(shorten(v, 40)))
 		}
 	}

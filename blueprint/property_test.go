@@ -93,9 +93,10 @@ func repository() *rapid.Generator[files] {
 	word := rapid.SampledFrom([]string{
 		"x", "${p}", "${q}", "${git.branch}", "${git.branch.clean}", "${build.id}", "${d}", "'a b'", "1.10", "-c", "sh", "$${x}", "${git.describe}", "../x", "é",
 	})
+	when := rapid.SampledFrom([]string{"true", "false", `git.branch == "x"`, `parameters.p == "plain"`, `parameters.q != ""`, `changed("a/**")`, `parameters.s == ""`})
 	step := rapid.Custom(func(t *rapid.T) string {
 		w := func(label string) string { return word.Draw(t, label) }
-		switch rapid.IntRange(0, 5).Draw(t, "type") {
+		switch rapid.IntRange(0, 7).Draw(t, "type") {
 		case 0:
 			return fmt.Sprintf("{type: run, image: \"%s\", command: [\"%s\", \"%s\"], secrets: [s]}", w("image"), w("a"), w("b"))
 		case 1:
@@ -106,9 +107,17 @@ func repository() *rapid.Generator[files] {
 			return fmt.Sprintf("{type: build, tags: [\"%s\"], context: \"%s\"}", w("tag"), w("context"))
 		case 4:
 			return fmt.Sprintf("{type: compose, composeFile: \"%s\"}", w("file"))
+		case 5:
+			return fmt.Sprintf("{type: run, command: x, always: true, when: '%s'}", when.Draw(t, "when"))
+		case 6:
+			return fmt.Sprintf("{type: run, image: a@sha256:0, command: x, services: [{image: \"%s\", environment: {A: \"%s\"}}]}", w("image"), w("env"))
 		default:
 			return fmt.Sprintf("{type: blueprint, name: b%d}", rapid.IntRange(0, 3).Draw(t, "inner"))
 		}
+	})
+	whole := rapid.SampledFrom([]string{
+		"matrix: {p: [a, b], m: [c, d], exclude: [{p: a, m: d}], include: [{m: c, n: e}]}", "retries: 2", "effects: true", "inputs: ['**']", "needs: {artifacts: b0}",
+		"environment: {A: \"${p}\", B: x}", "artifacts: ['out/${p}']", "caches: [{key: \"${q}\", paths: [a]}]", "reports: {junit: '*.xml'}", "labels: {toolchain: go}",
 	})
 	parameter := rapid.SampledFrom([]string{
 		"{name: p, default: \"${git.branch}\"}", "{name: p, default: plain}", "{name: q, default: \"${p}\"}", "{name: s, secret: true}",
@@ -119,9 +128,10 @@ func repository() *rapid.Generator[files] {
 		for i := range rapid.IntRange(1, 4).Draw(t, "blueprints") {
 			tree[fmt.Sprintf(".velocityci/blueprints/b%d.yml", i)] = "parameters: [" +
 				strings.Join(rapid.SliceOfN(parameter, 0, 3).Draw(t, "parameters"), ", ") + "]\nsteps: [" +
-				strings.Join(rapid.SliceOfN(step, 1, 3).Draw(t, "steps"), ", ") + "]\n"
+				strings.Join(rapid.SliceOfN(step, 1, 3).Draw(t, "steps"), ", ") + "]\n" +
+				strings.Join(rapid.SliceOfNDistinct(whole, 0, 4, func(s string) string { return s }).Draw(t, "whole"), "\n") + "\n"
 		}
-		given := rapid.SampledFrom([]string{"b0", "b1", "{name: b0, parameters: {p: \"${git.tag}\"}}", "{name: b1, ignoreErrors: true}"})
+		given := rapid.SampledFrom([]string{"b0", "b1", "{name: b0, parameters: {p: \"${git.tag}\"}}", "{name: b1, ignoreErrors: true}", "{name: b0, when: 'git.tag != \"\"'}"})
 		tree[".velocityci/pipelines/p.yml"] = "stages: [{name: one, blueprints: [" + strings.Join(rapid.SliceOfN(given, 1, 3).Draw(t, "one"), ", ") +
 			"]}, {blueprints: [" + strings.Join(rapid.SliceOfN(given, 0, 2).Draw(t, "two"), ", ") + "]}]\n"
 		return tree
@@ -137,6 +147,10 @@ func TestDrawIsDeterministic(t *testing.T) {
 		req := request("p", commit())
 		if rapid.Bool().Draw(t, "with lookup") {
 			req.Lookup = func(name string) (string, bool) { return "x", name == "s" || name == "q" }
+		}
+		if rapid.Bool().Draw(t, "with files") {
+			req.Changed = func(patterns []string) (bool, error) { return len(patterns[0])%2 == 0, nil }
+			req.Digest = func(patterns []string) (string, error) { return strings.Join(patterns, "\n"), nil }
 		}
 		one, err := drawTree(tree, req)
 		if err != nil {
@@ -224,6 +238,9 @@ func FuzzLoad(f *testing.F) {
 	for _, text := range dir(f, "testdata/2019") {
 		f.Add(text)
 	}
+	for _, text := range dir(f, "testdata/full") {
+		f.Add(text)
+	}
 	f.Add("steps:\n  - &a {type: run, command: 'x ${p} $${q} ${'}\n  - <<: *a\n    image: é${git.branch}\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, path := range []string{".velocity.yml", ".velocityci/blueprints/b.yml", ".velocityci/pipelines/p.yml"} {
@@ -268,19 +285,5 @@ func checkDrawing(t *testing.T, c *Config, name string) {
 	}
 	if p, _ := c.Draw(req); p == nil {
 		t.Error("the second drawing failed")
-	}
-}
-
-// The aim is 100 ms for a thousand blueprints.
-func BenchmarkLoad1000Blueprints(b *testing.B) {
-	text := dir(b, "testdata/2019")[".velocityci/blueprints/examples/parameters.yml"]
-	tree := files{}
-	for i := range maxFiles {
-		tree[fmt.Sprintf(".velocityci/blueprints/b%d.yml", i)] = text
-	}
-	for b.Loop() {
-		if _, findings, err := Load(tree); err != nil || len(findings) > 0 {
-			b.Fatal(err, findings)
-		}
 	}
 }

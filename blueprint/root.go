@@ -12,10 +12,11 @@ import (
 // A rootFile is .velocity.yml: what holds for the whole repository.
 type rootFile struct {
 	spot
-	Project    project     `yaml:"project" jsonschema_description:"The project as a whole"`
-	Git        gitSettings `yaml:"git" jsonschema_description:"How a task's workspace is checked out"`
-	Parameters parameters  `yaml:"parameters" jsonschema_description:"Parameters of every task"`
-	Plugins    []plugin    `yaml:"plugins" jsonschema_description:"What is run when something happens to a build"`
+	Project     project     `yaml:"project" jsonschema_description:"The project as a whole"`
+	Git         gitSettings `yaml:"git" jsonschema_description:"How a task's workspace is checked out"`
+	Parameters  parameters  `yaml:"parameters" jsonschema_description:"Parameters of every task"`
+	Environment environment `yaml:"environment" jsonschema_description:"Environment variables of every step"`
+	Plugins     []plugin    `yaml:"plugins" jsonschema_description:"What is run when something happens to a build"`
 }
 
 func (rootFile) noun() string { return "the root file" }

@@ -59,6 +59,14 @@ func (ws *words) values() []string {
 	return list
 }
 
+// valuesOrNil keeps a list that nobody wrote out of plans.
+func (ws *words) valuesOrNil() []string {
+	if len(ws.List) == 0 {
+		return nil
+	}
+	return ws.values()
+}
+
 // A reference is one ${name} in a text.
 type reference struct {
 	name string

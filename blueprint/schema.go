@@ -49,6 +49,12 @@ func schemaOfReader(t reflect.Type) *jsonschema.Schema {
 	switch t {
 	case reflect.TypeFor[word](), reflect.TypeFor[text]():
 		return scalarSchema()
+	case reflect.TypeFor[condition]():
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "string"}, {Type: "boolean"}}}
+	case reflect.TypeFor[matrix]():
+		return matrixSchema()
+	case reflect.TypeFor[retries]():
+		return eitherSchema(countSchema(plan.MaxRetries), retriesSchema())
 	case reflect.TypeFor[words](), reflect.TypeFor[texts](), reflect.TypeFor[command]():
 		return &jsonschema.Schema{AnyOf: append(scalarSchema().AnyOf, listSchema(scalarSchema()))}
 	case reflect.TypeFor[duration]():
@@ -56,7 +62,7 @@ func schemaOfReader(t reflect.Type) *jsonschema.Schema {
 	case reflect.TypeFor[boolean]():
 		return &jsonschema.Schema{Type: "boolean"}
 	case reflect.TypeFor[count]():
-		return &jsonschema.Schema{Type: "integer", Minimum: "0"}
+		return countSchema(0)
 	case reflect.TypeFor[priority]():
 		return &jsonschema.Schema{Type: "integer", Minimum: json.Number(strconv.Itoa(plan.MinPriority)), Maximum: json.Number(strconv.Itoa(plan.MaxPriority))}
 	case reflect.TypeFor[arguments](), reflect.TypeFor[exports]():
@@ -76,6 +82,34 @@ func schemaOfReader(t reflect.Type) *jsonschema.Schema {
 // scalarSchema accepts what is taken as it is written.
 func scalarSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "string"}, {Type: "number"}, {Type: "boolean"}}}
+}
+
+// countSchema accepts whole numbers up to most; 0 is no limit.
+func countSchema(most int) *jsonschema.Schema {
+	s := &jsonschema.Schema{Type: "integer", Minimum: "0"}
+	if most > 0 {
+		s.Maximum = json.Number(strconv.Itoa(most))
+	}
+	return s
+}
+
+// matrixSchema has a list for every name but two.
+func matrixSchema() *jsonschema.Schema {
+	s := &jsonschema.Schema{Type: "object", Properties: jsonschema.NewProperties()}
+	s.Properties.Set("include", listSchema(mapSchema()))
+	s.Properties.Set("exclude", listSchema(mapSchema()))
+	s.AdditionalProperties = &jsonschema.Schema{AnyOf: append(scalarSchema().AnyOf, listSchema(scalarSchema()))}
+	return s
+}
+
+// retriesSchema goes around the mapper, as entrySchema does.
+func retriesSchema() *jsonschema.Schema {
+	type plain retries
+	s := schemaOf(reflect.TypeFor[plain]())
+	if times, ok := s.Properties.Get("times"); ok {
+		times.Maximum = countSchema(plan.MaxRetries).Maximum
+	}
+	return s
 }
 
 func listSchema(items *jsonschema.Schema) *jsonschema.Schema {

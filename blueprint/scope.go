@@ -45,9 +45,9 @@ func byDefault(b *basic) *text {
 // scope makes the scope of a task of blueprint b.
 func (c *Config) scope(b *blueprint, values valueSource) *scope {
 	s := &scope{names: map[string]*declaration{}}
-	layers := []parameters{b.Parameters, c.root.Parameters}
+	layers := []parameters{b.own(), c.root.Parameters}
 	for _, inner := range c.closure(b)[1:] {
-		layers = append(layers, inner.Parameters)
+		layers = append(layers, inner.own())
 	}
 	for _, layer := range layers {
 		s.declare(layer)
@@ -58,6 +58,15 @@ func (c *Config) scope(b *blueprint, values valueSource) *scope {
 		s.arrange(layer)
 	}
 	s.taint(values)
+	return s
+}
+
+// rootScope is what texts can refer to that stand in no blueprint.
+func (c *Config) rootScope() *scope {
+	s := &scope{names: map[string]*declaration{}}
+	s.declare(c.root.Parameters)
+	s.arrange(c.root.Parameters)
+	s.taint(byDefault)
 	return s
 }
 

@@ -6,41 +6,6 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// A blueprint is one file under blueprints/: how one thing is built.
-type blueprint struct {
-	unit
-	spot
-	id       int          // index among the blueprints
-	includes []*blueprint // each once, in the order of their first mention
-	scope    *scope       // with every parameter as its default says
-
-	Description word       `yaml:"description" jsonschema_description:"For people"`
-	Timeout     duration   `yaml:"timeout" jsonschema_description:"Longest time of the whole task"`
-	Labels      arguments  `yaml:"labels" jsonschema_description:"Labels that the builder must have, with these values"`
-	Parameters  parameters `yaml:"parameters" jsonschema_description:"Values that the steps use by name"`
-	Docker      docker     `yaml:"docker" jsonschema_description:"Settings for the steps that use container images"`
-	Steps       []step     `yaml:"steps" jsonschema:"required" jsonschema_description:"What is done, in order"`
-}
-
-func (blueprint) noun() string { return "a blueprint" }
-
-type docker struct {
-	Registries []registry `yaml:"registries" jsonschema_description:"Registries to log in to"`
-}
-
-func (docker) noun() string { return "docker" }
-
-type registry struct {
-	spot
-	Address   text      `yaml:"address" jsonschema_description:"Host of the registry"`
-	Use       word      `yaml:"use" jsonschema_description:"Executable that logs in"`
-	Arguments arguments `yaml:"arguments" jsonschema_description:"Values given to the executable"`
-	Username  text      `yaml:"username" jsonschema_description:"Who logs in"`
-	Password  text      `yaml:"password" jsonschema_description:"A secret parameter, as ${name}"`
-}
-
-func (registry) noun() string { return "a registry" }
-
 // A step is one of the kinds of steps; exactly one pointer is set, or none if the
 // type could not be read.
 type step struct {
@@ -56,11 +21,13 @@ type step struct {
 // common is what all steps have.
 type common struct {
 	spot
-	Type         word     `yaml:"type" jsonschema:"required" jsonschema_description:"Kind of the step"`
-	Description  word     `yaml:"description" jsonschema_description:"For people"`
-	Timeout      duration `yaml:"timeout" jsonschema_description:"Longest time of the step"`
-	IgnoreErrors boolean  `yaml:"ignoreErrors" jsonschema_description:"Whether the task goes on when the step fails"`
-	Secrets      words    `yaml:"secrets" jsonschema_description:"Secret parameters that the step may see"`
+	Type         word      `yaml:"type" jsonschema:"required" jsonschema_description:"Kind of the step"`
+	Description  word      `yaml:"description" jsonschema_description:"For people"`
+	Timeout      duration  `yaml:"timeout" jsonschema_description:"Longest time of the step"`
+	IgnoreErrors boolean   `yaml:"ignoreErrors" jsonschema_description:"Whether the task goes on when the step fails"`
+	Always       boolean   `yaml:"always" jsonschema_description:"That the step runs also after a failure"`
+	When         condition `yaml:"when" jsonschema_description:"CEL expression; if it is false the step is skipped"`
+	Secrets      words     `yaml:"secrets" jsonschema_description:"Secret parameters that the step may see"`
 }
 
 type runStep struct {
@@ -75,15 +42,31 @@ type runStep struct {
 	Network        text        `yaml:"network" jsonschema_description:"Network of the container"`
 	User           text        `yaml:"user" jsonschema_description:"User in the container"`
 	Pull           word        `yaml:"pull" jsonschema_description:"When the image is pulled: missing, always or never"`
+	Services       []service   `yaml:"services" jsonschema_description:"Containers that run beside the step"`
 }
 
 func (runStep) noun() string { return "a run step" }
 
+// A service is a container beside a run step.
+type service struct {
+	spot
+	Image       text        `yaml:"image" jsonschema:"required" jsonschema_description:"Container image"`
+	Alias       word        `yaml:"alias" jsonschema_description:"Host name of the service, the last word of the image's path if not set"`
+	Command     command     `yaml:"command" jsonschema_description:"Command in place of the image's own"`
+	Environment environment `yaml:"environment" jsonschema_description:"Environment variables of the service"`
+	Ready       command     `yaml:"ready" jsonschema_description:"Command in the service that succeeds once it is ready"`
+}
+
+func (service) noun() string { return "a service" }
+
 type buildStep struct {
 	common
-	Dockerfile text  `yaml:"dockerfile" jsonschema_description:"Path of the Dockerfile in the workspace"`
-	Context    text  `yaml:"context" jsonschema_description:"Directory of the workspace that is built"`
-	Tags       texts `yaml:"tags" jsonschema_description:"Names of the image"`
+	Dockerfile text      `yaml:"dockerfile" jsonschema_description:"Path of the Dockerfile in the workspace"`
+	Context    text      `yaml:"context" jsonschema_description:"Directory of the workspace that is built"`
+	Tags       texts     `yaml:"tags" jsonschema_description:"Names of the image"`
+	Target     text      `yaml:"target" jsonschema_description:"Stage of the Dockerfile to build, the last if not set"`
+	Args       arguments `yaml:"args" jsonschema_description:"Values of the Dockerfile's ARGs"`
+	Platforms  words     `yaml:"platforms" jsonschema_description:"Platforms to build for, such as linux/arm64"`
 }
 
 func (buildStep) noun() string { return "a build step" }
@@ -98,6 +81,7 @@ func (pushStep) noun() string { return "a push step" }
 type composeStep struct {
 	common
 	ComposeFile text `yaml:"composeFile" jsonschema:"required" jsonschema_description:"Path of the Compose file in the workspace"`
+	Service     word `yaml:"service" jsonschema_description:"Service whose exit code counts; any that is not zero if not set"`
 }
 
 func (composeStep) noun() string { return "a compose step" }

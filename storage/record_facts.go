@@ -4,7 +4,17 @@ import (
 	"fmt"
 
 	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/blueprint/plan"
 )
+
+// rulesRecord is what a plan says about how a task moves.
+type rulesRecord struct {
+	MayFail  bool       `json:"ignoreErrors,omitempty"`
+	Skip     bool       `json:"skip,omitempty"`
+	Effects  bool       `json:"effects,omitempty"`
+	Retry    plan.Retry `json:"retry,omitzero"`
+	ReuseKey string     `json:"reuseKey,omitempty"`
+}
 
 // What a task leaves behind, in build.json and events.jsonl. Fields stand in the
 // order of those of architect/build: one is converted into the other.

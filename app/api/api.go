@@ -40,12 +40,14 @@ type Start struct {
 	Name       string            `json:"name,omitempty"` // pipeline or blueprint; "" is the default pipeline
 	Ref        string            `json:"ref,omitempty"`  // branch, tag, full ref or commit; "" is HEAD
 	Parameters map[string]string `json:"parameters,omitempty"`
+	NoReuse    bool              `json:"noReuse,omitempty"` // build also what an earlier success could stand in for
 	Actor      string            `json:"actor,omitempty"`
 }
 
 // An Act is about one build: its id, number or commit.
 type Act struct {
 	Build  string `json:"build"`
+	Failed bool   `json:"failed,omitempty"` // of a rerun: keep what succeeded
 	Reason string `json:"reason,omitempty"`
 	Actor  string `json:"actor,omitempty"`
 }

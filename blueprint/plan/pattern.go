@@ -60,3 +60,13 @@ func (p Patterns) onlyTakeAway() bool {
 func below(path, dir string) bool {
 	return path == dir || strings.HasPrefix(path, dir+"/")
 }
+
+// Matches reports whether the patterns choose name, as Patterns.Selects does.
+func Matches(patterns []string, name string) bool { return Patterns(patterns).Selects(name) }
+
+// ValidPattern reports whether p, without the ! before it, is a pattern for
+// Matches. It also refuses those with so many alternatives that matching them
+// would take long: the matcher tries them one by one.
+func ValidPattern(p string) bool {
+	return p != "" && len(p) <= 256 && strings.Count(p, "{") <= 4 && strings.Count(p, ",") <= 16 && doublestar.ValidatePattern(p)
+}

@@ -1,0 +1,163 @@
+package blueprint
+
+import (
+	"slices"
+
+	"github.com/velocity-ci/velocity/blueprint/plan"
+)
+
+// combinations are the values of the entry's matrix that are wanted: all, or those
+// that have the values that somebody gave.
+func (d *drawer) combinations(e *entry) []combination {
+	m := &d.config.blueprints[e.Name.Value].Matrix
+	all := m.combinations()
+	for _, name := range m.names() {
+		want, ok := d.given(name.Value)
+		if ok {
+			d.declared[name.Value] = true
+		} else if i := slices.IndexFunc(e.Parameters, func(v variable) bool { return v.Name.Value == name.Value }); i >= 0 {
+			want, ok = e.Parameters[i].Value.Value, true
+		}
+		if !ok {
+			continue
+		}
+		kept := slices.DeleteFunc(slices.Clone(all), func(c combination) bool { v, has := c.value(name.Value); return !has || v != want })
+		if len(kept) == 0 {
+			d.fail(&ValueError{Name: name.Value, Why: "has that value in no combination of the matrix of " + e.Name.Value})
+			return nil
+		}
+		all = kept
+	}
+	return all
+}
+
+// settings draws what a task has beside its parameters and steps. Timeout,
+// retries and inputs are the blueprint's own; the others count also where they
+// stand in a blueprint that it includes.
+func (t *task) settings(out *plan.Task, b *blueprint) {
+	out.Timeout = plan.Duration(b.Timeout.Value)
+	out.Git = plan.Git{Submodule: t.config.root.Git.Submodule.Value, Depth: t.config.root.Git.Depth.Value}
+	if b.Retries.Times.Value > 0 {
+		out.Retry = plan.Retry{Times: b.Retries.Times.Value, Backoff: plan.Duration(b.Retries.Backoff.Value)}
+	}
+	out.Labels = t.labels(b)
+	out.Environment = t.environment(b)
+	out.Inputs = t.patterns(&b.Inputs)
+	for _, part := range t.config.closure(b) {
+		out.Effects = out.Effects || part.Effects.Value
+		out.Artifacts = append(out.Artifacts, t.patterns(&part.Artifacts)...)
+		out.Reports.JUnit = append(out.Reports.JUnit, t.patterns(&part.Reports.JUnit)...)
+		out.Reports.SARIF = append(out.Reports.SARIF, t.patterns(&part.Reports.SARIF)...)
+		for _, key := range t.needs(part) {
+			if !slices.Contains(out.Needs, key) {
+				out.Needs = append(out.Needs, key)
+			}
+		}
+		for i := range part.Docker.Registries {
+			out.Registries = append(out.Registries, t.registry(&part.Docker.Registries[i]))
+		}
+		for i := range part.Caches {
+			out.Caches = append(out.Caches, t.cache(&part.Caches[i]))
+		}
+	}
+}
+
+// environment is that of all steps. The closer to the task a variable is set, the
+// more it counts: the root file's, the pipeline's, those of included blueprints in
+// the order of their mention, the blueprint's own.
+func (t *task) environment(b *blueprint) []plan.Variable {
+	layers := []environment{t.config.root.Environment, t.pipeline.Environment}
+	for _, part := range slices.Backward(t.config.closure(b)) {
+		layers = append(layers, part.Environment)
+	}
+	var merged environment
+	for _, layer := range layers {
+		t.check.wideEnvironment(layer)
+		for _, v := range layer {
+			if i := slices.IndexFunc(merged, func(w variable) bool { return w.Name.Value == v.Name.Value }); i >= 0 {
+				merged[i] = v
+			} else {
+				merged = append(merged, v)
+			}
+		}
+	}
+	return t.variables(merged)
+}
+
+// patterns expands patterns, which the plan must know whole.
+func (t *task) patterns(list *texts) []string {
+	t.check.patterns(list)
+	var out []string
+	for i := range list.List {
+		x := &list.List[i]
+		if v, ok := t.expand(x); ok && t.spend(x.at, len(v)) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+func (t *task) cache(c *cache) plan.Cache {
+	t.check.cache(c)
+	out := plan.Cache{Key: t.resolve(&c.Key), Files: t.patterns(&c.Files)}
+	for i := range c.Paths.List {
+		x := &c.Paths.List[i]
+		if v, ok := t.expand(x); ok && t.spend(x.at, len(v)) {
+			clean, _ := inside(v)
+			out.Paths = append(out.Paths, clean)
+		}
+	}
+	return out
+}
+
+func (t *task) registry(r *registry) plan.Registry {
+	t.check.registry(r)
+	if isURL(r.Use.Value) {
+		t.report.errorf(r.Use.at, "%s", urlRefusal).Hint = urlHint
+	}
+	return plan.Registry{
+		Address: t.resolve(&r.Address), Username: t.resolve(&r.Username), Password: t.resolve(&r.Password),
+		Use: r.Use.Value, Arguments: t.variables(r.Arguments), At: r.at.String(),
+	}
+}
+
+// needs are the keys of the tasks of earlier stages that a blueprint names. A
+// blueprint that is built on its own finds in its workspace what there is, and a
+// task that was skipped left nothing.
+func (t *task) needs(part *blueprint) []string {
+	if t.pipeline.name == "" {
+		return nil
+	}
+	var keys []string
+	for i := range part.Needs.Artifacts.List {
+		need := &part.Needs.Artifacts.List[i]
+		t.check.text(need, needRule)
+		name, ok := t.expand(need)
+		found := false
+		for _, s := range t.earlier {
+			for _, other := range s.Tasks {
+				if other.Name != name && other.Blueprint != name {
+					continue
+				}
+				if found = true; !other.Skip {
+					keys = append(keys, other.Key)
+				}
+			}
+		}
+		if ok && !found {
+			f := t.report.errorf(need.at, "no task of an earlier stage is called %q", name)
+			t.report.didYouMean(f, name, taskNames(t.earlier))
+		}
+	}
+	return keys
+}
+
+func taskNames(stages []plan.Stage) []string {
+	var names []string
+	for _, s := range stages {
+		for _, t := range s.Tasks {
+			names = append(names, t.Name)
+		}
+	}
+	return names
+}
