@@ -117,8 +117,8 @@ func TestLanguageExamplesLoad(t *testing.T) {
 	for _, f := range findings {
 		t.Error(f)
 	}
-	if got := fmt.Sprint(len(config.Blueprints()), len(config.Pipelines())); got != "6 4" {
-		t.Errorf("%s blueprints and pipelines were found; want 6 4", got)
+	if got := fmt.Sprint(len(config.Blueprints()), len(config.Pipelines())); got != "10 4" {
+		t.Errorf("%s blueprints and pipelines were found; want 10 4", got)
 	}
 }
 

@@ -29,7 +29,7 @@ type draft struct {
 	refused string
 	secrets map[string]string
 	stands  map[string]build.Success // for tasks of the plan, by their keys in it
-	urgency int // among the waiting tasks of the repository
+	urgency int                      // among the waiting tasks of the repository
 }
 
 func refusal(name, reason string) draft {

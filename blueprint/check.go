@@ -32,6 +32,9 @@ func (c *Config) link(r *report) {
 		b.id = i
 		b.imply()
 		for _, s := range b.Steps {
+			if s.run != nil {
+				s.run.noteMentions()
+			}
 			if s.blueprint == nil {
 				continue
 			}
@@ -146,20 +149,20 @@ func (c *Config) checkBlueprint(b *blueprint, r *report) {
 		r.errorf(b.at, "blueprint %s has no steps", b.name)
 	}
 	b.own().check(r)
-	b.Matrix.check(b, r)
 	b.scope = c.scope(b, byDefault)
 	if b.scope.over {
 		r.errorf(b.at, "more than %d parameters, those of included blueprints counted", maxParameters)
 		return
 	}
 	k := &checker{report: r, scope: b.scope, value: unknownYet, predicates: c.predicates}
+	b.Matrix.check(b, r)
 	k.parameters()
 	k.labels(b.Labels)
 	k.task(b)
 	for i := range b.Steps {
 		k.step(&b.Steps[i])
 	}
-	c.checkEffects(b, r)
+	c.checkClosure(b, r)
 	c.checkReuse(b, k)
 }
 
@@ -180,7 +183,7 @@ func (c *Config) checkPipeline(p *pipeline, r *report) {
 	wide := &checker{report: r, scope: c.rootScope(), value: unknownYet}
 	wide.wideEnvironment(p.Environment)
 	names := slices.Sorted(maps.Keys(c.blueprints))
-	var earlier []string
+	earlier := map[string]bool{}
 	for _, s := range p.Stages {
 		if len(s.Blueprints) == 0 {
 			r.warnf(s.at, "the stage has no blueprints and is left out")
@@ -190,7 +193,7 @@ func (c *Config) checkPipeline(p *pipeline, r *report) {
 			c.checkNeeds(&s.Blueprints[i], earlier, r)
 		}
 		for _, e := range s.Blueprints {
-			earlier = append(earlier, e.Name.Value)
+			earlier[e.Name.Value] = true
 		}
 	}
 }

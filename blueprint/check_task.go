@@ -1,6 +1,7 @@
 package blueprint
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -152,8 +153,12 @@ func serviceAlias(s *service, image string) string {
 	return name
 }
 
-// checkEffects refuses to repeat what changes the world.
-func (c *Config) checkEffects(b *blueprint, r *report) {
+// checkClosure checks what a blueprint and those that it includes say together.
+// What changes the world is not repeated.
+func (c *Config) checkClosure(b *blueprint, r *report) {
+	if len(c.needs(b)) > maxNeeds {
+		r.errorf(b.at, "blueprint %s needs artifacts of more than %d tasks by name", b.name, maxNeeds)
+	}
 	for _, part := range c.closure(b) {
 		if part.Effects.Value && b.Retries.Times.Value > 0 {
 			r.errorf(b.Retries.Times.at, "a blueprint with effects is not repeated by itself").Hint = "leave retries out"
@@ -162,26 +167,44 @@ func (c *Config) checkEffects(b *blueprint, r *report) {
 	}
 }
 
+// maxNeeds bounds the tasks whose artifacts one task asks for by name.
+const maxNeeds = 100
+
+// needs lists what a task of b needs, that of included blueprints as well.
+func (c *Config) needs(b *blueprint) []*text {
+	var list []*text
+	for _, part := range c.closure(b) {
+		for i := range part.Needs.Artifacts.List {
+			if list = append(list, &part.Needs.Artifacts.List[i]); len(list) > maxNeeds {
+				return list
+			}
+		}
+	}
+	return list
+}
+
 // checkNeeds looks for the tasks that an entry's blueprint needs among those of
 // earlier stages. Names that are made of values are looked for when the plan is
 // drawn.
-func (c *Config) checkNeeds(e *entry, earlier []string, r *report) {
+func (c *Config) checkNeeds(e *entry, earlier map[string]bool, r *report) {
 	b, ok := c.blueprints[e.Name.Value]
 	if !ok || b.broken {
 		return
 	}
-	for _, part := range c.closure(b) {
-		for _, need := range part.Needs.Artifacts.List {
-			if len(need.refs) == 0 && need.Set && !slices.ContainsFunc(earlier, func(name string) bool { return isTaskOf(need.Value, name) }) {
-				f := r.errorf(e.Name.at, "blueprint %s needs artifacts of %q, which no earlier stage builds", b.name, need.Value)
-				r.didYouMean(f, need.Value, earlier)
+	for _, need := range c.needs(b) {
+		if len(need.refs) == 0 && need.Set && !earlier[blueprintOf(need.Value)] {
+			f := r.errorf(e.Name.at, "blueprint %s needs artifacts of %q, which no earlier stage builds", b.name, need.Value)
+			if !r.full() {
+				r.didYouMean(f, need.Value, slices.Sorted(maps.Keys(earlier)))
 			}
 		}
 	}
 }
 
-// isTaskOf reports whether a blueprint's tasks may have the name.
-func isTaskOf(task, blueprint string) bool {
-	rest, ok := strings.CutPrefix(task, blueprint)
-	return ok && (rest == "" || rest[0] == '#' || strings.HasPrefix(rest, " ("))
+// blueprintOf is the blueprint after which a task is named.
+func blueprintOf(task string) string {
+	if i := strings.IndexAny(task, " #"); i >= 0 {
+		return task[:i]
+	}
+	return task
 }

@@ -124,6 +124,7 @@ func (c *Config) draw(req Request, kind plan.Kind, p *pipeline) (*plan.Plan, err
 	d := &drawer{
 		config: c, req: req, pipeline: p, git: map[string]string{}, cleaned: map[string]string{}, blueprints: map[*blueprint][]placed{},
 		declared: map[string]bool{}, names: map[string]bool{}, changes: map[string]bool{}, digests: map[string]string{},
+		earlier: map[string][]*plan.Task{}, byKey: map[string]*plan.Task{}, environments: map[*blueprint]environment{},
 	}
 	out := &plan.Plan{
 		Version: plan.Version, Kind: kind, Name: req.Name, Description: p.Description.Value,
@@ -133,7 +134,7 @@ func (c *Config) draw(req Request, kind plan.Kind, p *pipeline) (*plan.Plan, err
 	for i := range p.Stages {
 		if s := d.stage(len(out.Stages), i, &p.Stages[i]); len(s.Tasks) > 0 {
 			out.Stages = append(out.Stages, s)
-			d.earlier = out.Stages
+			d.remember(s)
 		}
 	}
 	if out.Git = d.builtIns(); d.compared || p.paths(req.Trigger).Set {
@@ -179,20 +180,22 @@ type drawer struct {
 	config   *Config
 	req      Request
 	pipeline *pipeline
-	earlier  []plan.Stage // that are drawn
+	earlier  map[string][]*plan.Task // of the stages that are drawn, by name and by blueprint
+	byKey    map[string]*plan.Task
 	report   report
 	err      error // the first that is nobody's mistake in a file
 
-	git        map[string]string // values that were asked for, by name without .clean
-	cleaned    map[string]string // the clean forms of some of them
-	blueprints map[*blueprint][]placed
-	declared   map[string]bool   // names of parameters that a value can be given to
-	names      map[string]bool   // of tasks
-	changes    map[string]bool   // answers of Request.Changed, by patterns
-	compared   bool              // whether it was needed
-	digests    map[string]string // answers of Request.Digest, by patterns
-	missing    []Missing
-	size       int
+	git          map[string]string // values that were asked for, by name without .clean
+	cleaned      map[string]string // the clean forms of some of them
+	blueprints   map[*blueprint][]placed
+	environments map[*blueprint]environment // of all steps
+	declared     map[string]bool            // names of parameters that a value can be given to
+	names        map[string]bool            // of tasks
+	changes      map[string]bool            // answers of Request.Changed, by patterns
+	compared     bool                       // whether it was needed
+	digests      map[string]string          // answers of Request.Digest, by patterns
+	missing      []Missing
+	size         int
 }
 
 // finish is the outcome: what stands in files comes before what was given.

@@ -1,6 +1,8 @@
 package blueprint
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/velocity-ci/velocity/blueprint/plan"
@@ -23,7 +25,7 @@ func (d *drawer) combinations(e *entry) []combination {
 		}
 		kept := slices.DeleteFunc(slices.Clone(all), func(c combination) bool { v, has := c.value(name.Value); return !has || v != want })
 		if len(kept) == 0 {
-			d.fail(&ValueError{Name: name.Value, Why: "has that value in no combination of the matrix of " + e.Name.Value})
+			d.fail(&ValueError{Name: name.Value, Why: fmt.Sprintf("has that value in no combination of the matrix of %s", e.Name.Value)})
 			return nil
 		}
 		all = kept
@@ -41,18 +43,16 @@ func (t *task) settings(out *plan.Task, b *blueprint) {
 		out.Retry = plan.Retry{Times: b.Retries.Times.Value, Backoff: plan.Duration(b.Retries.Backoff.Value)}
 	}
 	out.Labels = t.labels(b)
-	out.Environment = t.environment(b)
+	env := t.environment(b)
+	t.check.wideEnvironment(env)
+	out.Environment = t.variables(env)
+	out.Needs = t.needs(b)
 	out.Inputs = t.patterns(&b.Inputs)
 	for _, part := range t.config.closure(b) {
 		out.Effects = out.Effects || part.Effects.Value
 		out.Artifacts = append(out.Artifacts, t.patterns(&part.Artifacts)...)
 		out.Reports.JUnit = append(out.Reports.JUnit, t.patterns(&part.Reports.JUnit)...)
 		out.Reports.SARIF = append(out.Reports.SARIF, t.patterns(&part.Reports.SARIF)...)
-		for _, key := range t.needs(part) {
-			if !slices.Contains(out.Needs, key) {
-				out.Needs = append(out.Needs, key)
-			}
-		}
 		for i := range part.Docker.Registries {
 			out.Registries = append(out.Registries, t.registry(&part.Docker.Registries[i]))
 		}
@@ -62,26 +62,28 @@ func (t *task) settings(out *plan.Task, b *blueprint) {
 	}
 }
 
-// environment is that of all steps. The closer to the task a variable is set, the
-// more it counts: the root file's, the pipeline's, those of included blueprints in
-// the order of their mention, the blueprint's own.
-func (t *task) environment(b *blueprint) []plan.Variable {
-	layers := []environment{t.config.root.Environment, t.pipeline.Environment}
-	for _, part := range slices.Backward(t.config.closure(b)) {
+// environment is that of all steps of a blueprint. The closer to the task a
+// variable is set, the more it counts: the root file's, the pipeline's, those of
+// included blueprints in the order of their mention, the blueprint's own.
+func (d *drawer) environment(b *blueprint) environment {
+	if known, ok := d.environments[b]; ok {
+		return known
+	}
+	layers := []environment{d.config.root.Environment, d.pipeline.Environment}
+	for _, part := range slices.Backward(d.config.closure(b)) {
 		layers = append(layers, part.Environment)
 	}
-	var merged environment
-	for _, layer := range layers {
-		t.check.wideEnvironment(layer)
-		for _, v := range layer {
-			if i := slices.IndexFunc(merged, func(w variable) bool { return w.Name.Value == v.Name.Value }); i >= 0 {
-				merged[i] = v
-			} else {
-				merged = append(merged, v)
-			}
+	merged, index := environment{}, map[string]int{}
+	for _, v := range slices.Concat(layers...) {
+		i, ok := index[v.Name.Value]
+		if !ok {
+			i = len(merged)
+			index[v.Name.Value], merged = i, append(merged, v)
 		}
+		merged[i] = v
 	}
-	return t.variables(merged)
+	d.environments[b] = merged
+	return merged
 }
 
 // patterns expands patterns, which the plan must know whole.
@@ -121,43 +123,40 @@ func (t *task) registry(r *registry) plan.Registry {
 	}
 }
 
+// remember makes the tasks of a stage known to later ones.
+func (d *drawer) remember(s plan.Stage) {
+	for i := range s.Tasks {
+		t := &s.Tasks[i]
+		d.byKey[t.Key] = t
+		d.earlier[t.Name] = append(d.earlier[t.Name], t)
+		if t.Name != t.Blueprint {
+			d.earlier[t.Blueprint] = append(d.earlier[t.Blueprint], t)
+		}
+	}
+}
+
 // needs are the keys of the tasks of earlier stages that a blueprint names. A
 // blueprint that is built on its own finds in its workspace what there is, and a
 // task that was skipped left nothing.
-func (t *task) needs(part *blueprint) []string {
+func (t *task) needs(b *blueprint) []string {
 	if t.pipeline.name == "" {
 		return nil
 	}
 	var keys []string
-	for i := range part.Needs.Artifacts.List {
-		need := &part.Needs.Artifacts.List[i]
+	seen := map[string]bool{}
+	for _, need := range t.config.needs(b) {
 		t.check.text(need, needRule)
 		name, ok := t.expand(need)
-		found := false
-		for _, s := range t.earlier {
-			for _, other := range s.Tasks {
-				if other.Name != name && other.Blueprint != name {
-					continue
-				}
-				if found = true; !other.Skip {
-					keys = append(keys, other.Key)
-				}
-			}
-		}
-		if ok && !found {
+		if ok && len(t.earlier[name]) == 0 {
 			f := t.report.errorf(need.at, "no task of an earlier stage is called %q", name)
-			t.report.didYouMean(f, name, taskNames(t.earlier))
+			t.report.didYouMean(f, name, slices.Sorted(maps.Keys(t.earlier)))
+		}
+		for _, other := range t.earlier[name] {
+			if !other.Skip && !seen[other.Key] && t.spend(need.at, len(other.Key)) {
+				seen[other.Key] = true
+				keys = append(keys, other.Key)
+			}
 		}
 	}
 	return keys
-}
-
-func taskNames(stages []plan.Stage) []string {
-	var names []string
-	for _, s := range stages {
-		for _, t := range s.Tasks {
-			names = append(names, t.Name)
-		}
-	}
-	return names
 }

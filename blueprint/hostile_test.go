@@ -155,7 +155,9 @@ func TestHostileTrees(t *testing.T) {
 	for i := range maxFiles + 1 {
 		many[fmt.Sprintf(".velocityci/blueprints/b%d.yml", i)] = "steps: [{type: run, command: x}]"
 	}
-	for name, tree := range map[string]files{"dense": dense, "chain": chain, "many": many, "big": big} {
+	trees := hostileTasks()
+	trees["dense"], trees["chain"], trees["many"], trees["big"] = dense, chain, many, big
+	for name, tree := range trees {
 		began := time.Now()
 		_, findings := mustLoad(t, tree)
 		t.Logf("%s: %v", name, time.Since(began))
@@ -163,4 +165,33 @@ func TestHostileTrees(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
+}
+
+// hostileTasks are trees whose tasks cost much to look through.
+func hostileTasks() map[string]files {
+	matrices, inputs, needs := files{}, files{}, files{}
+	list := func(format string, n int) string {
+		var items []string
+		for i := range n {
+			items = append(items, fmt.Sprintf(format, i))
+		}
+		return "[" + strings.Join(items, ", ") + "]"
+	}
+	for i := range 100 {
+		matrices[fmt.Sprintf(".velocityci/blueprints/b%d.yml", i)] = "matrix: {a: " + list("%d", 50) + ", b: " + list("%d", 40) + ", include: " + list("{a: 1, x%d: y}", 100) +
+			", exclude: " + list("{a: %d, b: x}", 100) + "}\nsteps: [{type: run, command: '${nothing}'}]"
+	}
+	names := list("b%d", 99)
+	for i := range 1000 {
+		file := fmt.Sprintf(".velocityci/blueprints/b%d.yml", i)
+		include := fmt.Sprintf("{type: blueprint, name: b%d}", i+1)
+		if i == 999 {
+			include = "{type: run, command: '${nothing}'}"
+		}
+		inputs[file] = "inputs: a\nsteps: [" + include + strings.Repeat(", {type: run, image: a@sha256:0, script: x}", 20) + "]"
+		needs[file] = "needs: {artifacts: " + names + "}\nsteps: [" + include + "]"
+	}
+	needs[".velocityci/pipelines/p.yml"] = "stages: [{blueprints: " + list("b%d", 999) + "}, {blueprints: " + list("b%d", 1000) + "}]"
+	delete(needs, ".velocityci/blueprints/b0.yml") // a thousand files are the limit
+	return map[string]files{"matrices": matrices, "inputs": inputs, "needs": needs}
 }

@@ -162,7 +162,7 @@ func (m *matrix) combinations() []combination {
 	if m.size() > 0 {
 		all = m.product()
 	}
-	all = slices.DeleteFunc(all, func(c combination) bool { return slices.ContainsFunc(m.exclude, c.has) })
+	all = slices.DeleteFunc(all, m.excludes)
 	crossed := len(all)
 	for _, s := range m.include {
 		fixed, added := m.split(s)
@@ -180,6 +180,13 @@ func (m *matrix) combinations() []combination {
 		}
 	}
 	return all
+}
+
+func (m *matrix) excludes(c combination) bool { return slices.ContainsFunc(m.exclude, c.has) }
+
+// excludesAll reports whether there is a matrix and no task.
+func (m *matrix) excludesAll() bool {
+	return len(m.include) == 0 && len(m.axes) > 0 && !slices.ContainsFunc(m.product(), func(c combination) bool { return !m.excludes(c) })
 }
 
 // product is every combination of the axes. Each has room of its own, since
@@ -246,7 +253,7 @@ func (m *matrix) check(b *blueprint, r *report) {
 	switch n := m.size(); {
 	case n > plan.MaxTasks:
 		r.errorf(m.at, "the matrix has more than %d combinations", plan.MaxTasks)
-	case (len(m.axes) > 0 || len(m.exclude) > 0) && len(m.combinations()) == 0:
+	case m.excludesAll():
 		r.errorf(m.at, "the matrix leaves no combination")
 	}
 }
@@ -268,18 +275,15 @@ func (b *blueprint) checkMatrixValue(name, value word, r *report) {
 	if strings.Contains(value.Value, "${") {
 		r.errorf(value.at, "nothing is expanded in a matrix").Hint = "write the values out"
 	}
-	for i := range b.Parameters {
-		p := &b.Parameters[i]
-		if !slices.ContainsFunc(p.defined(), func(w word) bool { return w.Value == name.Value }) {
-			continue
-		}
-		switch {
-		case p.class() != known:
-			r.errorf(name.at, "the matrix cannot give a value to %q, which is secret or derived", name.Value)
-		case len(p.basic.options()) > 0 && !slices.Contains(p.basic.options(), value.Value):
-			r.errorf(value.at, "parameter %q cannot be %q", name.Value, value.Value).Hint =
-				"it can be " + shorten(strings.Join(p.basic.options(), ", "), 200)
-		}
+	d, ok := b.scope.names[name.Value]
+	switch {
+	case !ok:
+		// It cannot be the name of a parameter, which is reported as such.
+	case d.class != known:
+		r.errorf(name.at, "the matrix cannot give a value to %q, which is secret or derived", name.Value)
+	case len(d.owner.basic.options()) > 0 && !slices.Contains(d.owner.basic.options(), value.Value):
+		r.errorf(value.at, "parameter %q cannot be %q", name.Value, value.Value).Hint =
+			"it can be " + shorten(strings.Join(d.owner.basic.options(), ", "), 200)
 	}
 }
 

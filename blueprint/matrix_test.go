@@ -13,7 +13,18 @@ import (
 	"github.com/velocity-ci/velocity/blueprint/plan"
 )
 
-// taskNames draws what is asked for and lists its tasks.
+// taskNames lists the tasks of a plan.
+func taskNames(stages []plan.Stage) []string {
+	var names []string
+	for _, s := range stages {
+		for _, t := range s.Tasks {
+			names = append(names, t.Name)
+		}
+	}
+	return names
+}
+
+// drawnNames draws what is asked for and lists its tasks.
 func drawnNames(t *testing.T, c *Config, req Request) []string {
 	t.Helper()
 	return taskNames(mustDraw(t, c, req).Stages)

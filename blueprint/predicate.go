@@ -187,17 +187,16 @@ var (
 
 // mistakeOf says in our words what CEL found.
 func mistakeOf(e *celcommon.Error, text string) mistake {
-	m := mistake{line: e.Location.Line(), column: max(e.Location.Column(), 0)}
+	line, column := e.Location.Line(), max(e.Location.Column(), 0)
 	message, _, _ := strings.Cut(e.Message, "\n")
 	if name := undeclared.FindStringSubmatch(message); name != nil {
-		var whole string
-		whole, m.column = valueAt(text, m.line, m.column)
-		m.message, m.hint = unknownValue(name[1], whole)
+		whole, begins := valueAt(text, line, column)
+		m := unknownValue(name[1], whole)
+		m.line, m.column = line, begins
 		return m
 	}
 	message, _, _ = strings.Cut(strings.TrimPrefix(message, "Syntax error: "), " expecting {")
-	m.message = "not a condition: " + shorten(message, 120)
-	return m
+	return mistake{line: line, column: column, message: fmt.Sprintf("not a condition: %s", shorten(message, 120))}
 }
 
 // valueAt is the dotted name at a place of the text, and the column where it begins:
@@ -216,16 +215,17 @@ func valueAt(text string, line, column int) (name string, begins int) {
 }
 
 // unknownValue explains a name that conditions do not know.
-func unknownValue(word, whole string) (message, hint string) {
+func unknownValue(word, whole string) mistake {
 	if b, ok := lookupBuiltIn(whole); ok && !b.git {
-		return fmt.Sprintf("a condition may not use %s, which is known only when a build begins", whole), ""
+		return mistake{message: fmt.Sprintf("a condition may not use %s, which is known only when a build begins", whole)}
 	}
 	if strings.HasPrefix(whole, word) {
 		word = strings.TrimSuffix(whole, ".")
 	}
-	hint = `there are git.branch and its like, build.event, build.ref, build.branch, build.tag, build.target, build.pipeline, parameters.name and changed("pattern")`
+	m := mistake{message: fmt.Sprintf("a condition knows nothing called %q", shorten(word, 40))}
+	m.hint = `there are git.branch and its like, build.event, build.ref, build.branch, build.tag, build.target, build.pipeline, parameters.name and changed("pattern")`
 	if n := nearest(word, append(conditionNames(), "parameters", changedFunction)); n != "" {
-		hint = "did you mean " + n + "?"
+		m.hint = "did you mean " + n + "?"
 	}
-	return fmt.Sprintf("a condition knows nothing called %q", shorten(word, 40)), hint
+	return m
 }

@@ -15,6 +15,9 @@ import (
 // can be reused: it names the tools that are installed there.
 const toolchainLabel = "toolchain"
 
+// maxLooked bounds the steps and references that are looked through for each task.
+const maxLooked = 2000
+
 // A hindrance is why a task's result says nothing about another build.
 type hindrance struct {
 	at        Position
@@ -51,22 +54,29 @@ func (c *Config) hindrances(b *blueprint, k *checker) []hindrance {
 			add(p.derived.at, "an executable derives values for it", "declare the parameter in the blueprints that use it")
 		}
 	}
+	budget := maxLooked
 	for _, part := range c.closure(b) {
 		for i := range part.Steps {
-			k.stepHindrances(&part.Steps[i], toolchain, add)
+			s := &part.Steps[i]
+			refs := s.references()
+			if budget -= 1 + len(refs); budget < 0 {
+				add(s.at, "it is too large to be looked through", "split the blueprint")
+				return found
+			}
+			k.stepHindrances(s, refs, toolchain, add)
 		}
 	}
 	return found
 }
 
-func (k *checker) stepHindrances(s *step, toolchain bool, add func(at Position, why, hint string)) {
+func (k *checker) stepHindrances(s *step, refs []reference, toolchain bool, add func(at Position, why, hint string)) {
 	if s.common == nil || s.blueprint != nil {
 		return
 	}
 	for _, name := range s.common.Secrets.List {
 		add(name.at, "a step sees a secret", "")
 	}
-	for _, ref := range s.references() {
+	for _, ref := range refs {
 		b, builtIn := lookupBuiltIn(ref.name)
 		d, declared := k.scope.names[ref.name]
 		switch {
@@ -80,8 +90,8 @@ func (k *checker) stepHindrances(s *step, toolchain bool, add func(at Position, 
 		add(s.at, "only run steps can be looked up instead of run", "put the step into a blueprint of its own")
 		return
 	}
-	if at, variable := s.run.mentionsBuild(); variable != "" {
-		add(at, fmt.Sprintf("$%s differs from build to build", variable), "")
+	if m := s.run.mention; m.Set {
+		add(m.at, fmt.Sprintf("$%s differs from build to build", m.Value), "")
 	}
 	if !s.run.Image.Set && !toolchain {
 		add(s.at, "it runs on the builder itself", "ask for a builder with the label toolchain, whose value stands for the tools that it has")
@@ -92,9 +102,9 @@ func (k *checker) stepHindrances(s *step, toolchain bool, add func(at Position, 
 	}
 }
 
-// mentionsBuild finds the first variable about the commit or the build in a step's
+// noteMentions finds the first variable about the commit or the build in a step's
 // code. Scripts that stand in files of their own are not read.
-func (s *runStep) mentionsBuild() (Position, string) {
+func (s *runStep) noteMentions() {
 	code := []word{s.Script}
 	for _, t := range s.Command.List {
 		code = append(code, t.word)
@@ -103,13 +113,16 @@ func (s *runStep) mentionsBuild() (Position, string) {
 		code = append(code, v.Value.word)
 	}
 	for _, w := range code {
+		if !strings.Contains(w.Value, "VELOCITY_") {
+			continue
+		}
 		for _, name := range append(gitNames(), buildNames()...) {
 			if v := plan.EnvName(name); strings.Contains(w.Value, v) {
-				return w.at, v
+				s.mention = word{spot: w.spot, Value: v, Set: true}
+				return
 			}
 		}
 	}
-	return Position{}, ""
 }
 
 // unpinned reports an image whose name may stand for another image tomorrow.
@@ -188,16 +201,12 @@ func (t *task) pinned(out *plan.Task) bool {
 // those could be reused, their artifacts are the same as well.
 func (t *task) needKeys(out *plan.Task) ([]string, bool) {
 	var keys []string
-	for _, s := range t.earlier {
-		for _, other := range s.Tasks {
-			if !slices.Contains(out.Needs, other.Key) {
-				continue
-			}
-			if other.ReuseKey == "" {
-				return nil, false
-			}
-			keys = append(keys, other.ReuseKey)
+	for _, key := range out.Needs {
+		other := t.byKey[key]
+		if other.ReuseKey == "" {
+			return nil, false
 		}
+		keys = append(keys, other.ReuseKey)
 	}
 	return keys, true
 }

@@ -32,6 +32,8 @@ type common struct {
 
 type runStep struct {
 	common
+	mention word // the first variable about the build that its code names
+
 	Image          text        `yaml:"image" jsonschema_description:"Container image; without it the command runs on the builder itself"`
 	Command        command     `yaml:"command" jsonschema_description:"Words of a command, or a string that is split into words"`
 	Script         word        `yaml:"script" jsonschema_description:"Shell code for sh -eu; parameters are environment variables in it"`
