@@ -48,6 +48,10 @@ func (a *agent) newBuilder() (*builder.Builder, error) {
 	if strings.HasPrefix(a.credential.Server, "http://") { // on this machine, as its registration saw to
 		fetch.Transports = []string{"http"}
 	}
+	far, err := newFarKeeper(a.credential)
+	if err != nil {
+		return nil, err
+	}
 	b := &builder.Builder{
 		Name: a.credential.identity(a.keys.Public()), Boot: rand.Text(), Capacity: s.capacity,
 		Labels: s.labels, Untrusted: s.untrusted, Version: programVersion().Version,
@@ -56,6 +60,7 @@ func (a *agent) newBuilder() (*builder.Builder, error) {
 			Fetch: fetch, Now: a.c.clock, Limit: s.mirrorLimit,
 		},
 		Source:   a.credential.source,
+		Keeper:   far,
 		SpoolDir: filepath.Join(a.state, "spool"),
 		Grace:    stepGrace, Log: a.log, Now: a.c.clock,
 		Keep: keepResults, Lease: dispatch.LostAfter + leaseMargin,

@@ -100,6 +100,7 @@ func (c *cli) commands() []*cobra.Command {
 		c.buildsCommand(),
 		c.showCommand(),
 		c.logsCommand(),
+		c.artifactsCommand(),
 		c.whyCommand(),
 		c.fsckCommand(),
 		c.archiveCommand(),

@@ -235,6 +235,14 @@ func (c *cli) runOn(ctx context.Context, j *job, dir string, wire *dispatch.Dire
 	if err := os.MkdirAll(worker.SpoolDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make a folder for logs: %w", err)
 	}
+	address := ""
+	if j.record { // others than this repository's users may read there what has no name of its own
+		address = c.env[envBlobs]
+	}
+	kept := newShelves(c, address)
+	defer kept.close()
+	kept.add(anyStore, j.repo)
+	worker.Keeper, worker.InPlace = keeper{kept}, !j.record
 	if !j.record {
 		worker.Workspaces = &checkout.InPlace{Dir: j.repo.WorkTree()}
 	}

@@ -46,6 +46,10 @@ type serverConfig struct {
 		Logs   bound `yaml:"logs" help:"logs"`
 		Builds bound `yaml:"builds" help:"blocks of builds, with their logs,"`
 	} `yaml:"keep"`
+	Blobs struct {
+		URL   string    `yaml:"url" help:"where artifacts and caches are: a folder, or s3://BUCKET?region=REGION (default: the folder velocity/blobs in each repository)"`
+		Limit sizeValue `yaml:"limit" default:"5000000000" help:"the largest artifacts or cache of one task that are taken, packed: 5G"`
+	} `yaml:"blobs"`
 	Publish struct {
 		Remote string `yaml:"remote" flag:"publish" help:"send finished builds to this remote, as velocity publish does"`
 		Logs   bool   `yaml:"logs" help:"send their logs, too"`

@@ -118,6 +118,7 @@ func (c *cli) frontOf(s *service, r *roster.Roster, conf *serverConfig) (*web.Fr
 		Roster: r, Now: c.now, Log: s.log, Address: natsAddress(conf.URL), Ready: func() error { return nil },
 		NATS: s.nats, Attempt: s.architect.Admits, Architect: s.signer.Public(),
 		Changed: func(builder string) { s.turned(builder) },
+		Blobs:   &web.Blobs{Holds: s.architect.Holds, Store: s.shelves.of, Limit: int64(conf.Blobs.Limit)},
 	}
 	seen := map[string]bool{}
 	for _, h := range s.houses {

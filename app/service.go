@@ -60,6 +60,7 @@ type service struct {
 	front    *front                 // nil if only the sockets are answered
 	roster   *roster.Roster         // nil without a front
 	fleet    fleet                  // registered builders; none without a front
+	shelves  *shelves
 }
 
 // serviceOptions say what a service serves, and how.
@@ -82,7 +83,7 @@ type serviceOptions struct {
 // newService takes the locks and connects the parts; run makes them work. The
 // caller must close it.
 func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err error) {
-	s = &service{c: c, log: o.log}
+	s = &service{c: c, log: o.log, shelves: newShelves(c, c.blobsOf(o.configured))}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -117,6 +118,9 @@ func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err
 			return s, err
 		}
 		house.site.Share = o.configured.share(house.site.Name)
+		if err := s.shelve(house); err != nil {
+			return s, errors.Join(err, house.release(ctx))
+		}
 		s.houses = append(s.houses, house)
 	}
 	if o.builder {
@@ -157,7 +161,7 @@ func (s *service) embed(ctx context.Context, o serviceOptions) error {
 	if s.link, err = dispatch.Join(conn, name, b, dispatch.Trust{Architect: s.signer.Public(), Keys: s.keys, Log: s.log, Now: s.c.clock}); err != nil {
 		return err
 	}
-	b.Architect = s.link
+	b.Architect, b.Keeper = s.link, keeper{s.shelves}
 	s.builder = b
 	return nil
 }
@@ -329,7 +333,7 @@ func (s *service) api(ctx context.Context, h *served) *http.Server {
 func (s *service) answers(h *served) *web.Server {
 	d := desk{s.c, h.repo, h.ledger.Store}
 	return &web.Server{
-		Architect: s.architect, Site: h.site, Desk: d,
+		Architect: s.architect, Site: h.site, Desk: d, Shelf: shelf{s.shelves.of},
 		Encode: storage.EncodeBuild, Log: s.log, Builds: d.builds, Why: s.why,
 		Git: http.HandlerFunc(h.repo.ServeFetch),
 	}
@@ -368,7 +372,7 @@ func (s *service) close() error {
 	for _, h := range s.houses {
 		errs = errors.Join(errs, h.release(ctx))
 	}
-	return errs
+	return errors.Join(errs, s.shelves.close())
 }
 
 // releaseWithin bounds the last writes of a process that ends.

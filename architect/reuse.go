@@ -42,7 +42,7 @@ func (a *Architect) stand(ctx context.Context, s *Site, p *plan.Plan, t plan.Tri
 		if !ok {
 			success, ok = older[key]
 		}
-		if !ok || !s.has(ctx, success.Artifacts) {
+		if !ok || !s.has(ctx, success) {
 			continue
 		}
 		for _, task := range tasks {
@@ -75,9 +75,9 @@ func (a *Architect) succeeded(s *Site, keys map[string][]string) map[string]buil
 	return found
 }
 
-// has reports whether artifacts are still there to be used.
-func (s *Site) has(ctx context.Context, all []build.Artifact) bool {
-	return len(all) == 0 || s.Kept == nil || s.Kept(ctx, all)
+// has reports whether the artifacts of a success are still there to be used.
+func (s *Site) has(ctx context.Context, of build.Success) bool {
+	return len(of.Artifacts) == 0 || s.Kept == nil || s.Kept(ctx, of.Origin)
 }
 
 // again makes a build of the plan of a build that is over, which keeps what
@@ -115,7 +115,7 @@ func (a *Architect) again(ctx context.Context, s *Site, t plan.Trigger) (reading
 	for i := range parent.Build.Stages {
 		for j := range parent.Build.Stages[i].Tasks {
 			task := &parent.Build.Stages[i].Tasks[j]
-			if success, ok := parent.Build.Success(task); ok && s.has(ctx, success.Artifacts) {
+			if success, ok := parent.Build.Success(task); ok && s.has(ctx, success) {
 				d.stands[task.Key] = success
 			}
 		}

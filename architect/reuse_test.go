@@ -81,7 +81,7 @@ func TestWhatIsNotReused(t *testing.T) {
 			g := newRig(t, twoStages(), leaves)
 			g.site.NoReuse = c.site
 			if c.lost {
-				g.site.Kept = func(_ context.Context, all []build.Artifact) bool { return len(all) != 1 }
+				g.site.Kept = func(_ context.Context, of build.Origin) bool { return of.Task != "s0t0" }
 			}
 			g.run()
 			g.here()

@@ -85,6 +85,7 @@ func (a *Architect) send(w *work, key, builder string) {
 	assignment.Credential = a.credential(assignment.Attempt)
 	a.mu.Unlock()
 	if err == nil {
+		assignment.Caches, assignment.CacheWrite = a.caches(w)
 		ctx, cancel := context.WithTimeout(context.Background(), acceptWithin)
 		err = a.Wire.Assign(ctx, builder, assignment)
 		cancel()

@@ -113,9 +113,9 @@ type Site struct {
 	// NoReuse has every task built, also those that an earlier success could stand
 	// in for.
 	NoReuse bool
-	// Kept reports whether all of these artifacts are still there to be used: only
-	// then can their task be reused. Nil if they always are.
-	Kept func(ctx context.Context, all []build.Artifact) bool
+	// Kept reports whether a task's artifacts are still there to be used: only then
+	// can it be reused. Nil if they always are.
+	Kept func(ctx context.Context, of build.Origin) bool
 
 	// Told says that every push is told to the inbox: the first scan remembers all
 	// tips and builds none.

@@ -26,6 +26,8 @@ type attempt struct {
 	journal   *journal
 	report    *report
 	workspace source.Workspace
+	caches    []cache
+	artifacts []build.Artifact
 }
 
 // run carries an attempt out from beginning to end. work ends what it does,
@@ -76,7 +78,7 @@ func fileName(a dispatch.Attempt) string {
 }
 
 // work runs setup and then the steps, up to the first that fails.
-func (t *attempt) work(ctx context.Context) error {
+func (t *attempt) work(ctx context.Context) (err error) {
 	limit := t.given.Task.Timeout
 	if most := plan.Duration(t.builder.Limit); most > 0 && (limit <= 0 || limit > most) {
 		limit = most
@@ -91,15 +93,19 @@ func (t *attempt) work(ctx context.Context) error {
 			t.log.Warn("workspace stays on disk", slog.Any("error", err))
 		}
 	}()
-	err := t.step(ctx, 0, 0, func(ctx context.Context) error {
+	err = t.step(ctx, 0, 0, func(ctx context.Context) error {
 		closeWorkspace, err := t.setup(ctx)
 		if closeWorkspace != nil {
 			release = closeWorkspace
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return t.furnish(ctx)
 	})
 	if err == nil {
 		defer t.guardWorkspace(ctx, end)()
+		defer func() { err = t.keep(ctx, err) }()
 	}
 	for i, s := range t.given.Task.Steps {
 		if err != nil {
@@ -130,5 +136,5 @@ func (t *attempt) result(err error) dispatch.Result {
 	verdict, reason := judge(err)
 	reason = shown(t.masker, reason)
 	t.log.Info("attempt ended", slog.String("verdict", string(verdict)), slog.String("reason", reason))
-	return dispatch.Result{Attempt: t.given.Attempt, Verdict: verdict, Reason: reason, Steps: t.steps}
+	return dispatch.Result{Attempt: t.given.Attempt, Verdict: verdict, Reason: reason, Steps: t.steps, Artifacts: build.Listed(t.artifacts)}
 }

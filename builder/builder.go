@@ -13,6 +13,7 @@ package builder
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -55,6 +56,19 @@ type ContainerExecutor interface {
 	Available(ctx context.Context) error
 }
 
+// A Keeper keeps what attempts leave for others, and hands it out. What an attempt
+// may have is its assignment's to say. An error that is a *KeepError says that
+// asking again is of no use; ErrNothingKept, that there is nothing; ErrNoFiles, that an
+// earlier task kept that it had nothing. A reader's end
+// is an error unless all of it came, as it was kept. Kept is durable when a call
+// returns nil.
+type Keeper interface {
+	Artifacts(ctx context.Context, a dispatch.Assignment, of dispatch.Need) (io.ReadCloser, error)
+	KeepArtifacts(ctx context.Context, a dispatch.Assignment, p Pack) error
+	Cache(ctx context.Context, a dispatch.Assignment, name string) (io.ReadCloser, error)
+	KeepCache(ctx context.Context, a dispatch.Assignment, name string, p Pack) error
+}
+
 // A Builder runs attempts, each in a goroutine of its own. Its exported fields
 // are set before it is used and not changed after. It is a dispatch.Worker.
 type Builder struct {
@@ -71,6 +85,9 @@ type Builder struct {
 	// Source is where an assignment's commit is fetched from. Nil is for builders on
 	// the architect's machine, where the assignment itself says so.
 	Source func(dispatch.Assignment) (address string, err error)
+
+	Keeper  Keeper // nil: artifacts and caches are not to be had
+	InPlace bool   // all tasks share one work tree: what they leave for each other is there
 
 	Host          Executor          // nil: steps without an image are refused
 	Docker        ContainerExecutor // nil: steps with an image are refused

@@ -17,7 +17,7 @@ const (
 	PathRerun   = "/api/v1/rerun"     // POST Act → Accepted
 	PathCancel  = "/api/v1/cancel"    // POST Act
 	PathTrigger = "/api/v1/triggers/" // GET {id}/follow → a stream of Update
-	PathBuild   = "/api/v1/builds/"   // GET {id} → a build; {id}/follow → a stream of Update; {id}/logs/{task}; {id}/why
+	PathBuild   = "/api/v1/builds/"   // GET {id} → a build; {id}/follow → a stream of Update; {id}/logs/{task}; {id}/why; {id}/artifacts
 
 	PathRepositories  = "/api/v1/repositories"      // GET → []string
 	PathBuilds        = "/api/v1/builds"            // GET → []build, by the fields of Query

@@ -34,6 +34,7 @@ func Remote(server *url.URL, token, repository string) *Client {
 		DialContext:           (&net.Dialer{Timeout: connectWithin}).DialContext,
 		TLSHandshakeTimeout:   connectWithin,
 		ResponseHeaderTimeout: answerWithin,
+		ExpectContinueTimeout: answerWithin,
 		ForceAttemptHTTP2:     true,
 	}
 	return &Client{

@@ -45,6 +45,13 @@ type Assignment struct {
 	Git        map[string]string // the plan's git.* values
 	Task       plan.Task
 
+	// Needs are the earlier tasks whose artifacts are unpacked before the first step.
+	Needs []Need
+	// Caches says which of the repository's caches the attempt may read; "" is none.
+	// CacheWrite lets it leave new ones there.
+	Caches     CacheClass
+	CacheWrite bool
+
 	// Values of parameters that the plan leaves open: build.*, and what was given
 	// for secret ones. Never logged, and sealed to the builder on the wire.
 	Values map[string]string
@@ -53,6 +60,22 @@ type Assignment struct {
 	// and sealed like Values.
 	Credential string
 }
+
+// A Need names a task whose artifacts another one needs.
+type Need struct {
+	Name string   // of the task, for people
+	Of   build.ID // the build that it was built in: this one, or that of a success that stands in for it
+	Task string   // key there
+}
+
+// A CacheClass keeps caches apart whose makers are trusted differently.
+type CacheClass string
+
+// The classes of caches.
+const (
+	TrustedCaches CacheClass = "trusted" // what was pushed to a repository by those who may
+	LocalCaches   CacheClass = "local"   // `velocity run` on somebody's own machine
+)
 
 // A Presence is a builder's sign of life.
 type Presence struct {
