@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -16,6 +15,7 @@ import (
 	"github.com/velocity-ci/velocity/architect/dispatch"
 	"github.com/velocity-ci/velocity/builder"
 	"github.com/velocity-ci/velocity/builder/docker"
+	"github.com/velocity-ci/velocity/builder/egress"
 	"github.com/velocity-ci/velocity/builder/host"
 	checkout "github.com/velocity-ci/velocity/builder/source"
 	"github.com/velocity-ci/velocity/storage/git"
@@ -61,6 +61,7 @@ func (a *agent) newBuilder() (*builder.Builder, error) {
 		},
 		Source:   a.credential.source,
 		Keeper:   far,
+		Files:    &egress.Files{Dir: filepath.Join(a.state, "files")},
 		SpoolDir: filepath.Join(a.state, "spool"),
 		Grace:    stepGrace, Log: a.log, Now: a.c.clock,
 		Keep: keepResults, Lease: dispatch.LostAfter + leaseMargin,
@@ -72,9 +73,9 @@ func (a *agent) newBuilder() (*builder.Builder, error) {
 	}
 	if s.execute.docker {
 		limits := docker.Limits{PIDs: s.pids, Memory: s.memory, CPUs: s.cpus}
-		d, err := docker.New(docker.Config{Builder: b.Name, Limits: limits, Log: a.log})
+		d, err := a.c.engine(b, a.state, limits, a.log)
 		if err != nil {
-			return nil, fmt.Errorf("set up Docker: %w", err)
+			return nil, err
 		}
 		b.Docker = d
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/velocity-ci/velocity/architect/dispatch/server"
 	"github.com/velocity-ci/velocity/builder"
 	"github.com/velocity-ci/velocity/builder/docker"
+	"github.com/velocity-ci/velocity/builder/egress"
 	"github.com/velocity-ci/velocity/builder/host"
 	checkout "github.com/velocity-ci/velocity/builder/source"
 	"github.com/velocity-ci/velocity/storage"
@@ -205,25 +206,26 @@ func (c *cli) newBuilder(name, home string, o serviceOptions) (*builder.Builder,
 	b := &builder.Builder{
 		Name: name, Boot: rand.Text(), Capacity: o.capacity,
 		Workspaces: &checkout.Fresh{Mirrors: filepath.Join(home, "mirrors"), Work: filepath.Join(home, "work"), Now: c.clock},
+		Files:      &egress.Files{Dir: filepath.Join(home, "files")},
 		SpoolDir:   filepath.Join(home, "spool"),
 		Grace:      stepGrace, Log: o.log, Now: c.clock,
 	}
 	if b.Capacity <= 0 {
 		b.Capacity = runtime.NumCPU()
 	}
-	return b, c.execute(b, o.execute, o.log)
+	return b, c.execute(b, home, o.execute, o.log)
 }
 
-// execute gives a builder its executors.
-func (c *cli) execute(b *builder.Builder, on executors, log *slog.Logger) error {
+// execute gives a builder its executors, which have home for their files.
+func (c *cli) execute(b *builder.Builder, home string, on executors, log *slog.Logger) error {
 	if on.host {
 		b.Host = &host.Executor{Builder: b.Name, Base: c.stepEnvironment()}
 		b.HostForImages = on.forImages
 	}
 	if on.docker {
-		d, err := docker.New(docker.Config{Builder: b.Name, Log: log})
+		d, err := c.engine(b, home, docker.Limits{}, log)
 		if err != nil {
-			return fmt.Errorf("set up Docker: %w", err)
+			return err
 		}
 		b.Docker = d
 	}

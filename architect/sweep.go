@@ -75,11 +75,11 @@ func (a *Architect) judge(w *work, at dispatch.Attempt, f *flight, now time.Time
 	switch present := a.builders[f.builder] != nil; {
 	case !present && now.Sub(f.sent) > dispatch.LostAfter:
 		a.lose(w, at, "lost builder")
-	case !f.stopped.IsZero() && now.Sub(f.stopped) > stopWithin:
+	case !f.stopped.IsZero() && now.Sub(f.stopped) > stopWithin+w.cleanup(at.Task):
 		a.expire(w, at, build.Cancel, f.reason, now)
 	case !f.stopped.IsZero():
 		a.stop(w, at.Task, f, f.reason)
-	case limit > 0 && now.Sub(f.sent) > limit+overtime:
+	case limit > 0 && now.Sub(f.sent) > limit+overtime+w.cleanup(at.Task):
 		a.stop(w, at.Task, f, "timed out")
 		a.expire(w, at, build.Fail, "timed out", now)
 	}
@@ -92,6 +92,18 @@ func (a *Architect) expire(w *work, at dispatch.Attempt, kind build.Kind, reason
 		return
 	}
 	a.touch(w)
+}
+
+// cleanup is what the task's steps that always run may take on top.
+func (w *work) cleanup(key string) time.Duration {
+	if w.plan == nil {
+		return 0
+	}
+	t, ok := w.plan.Task(key)
+	if !ok {
+		return 0
+	}
+	return t.Cleanup()
 }
 
 // timeout is how long an attempt of the task may take; 0 is for ever.

@@ -168,11 +168,12 @@ func checkValue(b *basic, v string) error {
 
 func (t *task) derived(p *parameter) plan.Parameter {
 	v := p.derived
-	if isURL(v.Use.Value) {
-		t.report.errorf(v.Use.at, "%s", urlRefusal).Hint = urlHint
+	out := &plan.Derived{Use: v.Use.Value, SHA256: v.SHA256.Value, Timeout: plan.Duration(v.Timeout.Value), At: v.at.String()}
+	if !isURL(v.Use.Value) {
+		out.Use, _ = inside(v.Use.Value)
+	} else if why, hint := v.refusesAddress(); why != "" {
+		t.report.errorf(v.Use.at, "%s", why).Hint = hint
 	}
-	out := &plan.Derived{Use: v.Use.Value, Timeout: plan.Duration(v.Timeout.Value), At: v.at.String()}
-	out.Use, _ = inside(v.Use.Value)
 	for i := range v.Arguments {
 		a := &v.Arguments[i]
 		t.check.text(&a.Value, rule{field: "an argument of an executable", late: true, before: -1})

@@ -10,6 +10,7 @@ import (
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
 	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/builder/executor"
 	"github.com/velocity-ci/velocity/builder/mask"
 	"github.com/velocity-ci/velocity/builder/source"
 )
@@ -22,6 +23,8 @@ type attempt struct {
 	log       *slog.Logger
 	steps     []build.Step // the implicit setup first
 	values    values
+	logins    []executor.Login
+	expiring  []expiring // derived values that are of no use some day
 	masker    *mask.Masker
 	journal   *journal
 	report    *report
@@ -43,7 +46,7 @@ func (b *Builder) run(work, reporting context.Context, a dispatch.Assignment, s 
 	}
 	t.journal = newJournal(k.base(), b.LogLimit, b.Keep > 0, b.Now, r.grown)
 	r.start(reporting, &t.journal.size)
-	result := t.close(t.work(work))
+	result := t.close(t.work(work, reporting))
 	ended := b.Now()
 	if err := k.end(result, ended); err != nil {
 		log.Warn("result would not survive a restart", slog.Any("error", err))
@@ -77,8 +80,8 @@ func fileName(a dispatch.Attempt) string {
 	return fmt.Sprintf("%s-%s.%d", id, a.Task, a.Number)
 }
 
-// work runs setup and then the steps, up to the first that fails.
-func (t *attempt) work(ctx context.Context) (err error) {
+// work runs setup and then the steps. reporting is what their news go by.
+func (t *attempt) work(ctx, reporting context.Context) (err error) {
 	limit := t.given.Task.Timeout
 	if most := plan.Duration(t.builder.Limit); most > 0 && (limit <= 0 || limit > most) {
 		limit = most
@@ -103,20 +106,12 @@ func (t *attempt) work(ctx context.Context) (err error) {
 		}
 		return t.furnish(ctx)
 	})
-	if err == nil {
-		defer t.guardWorkspace(ctx, end)()
-		defer func() { err = t.keep(ctx, err) }()
+	if err != nil {
+		return err
 	}
-	for i, s := range t.given.Task.Steps {
-		if err != nil {
-			return err
-		}
-		err = t.step(ctx, i+1, s.Timeout, func(ctx context.Context) error { return t.runStep(ctx, i) })
-		if verdict, _ := judge(err); verdict == dispatch.Failed && s.IgnoreErrors && ctx.Err() == nil {
-			err = nil
-		}
-	}
-	return err
+	defer t.guardWorkspace(ctx, end)()
+	defer func() { err = t.keep(ctx, err) }()
+	return t.runSteps(ctx, reporting)
 }
 
 // close ends the log and returns the result of an attempt whose work ended with

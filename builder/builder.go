@@ -50,9 +50,11 @@ type Executor interface {
 	Reap(ctx context.Context, running func(owner string) bool) (int, error)
 }
 
-// A ContainerExecutor runs commands in containers, if its engine answers.
+// A ContainerExecutor runs commands in containers and makes images for them, if
+// its engine answers.
 type ContainerExecutor interface {
 	Executor
+	Images
 	Available(ctx context.Context) error
 }
 
@@ -67,6 +69,22 @@ type Keeper interface {
 	KeepArtifacts(ctx context.Context, a dispatch.Assignment, p Pack) error
 	Cache(ctx context.Context, a dispatch.Assignment, name string) (io.ReadCloser, error)
 	KeepCache(ctx context.Context, a dispatch.Assignment, name string, p Pack) error
+}
+
+// Images builds and pushes container images. What Build made, Run finds under
+// its tags. Login only asks whether a registry lets somebody in, and returns the
+// login as Run, Build and Push are given it each time. Errors are *executor.ImageError when it is the
+// task that has to change.
+type Images interface {
+	Login(ctx context.Context, l executor.Login) (executor.Login, error)
+	Build(ctx context.Context, b executor.ImageBuild) ([]executor.Image, error)
+	Push(ctx context.Context, p executor.ImagePush) ([]executor.Image, error)
+}
+
+// Files fetches an executable by its https address and its SHA-256, and returns
+// its path on this machine.
+type Files interface {
+	Get(ctx context.Context, address, sum string) (path string, err error)
 }
 
 // A Builder runs attempts, each in a goroutine of its own. Its exported fields
@@ -93,6 +111,7 @@ type Builder struct {
 	Docker        ContainerExecutor // nil: steps with an image are refused
 	HostForImages bool              // steps with an image run on the host, too
 
+	Files    Files         // executables from the network; nil: none are fetched
 	SpoolDir string        // an existing directory of this builder alone
 	Grace    time.Duration // between asking a process to end and making it
 	Log      *slog.Logger

@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -36,22 +37,70 @@ func newJournal(base string, most int64, durable bool, now func() time.Time, gro
 	return j
 }
 
-// output gives write two masked streams, and returns when all they were given is
+// A page is the part of a log that several streams write at the same time, line
+// by line. Each stream is masked by itself.
+type page struct {
+	stdout, stderr io.Writer
+
+	step   *spool.Step
+	masker *mask.Masker
+	ends   []io.Closer // first what is above, then what is below
+}
+
+// page gives write a page, and returns when all that its streams were given is
 // in the log.
-func (j *journal) output(m *mask.Masker, write func(stdout, stderr io.Writer)) {
-	s := j.log.Step()
-	stdout, stderr := m.Writer(s.Stdout), m.Writer(s.Stderr)
-	write(stdout, stderr)
-	// None of these fails: the log keeps errors of the disk for its end.
-	for _, c := range []io.Closer{stdout, stderr, s.Stdout, s.Stderr} {
-		_ = c.Close()
+func (j *journal) page(m *mask.Masker, write func(p *page)) {
+	p := &page{step: j.log.Step(), masker: m}
+	p.stdout, p.stderr = p.open(p.step.Stdout), p.open(p.step.Stderr)
+	write(p)
+	for _, c := range p.ends {
+		_ = c.Close() // none fails: the log keeps errors of the disk for its end
 	}
-	s.Close()
+	p.step.Close()
+}
+
+// open puts the mask before a stream.
+func (p *page) open(below io.WriteCloser) io.Writer {
+	masked := p.masker.Writer(below)
+	p.ends = append(p.ends, masked, below)
+	return masked
+}
+
+// labelled is a further stream, each of whose lines begins with the label. It is
+// called before anything is written.
+func (p *page) labelled(label string) io.Writer {
+	return p.open(&labeller{label: label, below: p.step.Stream()})
+}
+
+// A labeller puts a label before each line. It never fails.
+type labeller struct {
+	label string
+	below io.WriteCloser
+	open  bool // the last line has no end yet
+}
+
+func (l *labeller) Write(text []byte) (int, error) {
+	for line := range bytes.Lines(text) {
+		if !l.open {
+			line = append([]byte(l.label), line...)
+		}
+		l.open = line[len(line)-1] != '\n'
+		_, _ = l.below.Write(line)
+	}
+	return len(text), nil
+}
+
+// Close ends the last line and the stream below.
+func (l *labeller) Close() error {
+	if l.open {
+		_, _ = io.WriteString(l.below, "\n")
+	}
+	return l.below.Close()
 }
 
 // print writes text into the log, masked.
 func (j *journal) print(m *mask.Masker, text string) {
-	j.output(m, func(stdout, _ io.Writer) { _, _ = io.WriteString(stdout, text) })
+	j.page(m, func(p *page) { _, _ = io.WriteString(p.stdout, text) })
 }
 
 // note writes lines of the builder's own, recognisable as such.

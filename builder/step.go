@@ -2,7 +2,6 @@ package builder
 
 import (
 	"context"
-	"io"
 	"time"
 
 	"github.com/velocity-ci/velocity/architect/build"
@@ -50,17 +49,20 @@ func limited(ctx context.Context, d plan.Duration) (context.Context, context.Can
 	return context.WithTimeoutCause(ctx, time.Duration(d), timedOut())
 }
 
-// runStep runs step i of the plan's task.
-func (t *attempt) runStep(ctx context.Context, i int) error {
-	step, state := &t.given.Task.Steps[i], &t.steps[i+1]
-	cmd, err := t.command(step)
+// runCommand runs the command of step i.
+func (t *attempt) runCommand(ctx context.Context, i int, run *plan.Run, state *build.Step) error {
+	cmd, err := t.command(&t.given.Task.Steps[i])
 	if err != nil {
 		return failed("step %d: %v", i+1, err)
 	}
 	var result executor.Result
-	t.journal.output(t.masker, func(stdout, stderr io.Writer) {
-		cmd.Stdout, cmd.Stderr = stdout, stderr
-		result, err = t.executor(step.Run).Run(ctx, cmd)
+	t.journal.page(t.masker, func(p *page) {
+		cmd.Stdout, cmd.Stderr = p.stdout, p.stderr
+		for i := range cmd.Services {
+			s := &cmd.Services[i]
+			s.Stdout, s.Stderr = p.labelled("["+s.Alias+"] "), p.labelled("["+s.Alias+"] ")
+		}
+		result, err = t.executor(run).Run(ctx, cmd)
 	})
 	state.Image = result.Image
 	switch {
@@ -70,7 +72,7 @@ func (t *attempt) runStep(ctx context.Context, i int) error {
 		return err
 	}
 	state.Exit = result.Exit
-	if result.Exit != 0 && !step.Run.IgnoreExitCode {
+	if result.Exit != 0 && !run.IgnoreExitCode {
 		return failed("exit %d", result.Exit)
 	}
 	return nil

@@ -16,7 +16,8 @@ import (
 
 // Reap removes the containers, networks and volumes labelled with this builder's
 // name whose owner (executor.Owner's String) is not running any more, and
-// returns how many it removed. Others' are not looked at. One that cannot be
+// returns how many it removed, plugins that build images and their credentials
+// included. Others' are not looked at. One that cannot be
 // removed does not keep the rest from being removed.
 func (e *Executor) Reap(ctx context.Context, running func(owner string) bool) (int, error) {
 	r := reaper{api: e.api, mine: filters.NewArgs(filters.Arg("label", labelBuilder+"="+e.builder)), running: running}
@@ -24,7 +25,8 @@ func (e *Executor) Reap(ctx context.Context, running func(owner string) bool) (i
 	r.containers(ctx)
 	r.networks(ctx)
 	r.volumes(ctx)
-	return r.removed, errors.Join(r.errs...)
+	ended, err := e.reapPlugin(ctx, running)
+	return r.removed + ended, errors.Join(append(r.errs, err)...)
 }
 
 // A reaper is one sweep over one engine.

@@ -53,6 +53,9 @@ type Command struct {
 	User       string // docker only: "" keeps the image's own
 	Network    string // docker only: "" is the engine's default, "none" cuts it off
 
+	Logins   []Login   // docker only: for the images of the command and of its services
+	Services []Service // docker only: containers beside it; Network must be "" then
+
 	Stdout, Stderr io.Writer // must tolerate being called from different goroutines
 
 	// Grace is how long a canceled command may take to end after it was asked

@@ -34,9 +34,12 @@ func (l *Log) Step() *Step {
 	defer l.mu.Unlock()
 	kept := max(1, min(l.o.Cap/4, maxTail))
 	s := &Step{log: l, from: l.size, room: l.o.Cap - kept, tail: tail{limit: kept}}
-	s.Stdout, s.Stderr = &stream{step: s}, &stream{step: s}
+	s.Stdout, s.Stderr = s.Stream(), s.Stream()
 	return s
 }
+
+// Stream is a further stream beside Stdout and Stderr, to be closed like them.
+func (s *Step) Stream() io.WriteCloser { return &stream{step: s} }
 
 // Close ends the step and returns where its bytes are.
 func (s *Step) Close() Range {
