@@ -77,7 +77,7 @@ func (b *Builder) drain() (left <-chan struct{}, working bool) {
 // processes, containers, workspaces, logs that nobody will ask for. It is called
 // before the first Take.
 func (b *Builder) Reap(ctx context.Context) error {
-	err := errors.Join(b.reapRunning(ctx), b.reapSpool(b.Keep > 0), b.Workspaces.Reap(ctx, b.has))
+	err := errors.Join(b.reapRunning(ctx), b.reapSpool(b.Keep > 0), b.reapSecretFiles(), b.Workspaces.Reap(ctx, b.has))
 	if err != nil {
 		return fmt.Errorf("remove leftovers: %w", err)
 	}
