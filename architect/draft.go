@@ -129,7 +129,7 @@ func (a *Architect) wanted(ctx context.Context, s *Site, config *blueprint.Confi
 // draw draws one plan.
 func (s *Site) draw(ctx context.Context, config *blueprint.Config, name string, t plan.Trigger) draft {
 	p, err := config.Draw(blueprint.Request{
-		Name: name, Trigger: t, Config: t.Commit, Git: s.Repo.Facts(ctx, t.Commit, t.Ref),
+		Name: name, Trigger: t, Config: t.Commit, Git: s.Repo.Facts(ctx, t.Commit, t.Ref), Stored: s.stored,
 	})
 	if err != nil {
 		d := refusal(name, err.Error())
