@@ -207,13 +207,22 @@ func (c *cli) newBuilder(name, home string, o serviceOptions) (*builder.Builder,
 		Name: name, Boot: rand.Text(), Capacity: o.capacity,
 		Workspaces: &checkout.Fresh{Mirrors: filepath.Join(home, "mirrors"), Work: filepath.Join(home, "work"), Now: c.clock},
 		Files:      &egress.Files{Dir: filepath.Join(home, "files")},
-		SpoolDir:   filepath.Join(home, "spool"),
-		Grace:      stepGrace, Log: o.log, Now: c.clock,
+		SpoolDir:   filepath.Join(home, "spool"), Memory: memoryFolder(),
+		Grace: stepGrace, Log: o.log, Now: c.clock,
 	}
 	if b.Capacity <= 0 {
 		b.Capacity = runtime.NumCPU()
 	}
 	return b, c.execute(b, home, o.execute, o.log)
+}
+
+// memoryFolder is where Linux has files in memory; "" where there is none.
+func memoryFolder() string {
+	const folder = "/dev/shm"
+	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+		return ""
+	}
+	return folder
 }
 
 // execute gives a builder its executors, which have home for their files.
@@ -333,7 +342,7 @@ func (s *service) api(ctx context.Context, h *served) *http.Server {
 
 // answers is the API over one repository.
 func (s *service) answers(h *served) *web.Server {
-	d := desk{s.c, h.repo, h.ledger.Store}
+	d := desk{s.c, h.repo, h.ledger.Store, h.vault}
 	return &web.Server{
 		Architect: s.architect, Site: h.site, Desk: d, Shelf: shelf{s.shelves.of},
 		Encode: storage.EncodeBuild, Log: s.log, Builds: d.builds, Why: s.why,
