@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -44,7 +45,11 @@ type agent struct {
 // newBuilder makes the builder that the settings describe. It connects nowhere.
 func (a *agent) newBuilder() (*builder.Builder, error) {
 	s := a.settings
-	fetch := git.FetchOptions{Authorities: a.c.env["SSL_CERT_FILE"]}
+	own, err := a.credential.authorityFile(a.state)
+	if err != nil {
+		return nil, err
+	}
+	fetch := git.FetchOptions{Authorities: cmp.Or(own, a.c.env["SSL_CERT_FILE"])}
 	if strings.HasPrefix(a.credential.Server, "http://") { // on this machine, as its registration saw to
 		fetch.Transports = []string{"http"}
 	}
@@ -66,6 +71,9 @@ func (a *agent) newBuilder() (*builder.Builder, error) {
 		Grace: stepGrace, Log: a.log, Now: a.c.clock,
 		Keep: keepResults, Lease: dispatch.LostAfter + leaseMargin,
 		Limit: s.timeout, LogLimit: s.logLimit, WorkspaceLimit: s.workspaceLimit, DiskFloor: s.diskFloor, SpoolLimit: s.spoolLimit,
+	}
+	if s.reattach {
+		b.Sealer = a.keys
 	}
 	if s.execute.host {
 		b.Host = &host.Executor{Builder: b.Name, Base: a.c.bareEnvironment()}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 
@@ -17,7 +18,21 @@ func (a *agent) connect(ctx context.Context, b *builder.Builder) (leave func(), 
 	if err != nil {
 		return nil, err
 	}
-	conn, err := dispatch.Dial(ctx, address, a.credential.Name, a.keys, dispatch.DialOptions{Proxy: http.ProxyFromEnvironment, Log: a.log})
+	trusted := a.credential.Authority
+	if a.credential.onCluster() {
+		trusted = a.credential.ClusterAuthority
+	}
+	roots, err := authorities(trusted)
+	if err != nil {
+		return nil, usage("the authority's certificate in the registration: %w", err).hint("register again with --force")
+	}
+	conn, err := dispatch.Dial(ctx, address, a.credential.Name, a.keys, dispatch.DialOptions{
+		Roots: roots, Proxy: http.ProxyFromEnvironment, Log: a.log,
+	})
+	if errors.Is(err, dispatch.ErrNotAuthorized) && a.credential.onCluster() {
+		f := &failure{status: statusProblem, err: err}
+		return nil, f.hint("a builder that is new on a NATS cluster is let in once its nodes have reloaded what velocity builder nats-config prints")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +51,7 @@ func (a *agent) connect(ctx context.Context, b *builder.Builder) (leave func(), 
 }
 
 // A gate holds up what the architect says until the builder can answer: one that
-// was just restarted may be spoken to before it has its end of the wire.
+// has just joined may be spoken to before it has its end of the wire.
 type gate struct {
 	ready  chan struct{}
 	worker dispatch.Worker

@@ -13,12 +13,16 @@ import (
 
 // enroll enters a builder at its architect under new keys, whose secret halves
 // stay here.
-func enroll(ctx context.Context, server *url.URL, token, name string, s *agentSettings) (*credential, error) {
+func enroll(ctx context.Context, server *url.URL, authority, token, name string, s *agentSettings) (*credential, error) {
+	roots, err := authorities(authority)
+	if err != nil {
+		return nil, err
+	}
 	keys, err := dispatch.NewKeys()
 	if err != nil {
 		return nil, err
 	}
-	told, err := client.Register(ctx, server, api.Register{
+	told, err := client.Register(ctx, server, roots, api.Register{
 		Token: token, Name: name, Public: keys.Public(), Curve: keys.Curve(),
 		Labels: s.labels, Executors: s.executorNames(), Version: programVersion().Version,
 	})
@@ -31,7 +35,8 @@ func enroll(ctx context.Context, server *url.URL, token, name string, s *agentSe
 	}
 	seed, curve := keys.Seeds()
 	return &credential{
-		Name: told.Name, Server: server.String(), NATS: told.NATS, Architect: told.Architect, Seed: seed, CurveSeed: curve,
+		Name: told.Name, Server: server.String(), Authority: authority, NATS: told.NATS, ClusterAuthority: told.Authorities,
+		Architect: told.Architect, Seed: seed, CurveSeed: curve,
 	}, nil
 }
 
@@ -42,7 +47,7 @@ func notEnrolled(refused *client.StatusError, name string) error {
 	case http.StatusUnauthorized:
 		return f.hint("a registration token is good for one builder and one hour: velocity builder token makes another")
 	case http.StatusConflict:
-		return f.hint("--name chooses another than %s; velocity builder revoke %s gives it free", name, name)
+		return f.hint("--name chooses another than %s, which stays taken even when that builder is revoked", name)
 	case http.StatusUnprocessableEntity:
 		f.status = statusUsage
 	}

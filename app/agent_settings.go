@@ -26,6 +26,7 @@ type agentSettings struct {
 	labels    map[string]string
 	execute   executors
 	untrusted bool
+	reattach  bool
 	timeout   time.Duration
 	logFormat string
 
@@ -38,7 +39,7 @@ type agentSettings struct {
 func defaultAgentSettings() *agentSettings {
 	return &agentSettings{
 		capacity: runtime.NumCPU(), labels: map[string]string{"os": runtime.GOOS, "arch": runtime.GOARCH},
-		execute: executors{docker: true}, timeout: time.Hour, logFormat: "text",
+		execute: executors{docker: true}, reattach: true, timeout: time.Hour, logFormat: "text",
 		logLimit: 64 << 20, mirrorLimit: 20 << 30, spoolLimit: 4 << 30, diskFloor: 2 << 30,
 	}
 }
@@ -61,6 +62,10 @@ func (s *agentSettings) table() []agentSetting {
 		{"executor", "`where` steps run: docker, host, or docker,host for steps without an image on this machine (default docker)", s.setExecutor},
 		{"untrusted", "take untrusted tasks only (`true` or false)", func(text string) (err error) {
 			s.untrusted, err = strconv.ParseBool(text)
+			return err
+		}},
+		{"reattach", "let a step in a container outlive this process, to be taken up by the next (true or `false`, default true)", func(text string) (err error) {
+			s.reattach, err = strconv.ParseBool(text)
 			return err
 		}},
 		{"timeout", "most `time` that an attempt may take (default 1h)", func(text string) (err error) {

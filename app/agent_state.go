@@ -42,11 +42,14 @@ func (c *cli) agentStateFlag(cmd *cobra.Command) *string {
 type credential struct {
 	Version   int    `json:"version"`
 	Name      string `json:"name"`
-	Server    string `json:"server"`    // the architect's address
-	NATS      string `json:"nats"`      // a path of the server, or addresses of a cluster
-	Architect string `json:"architect"` // public key of the signatures under assignments
-	Seed      string `json:"seed"`
-	CurveSeed string `json:"curveSeed"`
+	Server    string `json:"server"`              // the architect's address
+	NATS      string `json:"nats"`                // a path of the server, or addresses of a cluster
+	Authority string `json:"authority,omitempty"` // PEM, of the server's certificate; "" for those that the machine knows
+	// ClusterAuthority is the same for the addresses of a cluster.
+	ClusterAuthority string `json:"clusterAuthority,omitempty"`
+	Architect        string `json:"architect"` // public key of the signatures under assignments
+	Seed             string `json:"seed"`
+	CurveSeed        string `json:"curveSeed"`
 }
 
 // save writes the credential so that only this user can read it.
@@ -108,9 +111,14 @@ func (cr *credential) identity(public string) string {
 	return cr.Name + "." + strings.ToLower(public[max(0, len(public)-8):])
 }
 
-// natsURL is where the builder connects.
+// onCluster reports whether the builder meets its architect on a NATS cluster,
+// and not at the architect's own address.
+func (cr *credential) onCluster() bool { return !strings.HasPrefix(cr.NATS, "/") }
+
+// natsURL is where the builder connects: one address, or those of a cluster with
+// commas between them.
 func (cr *credential) natsURL() (string, error) {
-	if !strings.HasPrefix(cr.NATS, "/") {
+	if cr.onCluster() {
 		return cr.NATS, nil
 	}
 	u, err := client.ParseServer(cr.Server)
@@ -119,6 +127,22 @@ func (cr *credential) natsURL() (string, error) {
 	}
 	u.Scheme = map[string]string{"https": "wss", "http": "ws"}[u.Scheme]
 	return u.JoinPath(cr.NATS).String(), nil
+}
+
+// authorityFile is the authority of the server in a file below the state, for
+// git; "" if there is none of its own.
+func (cr *credential) authorityFile(state string) (string, error) {
+	if cr.Authority == "" {
+		return "", nil
+	}
+	path, err := filepath.Abs(filepath.Join(state, "authority.pem")) // git runs elsewhere
+	if err != nil {
+		return "", fmt.Errorf("store the authority's certificate: %w", err)
+	}
+	if err := keepPrivate(path, []byte(cr.Authority), os.Rename); err != nil {
+		return "", fmt.Errorf("store the authority's certificate: %w", err)
+	}
+	return path, nil
 }
 
 // source is where a repository of the architect is fetched from.

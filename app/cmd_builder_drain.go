@@ -1,9 +1,12 @@
 package app
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"github.com/velocity-ci/velocity/app/client"
+	"github.com/velocity-ci/velocity/app/term"
 )
 
 func (c *cli) builderDrainCommand() *cobra.Command {
@@ -17,7 +20,11 @@ func (c *cli) builderTurnCommand(verb, short string) *cobra.Command {
 	office := officeFlagsOf(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return c.atOffice(cmd.Context(), office, func(s *client.Client) error {
-			return s.Turn(cmd.Context(), args[0], verb, c.pusher())
+			told, err := s.Turn(cmd.Context(), args[0], verb, c.pusher())
+			if err == nil && told.Reload && verb == "revoke" {
+				fmt.Fprintf(c.Err, "velocity: %s gets no work any more; the NATS cluster lets it in until its nodes have reloaded what velocity builder nats-config prints\n", term.Clean(args[0]))
+			}
+			return err
 		})
 	}
 	return cmd

@@ -20,6 +20,7 @@ type registerFlags struct {
 	agentFlags
 	token *string
 	name  *string
+	ca    *string
 	force *bool
 }
 
@@ -39,6 +40,7 @@ the state folder, readable by this user alone.`,
 		agentFlags: c.agentFlags(cmd),
 		token:      cmd.Flags().String("token", "", "registration `token`; - or none reads it from standard input"),
 		name:       cmd.Flags().String("name", "", "`name` of the builder (default: this machine's)"),
+		ca:         caFlag(cmd, "; it is remembered, and not for the addresses of a NATS cluster"),
 		force:      cmd.Flags().Bool("force", false, "replace an earlier registration"),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return c.register(cmd.Context(), f, args[0]) }
@@ -58,6 +60,10 @@ func (c *cli) register(ctx context.Context, f registerFlags, address string) err
 	if registered(state) && !*f.force {
 		return usage("%s holds a registration already", state).hint("--force replaces it; --state DIR keeps both")
 	}
+	authority, err := c.caNamed(*f.ca)
+	if err != nil {
+		return err
+	}
 	name, err := builderName(*f.name)
 	if err != nil {
 		return err
@@ -74,7 +80,7 @@ func (c *cli) register(ctx context.Context, f registerFlags, address string) err
 	if err != nil {
 		return errors.Join(err, unlock())
 	}
-	made, err := enroll(ctx, server, token, name, settings)
+	made, err := enroll(ctx, server, authority, token, name, settings)
 	if err == nil {
 		err = made.save(state)
 	}
@@ -82,6 +88,9 @@ func (c *cli) register(ctx context.Context, f registerFlags, address string) err
 		return err
 	}
 	fmt.Fprintf(c.Out, "registered %s at %s\n", made.Name, server)
+	if made.onCluster() {
+		fmt.Fprintf(c.Err, "it is let in on the NATS cluster once the nodes have reloaded what velocity builder nats-config prints at the server\n")
+	}
 	fmt.Fprintf(c.Err, "velocity builder run starts it\n")
 	return nil
 }

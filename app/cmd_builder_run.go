@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 )
@@ -27,6 +29,10 @@ user: whoever can push to a repository of the architect runs code here then.`,
 }
 
 func (c *cli) runBuilder(ctx context.Context, f agentFlags) error {
+	state, err := filepath.Abs(*f.state) // a container engine needs whole paths
+	if err != nil {
+		return fmt.Errorf("find the state folder: %w", err)
+	}
 	settings, err := c.agentSettings(f)
 	if err != nil {
 		return err
@@ -35,17 +41,17 @@ func (c *cli) runBuilder(ctx context.Context, f agentFlags) error {
 	if err != nil {
 		return err
 	}
-	credential, keys, err := loadCredential(*f.state)
+	credential, keys, err := loadCredential(state)
 	if err != nil {
 		return err
 	}
-	if err := makeState(*f.state); err != nil {
+	if err := makeState(state); err != nil {
 		return err
 	}
-	unlock, err := lockState(*f.state)
+	unlock, err := lockState(state)
 	if err != nil {
 		return err
 	}
-	a := &agent{c: c, state: *f.state, settings: settings, credential: credential, keys: keys, log: log}
+	a := &agent{c: c, state: state, settings: settings, credential: credential, keys: keys, log: log}
 	return errors.Join(a.run(ctx), unlock())
 }

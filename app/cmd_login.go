@@ -27,14 +27,23 @@ On a terminal the token is not shown as it is typed; elsewhere it is the first
 line of the standard input. It is never an argument: others could see it.`,
 		Args: arguments(1, 1),
 	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error { return c.login(cmd.Context(), args[0]) }
+	ca := caFlag(cmd, "; it is remembered")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return c.login(cmd.Context(), args[0], *ca) }
 	return cmd
 }
 
-func (c *cli) login(ctx context.Context, server string) error {
+func (c *cli) login(ctx context.Context, server, ca string) error {
 	u, err := client.ParseServer(server)
 	if err != nil {
 		return usage("%w", err)
+	}
+	authority, err := c.caNamed(ca)
+	if err != nil {
+		return err
+	}
+	roots, err := authorities(authority)
+	if err != nil {
+		return err
 	}
 	token, err := c.readToken(ctx, u.String())
 	if err != nil {
@@ -43,11 +52,11 @@ func (c *cli) login(ctx context.Context, server string) error {
 	if err := roster.CheckForm(roster.TokenPrefix, token); err != nil {
 		return usage("%w", err)
 	}
-	self, err := client.Remote(u, token, "").Self(ctx)
+	self, err := client.Remote(u, roots, token, "").Self(ctx)
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", u, err)
 	}
-	path, err := c.keepLogin(u.String(), token)
+	path, err := c.keepLogin(u.String(), token, authority)
 	if err != nil {
 		return err
 	}

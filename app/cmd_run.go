@@ -217,6 +217,7 @@ func (nothing) Live(context.Context) ([]architect.Loaded, error) { return nil, n
 func (nothing) Tips(context.Context) (map[string]plan.Commit, bool, error) {
 	return nil, true, nil
 }
+func (nothing) Marks(context.Context) ([]build.Mark, error)                      { return nil, nil }
 func (nothing) OfCommit(context.Context, plan.Commit) ([]architect.Known, error) { return nil, nil }
 func (nothing) Green(context.Context, plan.Commit, string) (bool, error)         { return false, nil }
 func (nothing) Recorded(context.Context, build.ID) (l architect.Loaded, ok bool, err error) {

@@ -56,7 +56,7 @@ func secretFlagsOf(cmd *cobra.Command) secretFlags {
 
 // atServer reports whether a server is meant.
 func (f secretFlags) atServer() bool {
-	return *f.site || *f.of != "" || *f.office.server != "" || *f.office.state != "" || *f.office.config != ""
+	return *f.site || *f.of != "" || *f.office.server.url != "" || *f.office.state != "" || *f.office.config != ""
 }
 
 // at calls do with whoever keeps the secrets that the flags mean. one is false for

@@ -15,6 +15,7 @@ import (
 	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/storage"
+	"github.com/velocity-ci/velocity/storage/blob"
 	"github.com/velocity-ci/velocity/storage/git"
 )
 
@@ -191,7 +192,7 @@ func (c *cli) once(ctx context.Context, o serviceOptions, keep storage.Retention
 		if err := s.architect.WaitIdle(ctx); err != nil {
 			return err
 		}
-		if keep != (storage.Retention{}) {
+		if keep != (storage.Retention{}) || s.keepBlobs != (blob.Retention{}) {
 			s.retainAll(ctx, keep, map[*served]bool{}, true)
 		}
 		return errIdle

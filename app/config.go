@@ -12,6 +12,7 @@ import (
 
 	"github.com/velocity-ci/velocity/app/client"
 	"github.com/velocity-ci/velocity/storage"
+	"github.com/velocity-ci/velocity/storage/blob"
 )
 
 // A serverConfig is what velocity serve is told: by flags, by variables, by a
@@ -37,14 +38,18 @@ type serverConfig struct {
 		Executor string `yaml:"executor" flag:"executor" help:"host runs all steps on this machine, docker none of them"`
 		Labels   labels `yaml:"labels" help:"of the builder in this process, as NAME=VALUE; can be repeated"`
 	} `yaml:"builder"`
-	Attempts int  `yaml:"attempts" default:"3" help:"tries of a task that is interrupted again and again"`
-	Reuse    bool `yaml:"reuse" default:"true" help:"let an earlier success under the same inputs stand in for a task"`
+	NATS     natsConfig `yaml:"nats"`
+	Attempts int        `yaml:"attempts" default:"3" help:"tries of a task that is interrupted again and again"`
+	Reuse    bool       `yaml:"reuse" default:"true" help:"let an earlier success under the same inputs stand in for a task"`
 	Log      struct {
 		Format string `yaml:"format" default:"text" help:"text or json"`
 	} `yaml:"log"`
 	Keep struct {
 		Logs   bound `yaml:"logs" help:"logs"`
 		Builds bound `yaml:"builds" help:"blocks of builds, with their logs,"`
+
+		Artifacts artifactBound `yaml:"artifacts"`
+		Caches    cacheBound    `yaml:"caches"`
 	} `yaml:"keep"`
 	Blobs struct {
 		URL   string    `yaml:"url" help:"where artifacts and caches are: a folder, or s3://BUCKET?region=REGION (default: the folder velocity/blobs in each repository)"`
@@ -61,6 +66,29 @@ type bound struct {
 	For   ageValue   `yaml:"for" help:"keep {} for so long after the build finished: 30d, 12w, 1y, 36h"`
 	Size  sizeValue  `yaml:"size" help:"keep the newest {} of so much in all: 5G"`
 	Count countValue `yaml:"count" help:"keep the {} of the newest N builds"`
+}
+
+// An artifactBound is how much of artifacts is kept.
+type artifactBound struct {
+	For  ageValue  `yaml:"for" help:"keep artifacts for so long: 30d, 12w, 1y, 36h"`
+	Size sizeValue `yaml:"size" help:"keep the newest artifacts of so much in all, packed: 5G"`
+}
+
+// A cacheBound is how much of caches is kept.
+type cacheBound struct {
+	For  ageValue  `yaml:"for" default:"720h0m0s" help:"keep caches that were used within so long: 30d, 12w, 1y, 36h"`
+	Size sizeValue `yaml:"size" help:"keep the caches used last of so much in all, packed: 5G"`
+}
+
+// blobs is what keep says of artifacts and caches.
+func (s *serverConfig) blobs() blob.Retention {
+	if s == nil {
+		return blob.Retention{}
+	}
+	return blob.Retention{
+		Artifacts: blob.Bound{Age: time.Duration(s.Keep.Artifacts.For), Bytes: int64(s.Keep.Artifacts.Size)},
+		Caches:    blob.Bound{Age: time.Duration(s.Keep.Caches.For), Bytes: int64(s.Keep.Caches.Size)},
+	}
 }
 
 func (b bound) storage() storage.Bound {
@@ -192,6 +220,9 @@ func (s *serverConfig) check() error {
 			return usage("tls, proxy and url are for a server that listens").hint("--listen :443, or listen in the file")
 		}
 	} else if err := s.checkListen(); err != nil {
+		return err
+	}
+	if err := s.NATS.check(s.Listen != ""); err != nil {
 		return err
 	}
 	seen := map[string]bool{}

@@ -75,7 +75,9 @@ func (s *service) turned(builder string) {
 		return
 	}
 	s.fleet.learn(builders)
-	if _, known := s.fleet.curveOf(builder); !known {
+	if s.cluster != nil {
+		s.log.Info("the cluster's nodes know the builders as they were until they reload", "builder", builder)
+	} else if _, known := s.fleet.curveOf(builder); !known {
 		s.nats.Disconnect(builder)
 	}
 	s.place(builders)
@@ -108,36 +110,47 @@ func (c *cli) signerOf(ctx context.Context, conf *serverConfig) (*dispatch.Signe
 	if !conf.public() {
 		return dispatch.NewSigner()
 	}
-	repo, err := c.openState(ctx, conf.State)
+	seed, err := c.stateSeed(ctx, conf, signerKey, func() (string, error) {
+		signer, err := dispatch.NewSigner()
+		if err != nil {
+			return "", err
+		}
+		return signer.Seed(), nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(filepath.Dir(repo.CommonDir()), signerKey)
-	seed, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := makeSigner(path); err != nil {
-			return nil, fmt.Errorf("make the server's key: %w", err)
-		}
-		seed, err = os.ReadFile(path)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the server's key: %w", err)
-	}
-	signer, err := dispatch.ParseSigner(strings.TrimSpace(string(seed)))
-	if err != nil {
-		return nil, fmt.Errorf("read the server's key %s: %w", path, err)
-	}
-	return signer, nil
+	return dispatch.ParseSigner(seed)
 }
 
-// makeSigner puts a new key at path, unless another process was faster: builders
-// will know the server by it.
-func makeSigner(path string) error {
-	signer, err := dispatch.NewSigner()
+// stateSeed is the seed in a file of the server's state. Others know the server by
+// it, so it is made once, by whichever process is first.
+func (c *cli) stateSeed(ctx context.Context, conf *serverConfig, name string, create func() (string, error)) (string, error) {
+	repo, err := c.openState(ctx, conf.State)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(filepath.Dir(repo.CommonDir()), name)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := makeSeed(path, create); err != nil {
+			return "", fmt.Errorf("make the server's key %s: %w", path, err)
+		}
+		text, err = os.ReadFile(path)
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the server's key: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
+// makeSeed puts a new seed at path, unless another process was faster.
+func makeSeed(path string, create func() (string, error)) error {
+	seed, err := create()
 	if err != nil {
 		return err
 	}
-	if err := keepPrivate(path, []byte(signer.Seed()+"\n"), os.Link); !errors.Is(err, fs.ErrExist) {
+	if err := keepPrivate(path, []byte(seed+"\n"), os.Link); !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return nil

@@ -119,10 +119,19 @@ func (c *cli) openFront(ctx context.Context, s *service, conf *serverConfig) (f 
 // apart, and tokens are for names: two of the same name would be one to a token.
 func (c *cli) frontOf(s *service, r *roster.Roster, conf *serverConfig) (*web.Front, error) {
 	f := &web.Front{
-		Roster: r, Now: c.now, Log: s.log, Address: natsAddress(conf.URL), Ready: func() error { return nil },
-		NATS: s.nats, Attempt: s.architect.Admits, Architect: s.signer.Public(),
+		Roster: r, Now: c.now, Log: s.log, Ready: func() error { return nil },
+		Attempt: s.architect.Admits, Members: s.architect.Members, Architect: s.signer.Public(),
 		Changed: func(builder string) { s.turned(builder) },
 		Blobs:   &web.Blobs{Holds: s.architect.Holds, Store: s.shelves.of, Limit: int64(conf.Blobs.Limit)},
+	}
+	if s.cluster == nil {
+		f.NATS, f.Address = s.nats, natsAddress(conf.URL)
+	} else {
+		f.Address, f.Reload = conf.NATS.told(), true
+		var err error
+		if f.Authorities, err = readAuthorities(conf.NATS.CA); err != nil {
+			return nil, err
+		}
 	}
 	seen := map[string]bool{}
 	for _, h := range s.houses {

@@ -96,7 +96,7 @@ func registerBuilder(args []string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 3
 	}
-	told, err := client.Register(context.Background(), u, api.Register{
+	told, err := client.Register(context.Background(), u, nil, api.Register{
 		Token: args[3], Name: args[1], Public: "U" + strings.Repeat(args[2], 55), Curve: "X" + strings.Repeat("A", 55),
 		Labels: map[string]string{"os": "linux"}, Executors: []string{"docker"}, Version: "1.0",
 	})

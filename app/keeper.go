@@ -106,7 +106,11 @@ func newFarKeeper(cr *credential) (farKeeper, error) {
 	if err != nil {
 		return farKeeper{}, err
 	}
-	return farKeeper{client.RemoteBlobs(u)}, nil
+	roots, err := authorities(cr.Authority)
+	if err != nil {
+		return farKeeper{}, err
+	}
+	return farKeeper{client.RemoteBlobs(u, roots)}, nil
 }
 
 // said turns a server's refusal into the builder's words.

@@ -12,10 +12,12 @@ import (
 // loginsVersion is the version of the file of tokens.
 const loginsVersion = 1
 
-// The tokens of velocity login, by server.
+// The tokens of velocity login, by server, and the authorities (PEM) that were
+// given for servers whose certificates this machine does not know.
 type loginsRecord struct {
-	Version int               `json:"version"`
-	Servers map[string]string `json:"servers"`
+	Version     int               `json:"version"`
+	Servers     map[string]string `json:"servers"`
+	Authorities map[string]string `json:"authorities,omitempty"`
 }
 
 // loginsPath is the file of tokens in the user's configuration folder.
@@ -30,40 +32,41 @@ func (c *cli) loginsPath() (string, error) {
 	return filepath.Join(base, "velocity", "servers.json"), nil
 }
 
-// logins reads the tokens by server.
-func (c *cli) logins() (map[string]string, error) {
+// logins reads the tokens and authorities by server.
+func (c *cli) logins() (loginsRecord, error) {
+	r := loginsRecord{Version: loginsVersion, Servers: map[string]string{}, Authorities: map[string]string{}}
 	path, err := c.loginsPath()
 	if err != nil {
-		return nil, err
+		return r, err
 	}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return map[string]string{}, nil
+		return r, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read tokens: %w", err)
+		return r, fmt.Errorf("read tokens: %w", err)
 	}
-	var r loginsRecord
 	if err := json.Unmarshal(data, &r); err != nil {
-		return nil, usage("%s is damaged: %w", path, err).hint("remove it and log in again")
+		return r, usage("%s is damaged: %w", path, err).hint("remove it and log in again")
 	}
 	if r.Version != loginsVersion {
-		return nil, usage("%s has version %d, this program reads %d", path, r.Version, loginsVersion)
+		return r, usage("%s has version %d, this program reads %d", path, r.Version, loginsVersion)
 	}
-	if r.Servers == nil {
-		r.Servers = map[string]string{}
-	}
-	return r.Servers, nil
+	return r, nil
 }
 
-// keepLogin stores a token, for this user's eyes only.
-func (c *cli) keepLogin(server, token string) (path string, err error) {
+// keepLogin stores a token, for this user's eyes only, and the authority of the
+// server if it needs one.
+func (c *cli) keepLogin(server, token, authority string) (path string, err error) {
 	known, err := c.logins()
 	if err != nil {
 		return "", err
 	}
-	known[server] = token
-	data, err := json.MarshalIndent(loginsRecord{Version: loginsVersion, Servers: known}, "", "  ")
+	known.Servers[server] = token
+	if delete(known.Authorities, server); authority != "" {
+		known.Authorities[server] = authority
+	}
+	data, err := json.MarshalIndent(known, "", "  ")
 	if err != nil {
 		return "", err
 	}

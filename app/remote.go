@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,7 +27,7 @@ const (
 type place struct {
 	cmd        *cobra.Command
 	repo       *string
-	server     *string
+	server     serverFlags
 	repository *string
 }
 
@@ -38,8 +39,15 @@ func placeFlags(cmd *cobra.Command) place {
 	}
 }
 
-func serverFlag(cmd *cobra.Command) *string {
-	return cmd.Flags().String("server", "", "`URL` of a server to ask instead (VELOCITY_SERVER); velocity login keeps a token for it")
+// serverFlags name a server, and who signed its certificate.
+type serverFlags struct{ url, ca *string }
+
+// serverFlag adds --server and --ca.
+func serverFlag(cmd *cobra.Command) serverFlags {
+	return serverFlags{
+		url: cmd.Flags().String("server", "", "`URL` of a server to ask instead (VELOCITY_SERVER); velocity login keeps a token for it"),
+		ca:  caFlag(cmd, ""),
+	}
 }
 
 // remote is the server that the flags or VELOCITY_SERVER name, nil if it is a
@@ -47,19 +55,19 @@ func serverFlag(cmd *cobra.Command) *string {
 func (p place) remote(c *cli) (*client.Client, error) {
 	here := p.cmd.Flags().Changed("repo")
 	switch {
-	case here && *p.server != "":
+	case here && *p.server.url != "":
 		return nil, usage("--repo and --server exclude each other")
 	case here:
 		return nil, nil
 	}
-	server := c.serverNamed(*p.server)
+	server := c.serverNamed(*p.server.url)
 	if server == "" {
 		if *p.repository != "" {
 			return nil, usage("--repository is for --server").hint("--repo PATH names a repository on this machine")
 		}
 		return nil, nil
 	}
-	return c.connect(server, *p.repository)
+	return c.connect(server, *p.server.ca, *p.repository)
 }
 
 // serverNamed is the server of a flag or of the variable.
@@ -71,24 +79,33 @@ func (c *cli) serverNamed(flag string) string {
 }
 
 // connect is a client of a server, with the token of the variable or of velocity
-// login.
-func (c *cli) connect(server, repository string) (*client.Client, error) {
+// login, and with the authority of the flag, the variable or velocity login.
+func (c *cli) connect(server, ca, repository string) (*client.Client, error) {
 	u, err := client.ParseServer(server)
 	if err != nil {
 		return nil, usage("%w", err)
 	}
 	token := c.env[envToken]
-	if token == "" {
+	authority, err := c.caNamed(ca)
+	if err != nil {
+		return nil, err
+	}
+	if token == "" || authority == "" {
 		known, err := c.logins()
-		if err != nil {
+		if err != nil && token == "" {
 			return nil, err
 		}
-		token = known[u.String()]
+		token = cmp.Or(token, known.Servers[u.String()])
+		authority = cmp.Or(authority, known.Authorities[u.String()])
 	}
 	if token == "" {
 		return nil, usage("there is no token for %s", u).hint("velocity login %s keeps one; the variable %s gives one", u, envToken)
 	}
-	return client.Remote(u, token, repository), nil
+	roots, err := authorities(authority)
+	if err != nil {
+		return nil, usage("the authority of %s: %w", u, err).hint("velocity login %s --ca FILE keeps another", u)
+	}
+	return client.Remote(u, roots, token, repository), nil
 }
 
 // books are where builds are read: a repository or a server.
@@ -165,7 +182,10 @@ func remoteBuilds(ctx context.Context, server *client.Client, f buildsFlags) ([]
 
 // officeFlags name who keeps builders and tokens: a server, the one that runs on
 // this machine with that state, or this process if none does.
-type officeFlags struct{ server, state, config *string }
+type officeFlags struct {
+	server        serverFlags
+	state, config *string
+}
 
 func officeFlagsOf(cmd *cobra.Command) officeFlags {
 	return officeFlags{
@@ -192,11 +212,11 @@ func (f officeFlags) stateOf(c *cli) (string, error) {
 // atOffice calls do with a client of whoever keeps builders and tokens.
 func (c *cli) atOffice(ctx context.Context, f officeFlags, do func(*client.Client) error) error {
 	here := *f.state != "" || *f.config != ""
-	if *f.server != "" && here {
+	if *f.server.url != "" && here {
 		return usage("--server is for another machine, --state and --config for this one")
 	}
-	if server := c.serverNamed(*f.server); server != "" && !here {
-		s, err := c.connect(server, "")
+	if server := c.serverNamed(*f.server.url); server != "" && !here {
+		s, err := c.connect(server, *f.server.ca, "")
 		if err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/velocity-ci/velocity/app"
+	"github.com/velocity-ci/velocity/architect/dispatch/clustertest"
 )
 
 // programs are what scripts can run beside the machine's own programs.
@@ -28,7 +29,10 @@ var programs = map[string]func(){
 
 // TestMain makes this test binary the programs of the scripts: each use of one is
 // a process of its own, as for users.
-func TestMain(m *testing.M) { testscript.Main(m, programs) }
+func TestMain(m *testing.M) {
+	clustertest.Serve()
+	testscript.Main(m, programs)
+}
 
 // TestScripts runs the stories in testdata/script, each in a folder of its own.
 func TestScripts(t *testing.T) {
@@ -40,12 +44,15 @@ func TestScripts(t *testing.T) {
 		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"certify":   certify,
+			"cluster":   clusterOf,
 			"exits":     exits,
 			"image":     busyboxImage,
 			"keep":      keep,
 			"leaks":     leaks,
 			"listening": listening,
+			"more":      more,
 			"record":    record,
+			"registry":  startRegistry,
 			"serving":   serving,
 			"signal":    sendSignal,
 			"waitfor":   waitFor,
@@ -66,6 +73,9 @@ const gitConfig = `[user]
 // this machine; commits have the same ids everywhere.
 func setUp(env *testscript.Env) error {
 	env.Defer(func() { _ = endHooks(env.WorkDir) }) // one that is gone already needs no end
+	nodes := &clustered{}
+	env.Values[clustered{}] = nodes
+	env.Defer(nodes.stop)
 	home := filepath.Join(env.WorkDir, ".home")
 	if err := os.Mkdir(home, 0o777); err != nil {
 		return err
@@ -79,6 +89,7 @@ func setUp(env *testscript.Env) error {
 		"NO_COLOR":            "",
 		"TERM":                "xterm",
 		"DOCKER_HOST":         os.Getenv("DOCKER_HOST"),
+		"BUILDX":              os.Getenv("VELOCITY_BUILDX"),
 		"GORACE":              "atexit_sleep_ms=0", // else each command takes a second
 	} {
 		env.Setenv(name, value)

@@ -89,7 +89,7 @@ func (c *cli) serveRepository(ctx context.Context, path string, o serviceOptions
 	s.site = &architect.Site{
 		Name: cmp.Or(o.configured.nameAt(path), nameOf(repo)), Source: repo.CommonDir(), Ledger: ledger, Inbox: ledger,
 		History: history{ledger}, Repo: view{repo}, Logs: logs, Told: o.who == holderHook,
-		NoReuse: !o.configured.reuses(path), Protected: o.configured.protects(path),
+		NoReuse: !o.configured.reuses(path), Protected: o.configured.protects(path), Clock: o.who == holderServe,
 	}
 	s.vault = &vault{c: c, repo: repo, repository: s.site.Name}
 	s.site.Vault = s.vault

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -15,10 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
-	"github.com/velocity-ci/velocity/app/socket"
-	"github.com/velocity-ci/velocity/app/web"
 	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/architect/dispatch"
 	"github.com/velocity-ci/velocity/architect/dispatch/server"
@@ -27,7 +21,7 @@ import (
 	"github.com/velocity-ci/velocity/builder/egress"
 	"github.com/velocity-ci/velocity/builder/host"
 	checkout "github.com/velocity-ci/velocity/builder/source"
-	"github.com/velocity-ci/velocity/storage"
+	"github.com/velocity-ci/velocity/storage/blob"
 	"github.com/velocity-ci/velocity/storage/roster"
 )
 
@@ -42,15 +36,16 @@ type executors struct {
 	docker    bool
 }
 
-// A service is an architect with the repositories it serves, the embedded NATS
-// server between it and the embedded builder, and a socket in each repository.
+// A service is an architect with the repositories it serves, the wires between it
+// and builders, and a socket in each repository.
 type service struct {
 	c         *cli
 	log       *slog.Logger
 	architect *architect.Architect
 	houses    []*served
-	nats      *server.Server
-	hub       *dispatch.Hub
+	nats      *server.Server // nil if no builder is met in this process
+	hub       *dispatch.Hub  // on it
+	cluster   *cluster       // nil if builders are not met on one
 	builder   *builder.Builder
 	link      *dispatch.Link
 
@@ -62,6 +57,8 @@ type service struct {
 	roster   *roster.Roster         // nil without a front
 	fleet    fleet                  // registered builders; none without a front
 	shelves  *shelves
+
+	keepBlobs blob.Retention
 }
 
 // serviceOptions say what a service serves, and how.
@@ -84,7 +81,7 @@ type serviceOptions struct {
 // newService takes the locks and connects the parts; run makes them work. The
 // caller must close it.
 func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err error) {
-	s = &service{c: c, log: o.log, shelves: newShelves(c, c.blobsOf(o.configured))}
+	s = &service{c: c, log: o.log, shelves: newShelves(c, c.blobsOf(o.configured)), keepBlobs: o.configured.blobs()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -97,22 +94,14 @@ func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err
 	if s.signer, err = c.signerOf(ctx, o.configured); err != nil {
 		return s, err
 	}
-	if s.nats, err = server.Start(server.Options{Builder: s.builderOf, Log: o.log}); err != nil {
-		return s, err
-	}
 	s.architect = architect.New(nil, o.log, c.clock)
 	s.architect.Attempts, s.architect.Opened = o.attempts, o.opened
 	if o.configured.public() {
 		s.architect.Fit, s.architect.Seal = true, sealOf(s.signer)
 	}
-	conn, err := s.nats.Architect()
-	if err != nil {
+	if err = s.connect(ctx, o); err != nil {
 		return s, err
 	}
-	if s.hub, err = dispatch.Listen(conn, s.architect, dispatch.Authority{Signer: s.signer, Curve: s.curveOf, Now: c.clock}); err != nil {
-		return s, err
-	}
-	s.architect.Wire = s.hub
 	for _, path := range o.paths {
 		house, err := c.serveRepository(ctx, path, o, s.architect)
 		if err != nil {
@@ -159,10 +148,12 @@ func (s *service) embed(ctx context.Context, o serviceOptions) error {
 	if err := b.Reap(ctx); err != nil {
 		s.log.Warn("leftovers of an earlier process stay", "err", err)
 	}
-	if s.link, err = dispatch.Join(conn, name, b, dispatch.Trust{Architect: s.signer.Public(), Keys: s.keys, Log: s.log, Now: s.c.clock}); err != nil {
+	work := &gate{ready: make(chan struct{}), worker: b}
+	if s.link, err = dispatch.Join(conn, name, work, dispatch.Trust{Architect: s.signer.Public(), Keys: s.keys, Log: s.log, Now: s.c.clock}); err != nil {
 		return err
 	}
 	b.Architect, b.Keeper = s.link, keeper{s.shelves}
+	close(work.ready)
 	s.builder = b
 	return nil
 }
@@ -178,7 +169,7 @@ func (s *service) builderOf(public string) (string, bool) {
 
 // curveOf is the key that a builder's secrets are sealed to.
 func (s *service) curveOf(builder string) (string, bool) {
-	if name := s.embedded.Load(); name != nil && builder == *name {
+	if s.isEmbedded(builder) {
 		return s.keys.Curve(), true
 	}
 	return s.fleet.curveOf(builder)
@@ -253,138 +244,3 @@ func (c *cli) stepEnvironment() []string {
 	}
 	return env
 }
-
-// run serves while work does its part, until work or ctx ends or a repository
-// cannot be recorded in any more. The builder ends first, so that its last words
-// are still heard.
-func (s *service) run(ctx context.Context, work func(ctx context.Context) error) error {
-	listeners, err := s.listen(ctx)
-	if err != nil {
-		return err
-	}
-	upper, end := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer end(nil)
-	group, lower := errgroup.WithContext(ctx)
-	recording := make(chan error, 1)
-	go func() {
-		err := s.architect.Run(upper)
-		recording <- err
-		end(err)
-	}()
-	group.Go(func() error {
-		select {
-		case <-upper.Done():
-			return context.Cause(upper)
-		case <-lower.Done():
-			return nil
-		}
-	})
-	if s.builder != nil {
-		group.Go(func() error { s.builder.Run(lower); return nil })
-	}
-	for i, h := range s.houses {
-		group.Go(func() error { return s.answer(lower, h, listeners[i]) })
-		if h.publisher != nil {
-			group.Go(func() error { h.publisher.run(lower); return nil })
-		}
-	}
-	if s.front != nil {
-		group.Go(func() error { return s.front.serve(lower) })
-	}
-	group.Go(func() error { return work(lower) })
-	err = group.Wait()
-	end(nil)
-	if broken := <-recording; broken != nil {
-		return broken
-	}
-	if errors.Is(err, errIdle) || ctx.Err() != nil {
-		return nil
-	}
-	return err
-}
-
-// listen makes the sockets of all repositories: a process that cannot be reached
-// shall begin nothing.
-func (s *service) listen(ctx context.Context) ([]net.Listener, error) {
-	var all []net.Listener
-	for _, h := range s.houses {
-		l, err := socket.Listen(ctx, h.folder)
-		if err == nil {
-			all = append(all, l)
-			// Who shares the repository writes its refs, and thus may act already.
-			err = h.repo.Share(socket.Path(h.folder))
-		}
-		if err != nil {
-			for _, l := range all {
-				err = errors.Join(err, l.Close())
-			}
-			return nil, err
-		}
-	}
-	return all, nil
-}
-
-// answer serves the API on a repository's socket until ctx ends. Followers are
-// cut off then: they can ask again, here or elsewhere.
-func (s *service) answer(ctx context.Context, h *served, l net.Listener) error {
-	srv := s.api(ctx, h)
-	stop := context.AfterFunc(ctx, func() { _ = srv.Close() }) // nothing is left to be lost
-	defer stop()
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve the socket of %s: %w", h.site.Name, err)
-	}
-	return nil
-}
-
-func (s *service) api(ctx context.Context, h *served) *http.Server {
-	return apiServer(ctx, s.answers(h).Handler(), s.log)
-}
-
-// answers is the API over one repository.
-func (s *service) answers(h *served) *web.Server {
-	d := desk{s.c, h.repo, h.ledger.Store, h.vault}
-	return &web.Server{
-		Architect: s.architect, Site: h.site, Desk: d, Shelf: shelf{s.shelves.of},
-		Encode: storage.EncodeBuild, Log: s.log, Builds: d.builds, Why: s.why,
-		Git: http.HandlerFunc(h.repo.ServeFetch),
-	}
-}
-
-// apiServer answers until ctx ends, which also ends the requests under way. A
-// client that sends its headers too slowly, or says nothing more, is cut off.
-func apiServer(ctx context.Context, h http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		BaseContext: func(net.Listener) context.Context { return ctx },
-		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
-}
-
-// close gives everything back.
-func (s *service) close() error {
-	var errs error
-	if s.front != nil {
-		errs = s.front.close()
-	}
-	if s.link != nil {
-		s.link.Close()
-	}
-	if s.hangUp != nil {
-		s.hangUp()
-	}
-	if s.hub != nil {
-		s.hub.Close()
-	}
-	if s.nats != nil {
-		s.nats.Stop()
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), releaseWithin)
-	defer cancel()
-	for _, h := range s.houses {
-		errs = errors.Join(errs, h.release(ctx))
-	}
-	return errors.Join(errs, s.shelves.close())
-}
-
-// releaseWithin bounds the last writes of a process that ends.
-const releaseWithin = 30 * time.Second

@@ -29,10 +29,13 @@ var dockerMissing = sync.OnceValue(func() error {
 // condition is what scripts can ask for beside testscript's own conditions. What
 // VELOCITY_REQUIRE demands and is missing fails the script.
 func condition(name string) (bool, error) {
-	if name != "docker" {
+	check, ok := map[string]func() error{
+		"docker": dockerMissing, "registry": registryMissing, "buildx": buildxMissing,
+	}[name]
+	if !ok {
 		return false, fmt.Errorf("unknown condition %q", name)
 	}
-	missing := dockerMissing()
+	missing := check()
 	if missing != nil && require.Demanded(name) {
 		return false, fmt.Errorf("%s is required: %w", name, missing)
 	}
@@ -50,7 +53,7 @@ func busyboxImage(ts *testscript.TestScript, neg bool, args []string) {
 	name := "velocity-story:" + strings.ToLower(rand.Text())
 	ts.Check(ts.Exec("sh", "-c", `tar -C "$1" -c . | docker import - "$2"`, "sh", root, name))
 	ts.Setenv("IMAGE", name)
-	ts.Defer(func() { ts.Check(ts.Exec("docker", "image", "rm", name)) })
+	ts.Defer(func() { ts.Check(ts.Exec("docker", "image", "rm", "--force", name)) })
 }
 
 // busyboxTree makes the files of the image.
@@ -65,7 +68,7 @@ func busyboxTree(root string) error {
 	}
 	bin := filepath.Join(root, "bin")
 	err = errors.Join(os.MkdirAll(bin, 0o777), os.WriteFile(filepath.Join(bin, "busybox"), program, 0o755))
-	for _, applet := range []string{"sh", "cat", "echo", "id", "ls", "pwd", "touch"} {
+	for _, applet := range []string{"sh", "cat", "echo", "httpd", "id", "ls", "pwd", "touch", "wget"} {
 		err = errors.Join(err, os.Symlink("busybox", filepath.Join(bin, applet)))
 	}
 	return err

@@ -56,6 +56,9 @@ type Architect struct {
 	Seal   []byte             // secret that attempts' credentials for sources are made of; nil for none
 	Opened func(*Watch)       // shown every build in a goroutine of its own; closes the watch; may be nil
 	Closed func(*build.Build) // called when a build is final and in the archive; may be nil
+	// Deaf reports whether the wire is broken: no builder can be heard then, and
+	// none is lost for it. It is called with locks held; nil: it never is.
+	Deaf func() bool
 
 	mu        sync.Mutex
 	sites     []*Site
@@ -65,6 +68,8 @@ type Architect struct {
 	builders  map[string]*member
 	standings map[string]Standing
 	unsettled bool          // something changed that decides who builds what
+	resting   time.Time     // when the first of the tasks that wait to be tried again may be; zero if none waits
+	heard     time.Time     // since when builders can be heard
 	watches   int           // open ones
 	changed   chan struct{} // closed and renewed whenever something a waiter may wait for changes
 	sooner    chan struct{} // the sweep shall look when its next turn is; capacity 1
@@ -96,7 +101,11 @@ func (a *Architect) Open(ctx context.Context, s *Site) error {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", s.Name, err)
 	}
-	s.prepare(tips, known)
+	marks, err := s.History.Marks(ctx)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", s.Name, err)
+	}
+	s.prepare(tips, known, marks)
 	var urgent map[string]int
 	if len(loaded) > 0 {
 		urgent = a.urgent(ctx, s, plan.Trigger{}, nil)
@@ -104,6 +113,7 @@ func (a *Architect) Open(ctx context.Context, s *Site) error {
 	a.mu.Lock()
 	defer a.commit()
 	a.sites = append(a.sites, s)
+	a.heard = a.Now()
 	for _, l := range loaded {
 		a.adopt(s, l, urgent[l.Build.Name])
 	}

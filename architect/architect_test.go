@@ -282,6 +282,30 @@ func TestRefusedAssignmentGoesBack(t *testing.T) {
 	}
 }
 
+// A builder that is gone cannot be asked: it gets nothing more before it shows
+// that it is back, and a task loses one try by it and not all.
+func TestUnansweredAssignmentWaits(t *testing.T) {
+	g := newRig(t, twoStages(), succeed)
+	g.worker.refuse = errors.New("nobody listens")
+	g.run()
+	g.here()
+	g.site.Look()
+	id := g.waitLost("no answer from builder b")
+	g.worker.mu.Lock()
+	g.worker.refuse = nil
+	g.worker.mu.Unlock()
+	g.here()
+	b := g.final()
+	if b.ID != id || b.State() != build.Succeeded {
+		t.Errorf("build %s %s, %q; want %s succeeded", b.ID, b.State(), b.Reason(), id)
+	}
+	for _, task := range b.Stages[0].Tasks {
+		if task.Attempt != 2 {
+			t.Errorf("task %s needed %d attempts; want 2", task.Name, task.Attempt)
+		}
+	}
+}
+
 // waitLost waits until every task of the first stage of a build was interrupted
 // for reason.
 func (g *rig) waitLost(reason string) build.ID {
@@ -388,8 +412,8 @@ func TestCancelWaitsForCleanup(t *testing.T) {
 		g.here()
 		g.a.Overdue()
 	}
-	if n := len(g.a.Unfinished()); n != 1 {
-		t.Fatalf("%d builds are open before the minute is over; want 1", n)
+	if b, _ := g.build(id); b.State() != build.Building {
+		t.Fatalf("build is %s before the minute is over; want building", b.State())
 	}
 	g.advance(6 * time.Second)
 	g.here()

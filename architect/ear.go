@@ -24,7 +24,7 @@ func (a *Architect) Here(_ context.Context, p dispatch.Presence) error {
 	}
 	m := a.builders[p.Builder]
 	if m == nil {
-		m = &member{}
+		m = &member{since: a.Now()}
 		a.builders[p.Builder] = m
 		a.Logger.Info("builder is here", "builder", p.Builder, "capacity", p.Capacity)
 	}

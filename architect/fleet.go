@@ -92,6 +92,7 @@ func (a *Architect) offer(name string, m *member, busy int) queue.Builder {
 	if a.Fit {
 		s := a.standings[name]
 		b.Draining = s.Drained
+		b.Reason = m.said.Reason
 		b.Mirrors = m.said.Mirrors
 		b.Offer = queue.Offer{
 			Labels: m.said.Labels, Executors: m.said.Executors, Untrusted: s.Untrusted || m.said.Untrusted,

@@ -89,14 +89,16 @@ func TestBackoffIsWaitedFor(t *testing.T) {
 	v := g.start(onePlan(plan.Task{Name: "bad", Retry: plan.Retry{Times: 1, Backoff: plan.Duration(30 * time.Minute)}}))
 	failed := func(b *build.Build) bool { return len(b.Stages[0].Tasks[0].Retried) == 1 }
 	b := until(t, v, failed)
-	g.here() // there is room for it
+	g.a.Overdue() // there is room for it
 	g.advance(29 * time.Minute)
-	g.here()
+	g.here() // or the builder would be lost
+	g.a.Overdue()
 	if why, ok := g.a.Why(b.ID, "s0t0"); !ok || !strings.HasPrefix(why, "tried again in 1m") || !strings.HasSuffix(why, "exit 2, retry 1/1") {
 		t.Errorf("Why = %q, %v; want that it is tried again in a minute", why, ok)
 	}
 	g.advance(time.Minute)
 	g.here()
+	g.a.Overdue()
 	if b := g.final(); b.State() != build.Succeeded || b.Stages[0].Tasks[0].Attempt != 2 {
 		t.Errorf("build %s at attempt %d", b.State(), b.Stages[0].Tasks[0].Attempt)
 	}

@@ -107,7 +107,7 @@ func (a *Architect) again(ctx context.Context, s *Site, t plan.Trigger) (reading
 	}
 	d := draft{
 		kind: parent.Plan.Kind, name: parent.Plan.Name, plan: parent.Plan, config: parent.Plan.ConfigCommit,
-		stands: map[string]build.Success{},
+		stands: map[string]build.Success{}, urgency: a.urgent(ctx, s, t, nil)[parent.Plan.Name],
 	}
 	if d.digest, err = parent.Plan.Digest(); err != nil {
 		return reading{}, err

@@ -50,8 +50,9 @@ func (f files) Read(path string) ([]byte, error) {
 
 // repository is what plans are drawn from.
 type repository struct {
-	head   string
-	panics bool
+	head    string
+	panics  bool
+	message string // of all commits; "" for one that says nothing special
 
 	mu      sync.Mutex
 	commits map[plan.Commit]files
@@ -88,6 +89,9 @@ func (r *repository) Facts(_ context.Context, c plan.Commit, ref string) func(st
 		case "git.commit.author":
 			return "Ann <ann@example.org>", nil
 		case "git.commit.message":
+			if r.message != "" {
+				return r.message, nil
+			}
 			return "say\x1b why " + strings.Repeat("é", 200) + "\n\nat length", nil
 		}
 		return string(c), nil

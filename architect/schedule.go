@@ -18,6 +18,7 @@ type member struct {
 	boot     string
 	capacity int // 0 while it drains
 	said     dispatch.Presence
+	since    time.Time // it is here
 	seen     time.Time
 }
 
@@ -46,9 +47,11 @@ func (a *Architect) schedule() {
 	}
 }
 
-// picture is the moment that queue.Decide judges.
+// picture is the moment that queue.Decide judges. Tasks that wait to be tried
+// again are not in it.
 func (a *Architect) picture() queue.Picture {
 	now := a.Now()
+	a.resting = time.Time{}
 	p := queue.Picture{Running: map[string]int{}, Shares: map[string]queue.Share{}}
 	busy := map[string]int{}
 	for _, s := range a.sites {
@@ -61,7 +64,11 @@ func (a *Architect) picture() queue.Picture {
 		}
 		for i := range w.b.Stages {
 			for j := range w.b.Stages[i].Tasks {
-				if t := &w.b.Stages[i].Tasks[j]; t.State == build.Ready && !t.Ready.After(now) {
+				switch t := &w.b.Stages[i].Tasks[j]; {
+				case t.State != build.Ready:
+				case t.Ready.After(now):
+					a.rest(t.Ready)
+				default:
 					p.Ready = append(p.Ready, a.ready(w, t))
 				}
 			}
@@ -117,12 +124,11 @@ func (a *Architect) accepted(w *work, key string, at dispatch.Attempt, answer er
 			a.stop(w, key, f, f.reason) // wished for while nobody knew whether it had begun
 		}
 	case errors.As(answer, &refused):
-		if m := a.builders[f.builder]; m != nil {
-			m.capacity = 0 // until its next sign of life says otherwise
-		}
+		a.shun(f.builder, refused.Reason)
 		err = a.interrupt(w, key, at.Number, "refused: "+refused.Reason, nil)
 	default:
 		a.stop(w, key, f, "no answer in time") // it may have it after all
+		a.shun(f.builder, "it did not answer an assignment")
 		err = a.interrupt(w, key, at.Number, "no answer from builder "+f.builder, nil)
 	}
 	if err != nil {

@@ -317,7 +317,11 @@ func (v *witness) overdue() {
 			if !t.flying() {
 				continue
 			}
-			if late(dispatch.LostAfter, t.sent, v.silence[t.builder]) {
+			allowed := dispatch.LostAfter
+			if !t.sent.After(v.since) && !v.silence[t.builder].After(v.since) {
+				allowed = dispatch.BackWithin // nobody was there to hear it
+			}
+			if late(allowed, t.sent, v.silence[t.builder]) {
 				v.accuse("%s/%s is still %s on %s, which was heard last at %s", b.id, t.key, t.state, t.builder, v.silence[t.builder])
 			}
 			if late(t.limit+time.Minute, t.sent) {

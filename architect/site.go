@@ -49,6 +49,8 @@ type History interface {
 	// Tips are the refs with the commit last dealt with. known is false on the
 	// first scan of a repository.
 	Tips(ctx context.Context) (tips map[string]plan.Commit, known bool, err error)
+	// Marks are the schedules with the time up to which each was dealt with.
+	Marks(ctx context.Context) ([]build.Mark, error)
 	// OfCommit lists the finished builds of a commit.
 	OfCommit(ctx context.Context, c plan.Commit) ([]Known, error)
 	// Recorded reads a build and its plan, of whatever store. ok is false if it is
@@ -124,10 +126,14 @@ type Site struct {
 	// tips and builds none.
 	Told bool
 
+	// Clock says that the schedules of the default branch start pipelines.
+	Clock bool
+
 	// Only the intake touches these after Open.
 	tips  map[string]plan.Commit // as of the newest plan, durable or on its way
 	trunk trunk                  // the default branch's configuration, as read last
 	first bool                   // no tips were known: the first scan is to be made
+	times timetable
 
 	wake chan struct{} // capacity 1
 
@@ -148,7 +154,8 @@ type Answer struct {
 // keepAnswers bounds the memory of answers.
 const keepAnswers = 4096
 
-func (s *Site) prepare(tips map[string]plan.Commit, known bool) {
+func (s *Site) prepare(tips map[string]plan.Commit, known bool, marks []build.Mark) {
+	s.times = timetable{recorded: marks}
 	s.wake = make(chan struct{}, 1)
 	s.tips = maps.Clone(tips)
 	if s.tips == nil {

@@ -34,21 +34,21 @@ func (a *Architect) resweep() {
 	}
 }
 
+// rest notes when a task may be tried again. The lock is held.
+func (a *Architect) rest(until time.Time) {
+	if a.resting.IsZero() || until.Before(a.resting) {
+		a.resting = until
+	}
+}
+
 // pause is how long the sweep may wait: until the next backoff is over, at most.
 func (a *Architect) pause() time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now, next := a.Now(), sweepEvery
-	for _, w := range a.works {
-		for i := range w.b.Stages {
-			for j := range w.b.Stages[i].Tasks {
-				if t := &w.b.Stages[i].Tasks[j]; t.State == build.Ready && t.Ready.After(now) {
-					next = min(next, t.Ready.Sub(now))
-				}
-			}
-		}
+	if a.resting.IsZero() {
+		return sweepEvery
 	}
-	return next
+	return min(sweepEvery, max(a.resting.Sub(a.Now()), 0))
 }
 
 // Overdue ends what should have ended by now.
@@ -56,8 +56,14 @@ func (a *Architect) Overdue() {
 	a.mu.Lock()
 	defer a.commit()
 	now := a.Now()
+	if !a.resting.IsZero() && !now.Before(a.resting) {
+		a.unsettled = true // somebody's backoff is over
+	}
+	if a.Deaf != nil && a.Deaf() {
+		a.heard = now
+	}
 	for name, m := range a.builders {
-		if now.Sub(m.seen) > dispatch.LostAfter {
+		if a.silent(m.seen, now) {
 			a.Logger.Warn("builder lost", "builder", name, "seen", m.seen)
 			delete(a.builders, name)
 		}
@@ -69,11 +75,21 @@ func (a *Architect) Overdue() {
 	}
 }
 
+// silent reports whether a builder that was heard last at a time is lost. One that
+// was heard before a break, of the wire or of the architect's process, has to come
+// back first.
+func (a *Architect) silent(last, now time.Time) bool {
+	if !last.After(a.heard) {
+		return now.Sub(a.heard) > dispatch.BackWithin
+	}
+	return now.Sub(last) > dispatch.LostAfter
+}
+
 // judge ends one attempt if it is overdue.
 func (a *Architect) judge(w *work, at dispatch.Attempt, f *flight, now time.Time) {
 	limit := w.timeout(at.Task)
 	switch present := a.builders[f.builder] != nil; {
-	case !present && now.Sub(f.sent) > dispatch.LostAfter:
+	case !present && a.silent(f.sent, now):
 		a.lose(w, at, "lost builder")
 	case !f.stopped.IsZero() && now.Sub(f.stopped) > stopWithin+w.cleanup(at.Task):
 		a.expire(w, at, build.Cancel, f.reason, now)

@@ -92,7 +92,6 @@ func (d *drawer) changed(patterns []string) (bool, error) {
 	if d.req.Changed == nil {
 		return true, nil
 	}
-	d.compared = true
 	key := strings.Join(patterns, "\x00")
 	if known, ok := d.changes[key]; ok {
 		return known, nil

@@ -39,11 +39,10 @@ type Request struct {
 	// git.describe and git.describe.all only if the plan uses them.
 	Git func(name string) (string, error)
 
-	// Base is the commit that Changed compares with; zero if there is none.
-	Base plan.Commit
-	// Changed tells whether a file that the patterns choose (see plan.Matches)
-	// differs between Base and the trigger's commit. Nil means that all have
-	// changed. It is asked at most once for each list of patterns.
+	// Changed tells whether a file that the patterns choose (see plan.Patterns)
+	// differs between some earlier commit and the trigger's. Nil means that all have
+	// changed. It is asked at most once for each list of patterns, and only if it
+	// matters: whoever answers knows the commit and makes it the plan's Base.
 	Changed func(patterns []string) (bool, error)
 	// Digest is an id of the paths and contents of all files of the trigger's commit
 	// that the patterns choose. Nil means that no result is reused.
@@ -140,9 +139,7 @@ func (c *Config) draw(req Request, kind plan.Kind, p *pipeline) (*plan.Plan, err
 			d.remember(s)
 		}
 	}
-	if out.Git = d.builtIns(); d.compared || p.paths(req.Trigger).Set {
-		out.Base = req.Base
-	}
+	out.Git = d.builtIns()
 	if err := d.finish(); err != nil {
 		return nil, err
 	}
@@ -195,7 +192,6 @@ type drawer struct {
 	declared     map[string]bool            // names of parameters that a value can be given to
 	names        map[string]bool            // of tasks
 	changes      map[string]bool            // answers of Request.Changed, by patterns
-	compared     bool                       // whether it was needed
 	digests      map[string]string          // answers of Request.Digest, by patterns
 	missing      []Missing
 	size         int

@@ -18,7 +18,6 @@ func TestDrawEverything(t *testing.T) {
 	}
 	req := request("default", commit())
 	req.Lookup = func(name string) (string, bool) { return "", strings.HasSuffix(name, "_password") }
-	req.Base = "00000000000000000000000000000000000000ab"
 	req.Changed = func(patterns []string) (bool, error) { return plan.Matches(patterns, "Dockerfile"), nil }
 	req.Digest = func(patterns []string) (string, error) { return strings.Join(patterns, ","), nil }
 	got, err := mustDraw(t, c, req).Encode()

@@ -20,10 +20,10 @@ type Matched struct {
 // with a name starts what it names, whether it exists or not; one by hand without
 // a name starts `default`. A deleted ref starts nothing.
 //
-// Changed tells whether the trigger changed a file that the patterns of `paths`
-// choose; without it everything has changed. It is asked only for pipelines whose
-// event matched, and its error is Match's.
-func (c *Config) Match(t plan.Trigger, changed func(patterns []string) (bool, error)) ([]Matched, error) {
+// Changed tells whether the trigger changed a file that the patterns of a
+// pipeline's `paths` choose; without it everything has changed. It is asked only
+// for pipelines whose event matched, and its error is Match's.
+func (c *Config) Match(t plan.Trigger, changed func(pipeline string, patterns []string) (bool, error)) ([]Matched, error) {
 	if t.Name != "" {
 		return []Matched{{Name: t.Name}}, nil
 	}
@@ -37,7 +37,7 @@ func (c *Config) Match(t plan.Trigger, changed func(patterns []string) (bool, er
 		}
 		m := Matched{Name: p.name}
 		if paths := p.paths(t); paths.Set && changed != nil {
-			touched, err := changed(paths.values())
+			touched, err := changed(p.name, paths.values())
 			if err != nil {
 				return nil, err
 			}

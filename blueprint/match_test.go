@@ -77,11 +77,11 @@ func TestMatchPullRequestsSchedulesAndPaths(t *testing.T) {
 		t.Fatalf("findings: %v", findings)
 	}
 	const tip = "2fd4e1c67a2d28fced849ee1bb76e7391b93eb12"
-	docs := func(patterns []string) (bool, error) { return plan.Matches(patterns, "docs/a.md"), nil }
+	docs := func(_ string, patterns []string) (bool, error) { return plan.Matches(patterns, "docs/a.md"), nil }
 	run, skip := func(name string) Matched { return Matched{Name: name} }, func(name string) Matched { return Matched{Name: name, Skip: true} }
 	for _, test := range []struct {
 		trigger plan.Trigger
-		changed func([]string) (bool, error)
+		changed func(string, []string) (bool, error)
 		want    []Matched
 	}{
 		{plan.Trigger{Event: plan.EventPullRequest, Ref: "refs/pull/1/head", Target: "refs/heads/main"}, docs, []Matched{run("any"), run("default"), run("docs"), run("main")}},
@@ -102,7 +102,7 @@ func TestMatchPullRequestsSchedulesAndPaths(t *testing.T) {
 		}
 	}
 	gone := errors.New("gone")
-	broken := func([]string) (bool, error) { return false, gone }
+	broken := func(string, []string) (bool, error) { return false, gone }
 	if _, err := c.Match(plan.Trigger{Event: plan.EventPush, Ref: "refs/heads/main", Commit: tip}, broken); !errors.Is(err, gone) {
 		t.Errorf("Match() = %v; want %v", err, gone)
 	}

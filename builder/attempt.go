@@ -6,13 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
 	"github.com/velocity-ci/velocity/blueprint/plan"
 	"github.com/velocity-ci/velocity/builder/executor"
 	"github.com/velocity-ci/velocity/builder/mask"
+	"github.com/velocity-ci/velocity/builder/report"
 	"github.com/velocity-ci/velocity/builder/source"
+	"github.com/velocity-ci/velocity/builder/spool"
 )
 
 // An attempt is one try of a task. Only its own goroutine touches it; what others
@@ -20,42 +23,65 @@ import (
 type attempt struct {
 	builder   *Builder
 	given     dispatch.Assignment
+	began     time.Time
 	log       *slog.Logger
 	steps     []build.Step // the implicit setup first
 	values    values
 	logins    []executor.Login
 	expiring  []expiring // derived values that are of no use some day
 	masker    *mask.Masker
+	hidden    []map[string]string // the secrets that masker knows
+	keeping   keeping
 	journal   *journal
-	report    *report
+	report    *reporter
 	workspace source.Workspace
 	caches    []cache
 	artifacts []build.Artifact
+	suspects  []*report.Lines // of steps that failed
+	tests     build.Tests
+	findings  []build.Finding
+}
+
+// newAttempt makes the attempt of a slot, without its journal.
+func (b *Builder) newAttempt(a dispatch.Assignment, s *slot) *attempt {
+	log := b.logFor(a.Attempt)
+	k := b.keeping(a.Attempt)
+	r := newReporter(b.Architect, a.Attempt, k.base(), b.pace, log)
+	r.stale = func() { s.stop(dispatch.ErrStale); s.drop(dispatch.ErrStale) }
+	return &attempt{
+		builder: b, given: a, began: b.Now(), log: log, keeping: k, report: r, masker: new(mask.Masker), steps: steps(a.Task),
+	}
 }
 
 // run carries an attempt out from beginning to end. work ends what it does,
 // reporting what it says about it.
 func (b *Builder) run(work, reporting context.Context, a dispatch.Assignment, s *slot) {
-	log := b.logFor(a.Attempt)
-	k := b.keeping(a.Attempt)
-	r := newReport(b.Architect, a.Attempt, k.base(), b.pace, log)
-	r.stale = func() { s.stop(dispatch.ErrStale); s.drop(dispatch.ErrStale) }
-	t := &attempt{builder: b, given: a, log: log, report: r, masker: new(mask.Masker), steps: steps(a.Task)}
-	if err := k.begin(a.Attempt); err != nil {
-		log.Warn("attempt could not be noted on the disk", slog.Any("error", err)) // its log will not be written either
+	t := b.newAttempt(a, s)
+	if err := t.keeping.begin(a.Attempt); err != nil {
+		t.log.Warn("attempt could not be noted on the disk", slog.Any("error", err)) // its log will not be written either
 	}
-	t.journal = newJournal(k.base(), b.LogLimit, b.Keep > 0, b.Now, r.grown)
+	t.journal = newJournal(t.keeping.base(), b.logOptions(), t.report.grown)
+	t.carryOut(reporting, s, func() error { return t.work(work, reporting) })
+}
+
+// carryOut does the work and reports it to the end.
+func (t *attempt) carryOut(reporting context.Context, s *slot, work func() error) {
+	b, r := t.builder, t.report
 	r.start(reporting, &t.journal.size)
-	result := t.close(t.work(work, reporting))
+	result := t.close(work())
 	ended := b.Now()
-	if err := k.end(result, ended); err != nil {
-		log.Warn("result would not survive a restart", slog.Any("error", err))
+	if err := t.keeping.end(result, ended); err != nil {
+		t.log.Warn("result would not survive a restart", slog.Any("error", err))
 	}
 	b.finished(s)
 	r.giveUp(b.Now, ended.Add(b.keepFor()))
-	if err := k.close(r.finish(reporting, result)); err != nil {
-		log.Warn("log stays on disk", slog.Any("error", err))
+	if err := t.keeping.close(r.finish(reporting, result)); err != nil {
+		t.log.Warn("log stays on disk", slog.Any("error", err))
 	}
+}
+
+func (b *Builder) logOptions() spool.Options {
+	return spool.Options{Now: b.Now, Cap: b.LogLimit, Durable: b.Keep > 0, Resumable: b.lasting()}
 }
 
 func (b *Builder) logFor(a dispatch.Attempt) *slog.Logger {
@@ -82,25 +108,13 @@ func fileName(a dispatch.Attempt) string {
 
 // work runs setup and then the steps. reporting is what their news go by.
 func (t *attempt) work(ctx, reporting context.Context) (err error) {
-	limit := t.given.Task.Timeout
-	if most := plan.Duration(t.builder.Limit); most > 0 && (limit <= 0 || limit > most) {
-		limit = most
-	}
-	ctx, cancel := limited(ctx, limit)
+	ctx, end, cancel := t.bounded(ctx)
 	defer cancel()
-	ctx, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	release := func() error { return nil }
-	defer func() {
-		if err := release(); err != nil {
-			t.log.Warn("workspace stays on disk", slog.Any("error", err))
-		}
-	}()
+	var release func() error
+	defer func() { t.release(release) }()
 	err = t.step(ctx, 0, 0, func(ctx context.Context) error {
 		closeWorkspace, err := t.setup(ctx)
-		if closeWorkspace != nil {
-			release = closeWorkspace
-		}
+		release = closeWorkspace
 		if err != nil {
 			return err
 		}
@@ -110,8 +124,30 @@ func (t *attempt) work(ctx, reporting context.Context) (err error) {
 		return err
 	}
 	defer t.guardWorkspace(ctx, end)()
-	defer func() { err = t.keep(ctx, err) }()
-	return t.runSteps(ctx, reporting)
+	defer func() { t.gather(); err = t.keep(ctx, err) }()
+	return t.runSteps(ctx, reporting, 0, nil)
+}
+
+// bounded limits the time of the attempt's work, and lets it be ended with a
+// reason.
+func (t *attempt) bounded(ctx context.Context) (_ context.Context, end context.CancelCauseFunc, cancel func()) {
+	limit := t.given.Task.Timeout
+	if most := plan.Duration(t.builder.Limit); most > 0 && (limit <= 0 || limit > most) {
+		limit = most
+	}
+	ctx, cancel = limited(ctx, t.left(limit, t.began))
+	ctx, end = context.WithCancelCause(ctx)
+	return ctx, end, cancel
+}
+
+// release gives the workspace back, if there is one.
+func (t *attempt) release(closeWorkspace func() error) {
+	if closeWorkspace == nil {
+		return
+	}
+	if err := closeWorkspace(); err != nil {
+		t.log.Warn("workspace stays on disk", slog.Any("error", err))
+	}
 }
 
 // close ends the log and returns the result of an attempt whose work ended with
@@ -131,5 +167,8 @@ func (t *attempt) result(err error) dispatch.Result {
 	verdict, reason := judge(err)
 	reason = shown(t.masker, reason)
 	t.log.Info("attempt ended", slog.String("verdict", string(verdict)), slog.String("reason", reason))
-	return dispatch.Result{Attempt: t.given.Attempt, Verdict: verdict, Reason: reason, Steps: t.steps, Artifacts: build.Listed(t.artifacts)}
+	return dispatch.Result{
+		Attempt: t.given.Attempt, Verdict: verdict, Reason: reason, Steps: t.steps,
+		Tests: t.tests, Findings: t.findings, Artifacts: build.Listed(t.artifacts),
+	}
 }

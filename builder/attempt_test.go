@@ -64,13 +64,14 @@ func TestProgressIsTold(t *testing.T) {
 	}
 }
 
-// A checkout from git, used by a step and gone afterwards, whatever the step did
-// to it.
+// A checkout from git of the depth that the configuration names, used by a step
+// and gone afterwards, whatever the step did to it.
 func TestAttemptInACheckout(t *testing.T) {
 	w := newBench(t)
 	repo := t.TempDir()
 	made, err := exec.Command("sh", "-euc", `cd "$1"; git init -q .; echo hello > file; git add .
-		git -c user.name=A -c user.email=a@example.com commit -qm first; git rev-parse HEAD`, "sh", repo).Output()
+		git -c user.name=A -c user.email=a@example.com commit -qm first
+		git -c user.name=A -c user.email=a@example.com commit -qm second --allow-empty; git rev-parse HEAD`, "sh", repo).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,9 +79,9 @@ func TestAttemptInACheckout(t *testing.T) {
 	w.Workspaces = &source.Fresh{Work: work}
 	r := w.build(t, script(`cat file; git log --format=%s; mkdir -p a/b; touch a/b/c; chmod 0 a/b; chmod 0500 a .`),
 		func(a *dispatch.Assignment) {
-			a.Source, a.Commit = repo, plan.Commit(strings.TrimSpace(string(made)))
+			a.Source, a.Commit, a.Task.Git.Depth = repo, plan.Commit(strings.TrimSpace(string(made))), 1
 		})
-	if r.Verdict != dispatch.Succeeded || w.ear.text() != "hello\nfirst\n" {
+	if r.Verdict != dispatch.Succeeded || w.ear.text() != "hello\nsecond\n" {
 		t.Errorf("ended %s, %q, log %q", r.Verdict, r.Reason, w.ear.text())
 	}
 	if left, err := os.ReadDir(work); err != nil || len(left) > 0 {

@@ -37,8 +37,11 @@ type Architect interface {
 // Workspaces are where attempts find the files of their commit. What Open
 // returns belongs to the attempt until it calls close, once. Reap removes what
 // belongs to no attempt for whose name, as in the request, running is true.
+//
+// Reopen finds the workspace that an earlier process opened for the equal request.
 type Workspaces interface {
 	Open(ctx context.Context, want source.Request) (ws source.Workspace, close func() error, err error)
+	Reopen(ctx context.Context, want source.Request) (ws source.Workspace, close func() error, err error)
 	Reap(ctx context.Context, running func(name string) bool) error
 }
 
@@ -51,11 +54,21 @@ type Executor interface {
 }
 
 // A ContainerExecutor runs commands in containers and makes images for them, if
-// its engine answers.
+// its engine answers. Resume stays with a container that Run told an earlier
+// process of (Command.Begin), as Run would have, and gives its whole output to
+// the writers; what it cannot be sure of is an error.
 type ContainerExecutor interface {
 	Executor
 	Images
 	Available(ctx context.Context) error
+	Resume(ctx context.Context, container string, cmd executor.Command) (executor.Result, error)
+}
+
+// A Sealer encrypts what lies on the disk until the next process opens it, which
+// fails if it was altered.
+type Sealer interface {
+	Seal(plain []byte) ([]byte, error)
+	Open(sealed []byte) ([]byte, error)
 }
 
 // A Keeper keeps what attempts leave for others, and hands it out. What an attempt
@@ -122,6 +135,9 @@ type Builder struct {
 	// kept, across restarts and power cuts, for an architect that does not answer.
 	// 0 is for a builder that ends with its architect: nothing outlives it.
 	Keep time.Duration
+	// Sealer makes steps in containers outlive this process: its successor takes
+	// them up again. Nil, or without Keep: they are interrupted.
+	Sealer Sealer
 	// Lease is how long the builder takes work without having been heard; 0 is for
 	// ever. What runs goes on: the architect may only be restarting.
 	Lease time.Duration
@@ -145,4 +161,5 @@ type Builder struct {
 	fetched  []string      // names of repositories, the one used last at the end
 	left     chan struct{} // closed and renewed when an attempt ends or leaves its slot
 	attempts sync.WaitGroup
+	orphans  []*orphan // attempts of an earlier process that Run takes up
 }

@@ -20,10 +20,18 @@ func (b *Builder) presence() dispatch.Presence {
 	defer b.mu.Unlock()
 	p := dispatch.Presence{
 		Builder: b.Name, Boot: b.Boot, Capacity: b.Capacity,
-		Draining: b.draining || b.halted || b.unfit != "",
-		Labels:   b.Labels, Untrusted: b.Untrusted, Version: b.Version,
+		Labels: b.Labels, Untrusted: b.Untrusted, Version: b.Version,
 		Mirrors: slices.Clone(b.fetched), FreeDisk: b.free,
 	}
+	switch {
+	case b.halted:
+		p.Reason = "builder is stopping"
+	case b.draining:
+		p.Reason = "builder is draining"
+	default:
+		p.Reason = b.unfit
+	}
+	p.Draining = p.Reason != ""
 	if b.Docker != nil || b.HostForImages { // it takes steps with an image
 		p.Executors = append(p.Executors, "docker")
 	}

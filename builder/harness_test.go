@@ -167,6 +167,12 @@ func (f *folders) Open(_ context.Context, want source.Request) (source.Workspace
 	}, nil
 }
 
+func (f *folders) Reopen(_ context.Context, want source.Request) (source.Workspace, func() error, error) {
+	dir := filepath.Join(f.root, want.Name)
+	_, err := os.Stat(dir)
+	return source.Workspace{Dir: dir}, func() error { return os.RemoveAll(dir) }, err
+}
+
 func (f *folders) Reap(context.Context, func(string) bool) error { return nil }
 
 // A bench is a builder with all it needs, and the architect it speaks to.
@@ -333,6 +339,8 @@ type engine struct {
 	scripted
 	absent error
 
+	resume func(ctx context.Context, container string, cmd executor.Command) (executor.Result, error)
+
 	// What the images' calls answer with; nil is success.
 	login func(executor.Login) error
 	build func(context.Context, executor.ImageBuild) error
@@ -377,6 +385,10 @@ func digests(how string, tags []string) (all []executor.Image) {
 		all = append(all, executor.Image{Name: tag, Digest: "sha256:" + how})
 	}
 	return all
+}
+
+func (e *engine) Resume(ctx context.Context, container string, cmd executor.Command) (executor.Result, error) {
+	return e.resume(ctx, container, cmd)
 }
 
 func (e *engine) Available(context.Context) error { return e.absent }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/velocity-ci/velocity/builder/mask"
+	"github.com/velocity-ci/velocity/builder/report"
 	"github.com/velocity-ci/velocity/builder/spool"
 )
 
@@ -19,22 +20,25 @@ type journal struct {
 	log  *spool.Log
 	size atomic.Int64
 	open atomic.Bool // the last line has no end yet
+
+	lines *report.Lines // looks at the output of the step under way, unless nil
 }
 
-// newJournal makes a log at base, a path without endings, with most bytes a step.
-// A durable one survives a power cut once it is closed. grown is called whenever
+// newJournal makes a log at base, a path without endings. grown is called whenever
 // it has grown, and must return at once.
-func newJournal(base string, most int64, durable bool, now func() time.Time, grown func()) *journal {
+func newJournal(base string, o spool.Options, grown func()) *journal {
 	j := &journal{}
-	j.log = spool.Create(filepath.Dir(base), filepath.Base(base), spool.Options{
-		Now: now, Cap: most, Durable: durable,
-		OnAppend: func(offset int64, p []byte) {
-			j.open.Store(p[len(p)-1] != '\n')
-			j.size.Store(offset + int64(len(p)))
-			grown()
-		},
-	})
+	o.OnAppend = j.appended(grown)
+	j.log = spool.Create(filepath.Dir(base), filepath.Base(base), o)
 	return j
+}
+
+func (j *journal) appended(grown func()) func(offset int64, p []byte) {
+	return func(offset int64, p []byte) {
+		j.open.Store(p[len(p)-1] != '\n')
+		j.size.Store(offset + int64(len(p)))
+		grown()
+	}
 }
 
 // A page is the part of a log that several streams write at the same time, line
@@ -49,12 +53,17 @@ type page struct {
 
 // page gives write a page, and returns when all that its streams were given is
 // in the log.
-func (j *journal) page(m *mask.Masker, write func(p *page)) {
-	p := &page{step: j.log.Step(), masker: m}
-	p.stdout, p.stderr = p.open(p.step.Stdout), p.open(p.step.Stderr)
+func (j *journal) page(m *mask.Masker, write func(p *page)) { j.pass(m, j.log.Step(), write) }
+
+// pass has write fill the step s of the log.
+func (j *journal) pass(m *mask.Masker, s *spool.Step, write func(p *page)) {
+	p := &page{step: s, masker: m}
+	p.stdout, p.stderr = p.open(j.watched(p.step.Stdout)), p.open(j.watched(p.step.Stderr))
 	write(p)
 	for _, c := range p.ends {
-		_ = c.Close() // none fails: the log keeps errors of the disk for its end
+		// None of these need be looked at: the log keeps errors of the disk for its end,
+		// and a step that was taken up again is asked whether it was the same.
+		_ = c.Close()
 	}
 	p.step.Close()
 }
@@ -111,4 +120,22 @@ func (j *journal) note(m *mask.Masker, format string, args ...any) {
 	}
 	text := strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "\n[velocity] ")
 	j.print(m, start+"[velocity] "+text+"\n")
+}
+
+// reopenJournal takes up the log of an earlier process, which began then.
+func reopenJournal(base string, began time.Time, o spool.Options, grown func()) (*journal, error) {
+	j := &journal{}
+	o.OnAppend = j.appended(grown)
+	log, err := spool.Reopen(filepath.Dir(base), filepath.Base(base), began, o)
+	if err != nil {
+		return nil, err
+	}
+	j.log = log
+	size, open := log.End()
+	j.size.Store(size)
+	j.open.Store(open)
+	if size > 0 {
+		grown()
+	}
+	return j, nil
 }

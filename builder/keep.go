@@ -139,10 +139,14 @@ func (b *Builder) reapSpool(recorded bool) error {
 	return err
 }
 
-// resume reports what an earlier process had no time to: results that were not
-// taken, and attempts that died with it. Until that is done they are mentioned in
+// resume takes up what Reap found to go on, and reports what an earlier process had
+// no time to: results that were not taken, and attempts that died with it. Until that is done they are mentioned in
 // each sign of life, so that the architect waits for them.
 func (b *Builder) resume() {
+	for _, o := range b.orphans {
+		b.attempts.Go(func() { b.takeUp(o) })
+	}
+	b.orphans = nil
 	if b.Keep <= 0 {
 		return
 	}
@@ -157,7 +161,7 @@ func (b *Builder) resume() {
 		k := keeping{dir: filepath.Join(b.SpoolDir, e.Name()), durable: true}
 		r, ended, err := k.load()
 		if err == nil && r.Verdict == "" {
-			r, ended = restarted(r.Attempt), b.Now()
+			r, ended = restarted(r.Attempt, ""), b.Now()
 			err = k.end(r, ended)
 		}
 		if err != nil {
@@ -168,9 +172,14 @@ func (b *Builder) resume() {
 	}
 }
 
-// restarted is the result of an attempt that ended with its builder's process.
-func restarted(a dispatch.Attempt) dispatch.Result {
-	return dispatch.Result{Attempt: a, Verdict: dispatch.Interrupted, Reason: "builder restarted", Log: build.Log{}}
+// restarted is the result of an attempt that ended with its builder's process. why,
+// which holds no secret, says why it could not be taken up; "" if it never could.
+func restarted(a dispatch.Attempt, why string) dispatch.Result {
+	reason := "builder restarted"
+	if why != "" {
+		reason += ": " + why
+	}
+	return dispatch.Result{Attempt: a, Verdict: dispatch.Interrupted, Reason: reason, Log: build.Log{}}
 }
 
 // redeliver reports a result in a slot that takes no capacity.
@@ -180,19 +189,22 @@ func (b *Builder) redeliver(k keeping, result dispatch.Result, ended time.Time) 
 	if _, has := b.slots[result.Attempt]; has {
 		return
 	}
-	log := b.logFor(result.Attempt)
 	reporting, drop := context.WithCancelCause(context.Background())
 	s := b.occupy(result.Attempt, func(error) {}, drop)
 	s.over = true
-	r := newReport(b.Architect, result.Attempt, k.base(), b.pace, log)
-	r.stale = func() { drop(dispatch.ErrStale) }
+	b.attempts.Go(func() { b.deliver(reporting, s, k, result, ended) })
+}
+
+// deliver reports a result to the end and leaves the slot.
+func (b *Builder) deliver(reporting context.Context, s *slot, k keeping, result dispatch.Result, ended time.Time) {
+	log := b.logFor(result.Attempt)
+	r := newReporter(b.Architect, result.Attempt, k.base(), b.pace, log)
+	r.stale = func() { s.drop(dispatch.ErrStale) }
 	r.giveUp(b.Now, ended.Add(b.keepFor()))
-	b.attempts.Go(func() {
-		log.Info("reporting what an earlier process did", slog.String("verdict", string(result.Verdict)))
-		if err := k.close(r.deliver(reporting, result)); err != nil {
-			log.Warn("log stays on disk", slog.Any("error", err))
-		}
-		drop(nil)
-		b.leave(result.Attempt, s)
-	})
+	log.Info("reporting what an earlier process did", slog.String("verdict", string(result.Verdict)))
+	if err := k.close(r.deliver(reporting, result)); err != nil {
+		log.Warn("log stays on disk", slog.Any("error", err))
+	}
+	s.drop(nil)
+	b.leave(result.Attempt, s)
 }

@@ -43,6 +43,7 @@ func (t *attempt) source() (source.Request, error) {
 		Repository: t.given.Source,
 		Commit:     t.given.Commit,
 		Submodules: t.given.Task.Git.Submodule,
+		Depth:      t.given.Task.Git.Depth,
 		Password:   t.given.Credential,
 		Own:        t.builder.Untrusted,
 	}
@@ -148,7 +149,7 @@ func (t *attempt) hide(secrets map[string]string) error {
 	if err != nil {
 		return failed("%v", err)
 	}
-	t.masker = m
+	t.masker, t.hidden = m, append(t.hidden, secrets)
 	return nil
 }
 

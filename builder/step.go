@@ -16,7 +16,9 @@ func (t *attempt) step(ctx context.Context, i int, limit plan.Duration, do func(
 		return context.Cause(ctx) // the steps before ended well, but there is no time for this one
 	}
 	s := &t.steps[i]
-	s.State, s.Started, s.From = build.Building, t.builder.Now(), t.journal.size.Load()
+	if s.State != build.Building { // else it was taken up again
+		s.State, s.Started, s.From = build.Building, t.builder.Now(), t.journal.size.Load()
+	}
 	t.report.publish(t.steps)
 
 	within, cancel := limited(ctx, limit)
@@ -59,6 +61,9 @@ func (t *attempt) runCommand(ctx context.Context, i int, run *plan.Run, state *b
 		return failed("step %d: %v", i+1, err)
 	}
 	var result executor.Result
+	if cmd.Begin = t.begin(i); cmd.Begin != nil {
+		defer t.forget()
+	}
 	t.journal.page(t.masker, func(p *page) {
 		cmd.Stdout, cmd.Stderr = p.stdout, p.stderr
 		for i := range cmd.Services {
@@ -67,6 +72,11 @@ func (t *attempt) runCommand(ctx context.Context, i int, run *plan.Run, state *b
 		}
 		result, err = t.executor(run).Run(ctx, cmd)
 	})
+	return t.outcome(ctx, run, state, result, err)
+}
+
+// outcome says what the end of a step's process means for the step.
+func (t *attempt) outcome(ctx context.Context, run *plan.Run, state *build.Step, result executor.Result, err error) error {
 	state.Image = result.Image
 	switch {
 	case ctx.Err() != nil: // even if it ended well after it was told to end

@@ -8,16 +8,18 @@ import (
 	"github.com/velocity-ci/velocity/blueprint/plan"
 )
 
-// runSteps runs the task's steps up to the first that fails, and of those after
-// it the ones that always run. The first failure is how the attempt ends.
+// runSteps runs the task's steps from the one at index next on, up to the first
+// that fails, and of those after it the ones that always run. The first failure
+// is how the attempt ends; first is one before them, or nil.
 //
 // If it was canceled or its time was up, what always runs has plan.CleanupTime
 // for all of it, and ends with reporting, beyond which nobody would hear of it.
 // Work that is interrupted is done again elsewhere: nothing of it runs then.
-func (t *attempt) runSteps(ctx, reporting context.Context) error {
-	var first error
+func (t *attempt) runSteps(ctx, reporting context.Context, next int, first error) error {
 	for i, s := range t.given.Task.Steps {
 		switch {
+		case i < next:
+			continue
 		case s.Skip:
 			t.skip(i + 1)
 			continue
@@ -44,7 +46,14 @@ func (t *attempt) runSteps(ctx, reporting context.Context) error {
 // oneStep runs step i of the plan's task. Its failure is none if it may fail.
 func (t *attempt) oneStep(ctx context.Context, i int) error {
 	s := &t.given.Task.Steps[i]
-	err := t.step(ctx, i+1, s.Timeout, func(ctx context.Context) error { return t.runStep(ctx, i) })
+	err := t.heed(func() error {
+		return t.step(ctx, i+1, s.Timeout, func(ctx context.Context) error { return t.runStep(ctx, i) })
+	})
+	return tolerated(ctx, s, err)
+}
+
+// tolerated is what the end of a step means for the task.
+func tolerated(ctx context.Context, s *plan.Step, err error) error {
 	if verdict, _ := judge(err); verdict == dispatch.Failed && s.IgnoreErrors && ctx.Err() == nil {
 		return nil
 	}

@@ -154,7 +154,10 @@ type Register struct {
 type Registered struct {
 	Name      string `json:"name"`
 	Architect string `json:"architect"` // public key of the signatures under assignments
-	NATS      string `json:"nats"`      // where to connect: a path of this server, or a URL
+	NATS      string `json:"nats"`      // where to connect: a path of this server, or URLs with commas between them
+	// Authorities of the certificates there, in PEM; "" for those that the builder's
+	// machine knows.
+	Authorities string `json:"authorities,omitempty"`
 }
 
 // A Builder is one that is registered.
@@ -168,6 +171,21 @@ type Builder struct {
 	Drained    bool              `json:"drained,omitempty"`
 	Revoked    bool              `json:"revoked,omitempty"`
 	Registered time.Time         `json:"registered"`
+	Connection *Connection       `json:"connection,omitempty"`
+}
+
+// A Connection is a builder that is there now.
+type Connection struct {
+	Since    time.Time `json:"since"` // it is there
+	Heard    time.Time `json:"heard"`
+	Capacity int       `json:"capacity"`
+	Busy     int       `json:"busy"`
+	Reason   string    `json:"reason,omitempty"` // why it takes nothing new
+}
+
+// Turned tells what a change to a builder still takes.
+type Turned struct {
+	Reload bool `json:"reload,omitempty"` // the NATS cluster's nodes have to reload
 }
 
 // A Leave is what a registration token allows.

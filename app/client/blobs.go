@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -23,8 +24,11 @@ const attemptUser = "attempt"
 // credentials of attempts. It is safe for concurrent use.
 type Blobs struct{ of *Client }
 
-// RemoteBlobs is for the server at an address that ParseServer accepted.
-func RemoteBlobs(server *url.URL) *Blobs { return &Blobs{of: Remote(server, "", "")} }
+// RemoteBlobs is for the server at an address that ParseServer accepted, whose
+// certificate must be from one of the authorities; nil are those of the machine.
+func RemoteBlobs(server *url.URL, authorities *x509.CertPool) *Blobs {
+	return &Blobs{of: Remote(server, authorities, "", "")}
+}
 
 // Put sends content of so many bytes and this SHA-256, in hex.
 func (b *Blobs) Put(ctx context.Context, credential, sum string, size int64, content io.Reader) error {

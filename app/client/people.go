@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/x509"
 	"net/http"
 	"net/url"
 
@@ -11,9 +12,9 @@ import (
 // Register enters a builder at a server, which must be one that ParseServer
 // accepted. A *StatusError has 401 for a token that is unknown, used or expired,
 // 409 for a name or key that is taken, 422 for fields that cannot be.
-func Register(ctx context.Context, server *url.URL, ask api.Register) (api.Registered, error) {
+func Register(ctx context.Context, server *url.URL, roots *x509.CertPool, ask api.Register) (api.Registered, error) {
 	var told api.Registered
-	err := Remote(server, "", "").post(ctx, api.PathRegister, ask, &told)
+	err := Remote(server, roots, "", "").post(ctx, api.PathRegister, ask, &told)
 	return told, err
 }
 
@@ -25,8 +26,10 @@ func (c *Client) Builders(ctx context.Context) ([]api.Builder, error) {
 }
 
 // Turn drains, resumes or revokes a builder, as verb says.
-func (c *Client) Turn(ctx context.Context, name, verb, actor string) error {
-	return c.post(ctx, api.PathBuilders+"/"+url.PathEscape(name)+"/"+verb, api.Act{Actor: actor}, nil)
+func (c *Client) Turn(ctx context.Context, name, verb, actor string) (api.Turned, error) {
+	var told api.Turned
+	err := c.post(ctx, api.PathBuilders+"/"+url.PathEscape(name)+"/"+verb, api.Act{Actor: actor}, &told)
+	return told, err
 }
 
 // Mint makes a registration token.

@@ -3,6 +3,8 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,13 +27,15 @@ const (
 	answerWithin  = time.Minute
 )
 
-// Remote speaks to the server at an address that ParseServer accepted, with an
-// API token ("" for none) about one of its repositories ("" if the server can tell
+// Remote speaks to the server at an address that ParseServer accepted, whose
+// certificate roots signed (nil: who this machine trusts), with an API token (""
+// for none) about one of its repositories ("" if the server can tell
 // which). A redirect is an error: a token is for the server it was given to.
-func Remote(server *url.URL, token, repository string) *Client {
+func Remote(server *url.URL, roots *x509.CertPool, token, repository string) *Client {
 	transport := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: connectWithin}).DialContext,
+		TLSClientConfig:       &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:   connectWithin,
 		ResponseHeaderTimeout: answerWithin,
 		ExpectContinueTimeout: answerWithin,

@@ -50,7 +50,7 @@ func TestRedirectIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.Remote(u, "vla_secret", "").Tokens(t.Context()); err == nil || !strings.Contains(err.Error(), "use that address if you trust it") {
+	if _, err := client.Remote(u, nil, "vla_secret", "").Tokens(t.Context()); err == nil || !strings.Contains(err.Error(), "use that address if you trust it") {
 		t.Errorf("redirected: %v", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/velocity-ci/velocity/app/api"
+	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/storage/roster"
 	"github.com/velocity-ci/velocity/storage/seal"
 )
@@ -37,9 +38,15 @@ type Front struct {
 	// Changed is told of a builder that was registered, drained, resumed or revoked; nil if
 	// nobody needs to know.
 	Changed func(builder string)
+	// Members are the builders that are connected; nil if nobody knows.
+	Members func() map[string]architect.Member
 	// Architect is the public key of the signatures under assignments, Address
-	// where builders connect: what a new builder is told.
-	Architect, Address string
+	// where builders connect, Authorities who signed the certificates there ("" for
+	// those that every machine knows): what a new builder is told.
+	Architect, Address, Authorities string
+	// Reload says that NATS servers of others have to reload before they know what
+	// changed about a builder.
+	Reload bool
 
 	registrations limiter
 
@@ -145,8 +152,8 @@ func (f *Front) ready(w http.ResponseWriter, _ *http.Request, _ *Server) {
 }
 
 func (f *Front) nats(w http.ResponseWriter, r *http.Request, _ *Server) {
-	if f.NATS == nil {
-		http.NotFound(w, r)
+	if f.NATS == nil { // they were registered with an address elsewhere
+		http.Error(w, "builders connect to a NATS cluster: register this one again", http.StatusGone)
 		return
 	}
 	f.NATS.ServeHTTP(w, r)

@@ -78,6 +78,15 @@ func (c *clerk) Log(ctx context.Context, _ build.ID, _ string, _ int) ([]byte, e
 	return nil, ctx.Err()
 }
 
+// empty is a shelf with nothing on it.
+type empty struct{}
+
+func (empty) List(context.Context, *build.Build) ([]api.Artifacts, error) {
+	return []api.Artifacts{}, nil
+}
+func (empty) Pack(context.Context, *build.Build, string, io.Writer) error         { return nil }
+func (empty) File(context.Context, *build.Build, string, string, io.Writer) error { return nil }
+
 // A rig is a front over two repositories, shop and bank, on a real port.
 type rig struct {
 	t      *testing.T
@@ -110,7 +119,7 @@ func newRig(t *testing.T) *rig {
 		r.clerks[name] = c
 		site := &architect.Site{Name: name}
 		r.front.Sites = append(r.front.Sites, &web.Server{
-			Architect: a, Site: site, Desk: c, Encode: storage.EncodeBuild, Log: log,
+			Architect: a, Site: site, Desk: c, Shelf: empty{}, Encode: storage.EncodeBuild, Log: log,
 			Builds: func(context.Context, api.Query) ([]*build.Build, error) { return []*build.Build{c.build()}, nil },
 			Why:    func(context.Context, *build.Build, string) ([]api.Reason, error) { return []api.Reason{}, nil },
 			Git:    http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, name, " ", r.URL.Path) }),
@@ -178,6 +187,9 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 	ranks := map[string]int{"read": 1, "act": 2, "bank only": 2, "admin": 3}
 	needs := map[roster.Right]int{roster.Read: 1, roster.Act: 2, roster.Admin: 3}
 	open := map[string]bool{"/healthz": true, "/readyz": true, "/nats": true, "/git/{repository}/": true, api.PathRegister: true}
+	for _, asAttempt := range []string{api.PathPacks + "{sum}", api.PathKept, api.PathNeeded + "{n}", api.PathKeptCaches + "{name}"} {
+		open[asAttempt] = true // to those with the credential of an attempt: TestBlobsAreForAttempts
+	}
 	for _, route := range web.Routes() {
 		method, pattern, ok := strings.Cut(route.Pattern, " ")
 		if !ok {

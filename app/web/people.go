@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/velocity-ci/velocity/app/api"
+	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/storage/roster"
 )
 
@@ -32,7 +33,7 @@ func (f *Front) register(w http.ResponseWriter, r *http.Request, _ *Server) {
 	if f.Changed != nil {
 		f.Changed(b.Name) // before it knows that it may connect
 	}
-	f.reply(w, http.StatusOK, api.Registered{Name: b.Name, Architect: f.Architect, NATS: f.Address})
+	f.reply(w, http.StatusOK, api.Registered{Name: b.Name, Architect: f.Architect, NATS: f.Address, Authorities: f.Authorities})
 }
 
 // rosterProblem answers with what went wrong.
@@ -59,14 +60,27 @@ func (f *Front) builders(w http.ResponseWriter, r *http.Request, _ *Server) {
 		f.rosterProblem(w, err)
 		return
 	}
+	here := map[string]architect.Member{}
+	if f.Members != nil {
+		here = f.Members()
+	}
 	list := []api.Builder{}
 	for _, b := range all {
 		list = append(list, api.Builder{
-			Name: b.Name, Public: b.Public, Labels: b.Labels, Executors: b.Executors, Version: b.Program,
+			Connection: connection(here, b.Name),
+			Name:       b.Name, Public: b.Public, Labels: b.Labels, Executors: b.Executors, Version: b.Program,
 			Untrusted: b.Untrusted, Drained: b.Drained, Revoked: b.Revoked, Registered: b.Registered,
 		})
 	}
 	f.reply(w, http.StatusOK, list)
+}
+
+func connection(here map[string]architect.Member, builder string) *api.Connection {
+	m, ok := here[builder]
+	if !ok {
+		return nil
+	}
+	return &api.Connection{Since: m.Since, Heard: m.Heard, Capacity: m.Capacity, Busy: m.Busy, Reason: m.Reason}
 }
 
 // turn makes a route of a change to one builder.
@@ -84,7 +98,7 @@ func turn(with func(r *roster.Roster, ctx context.Context, name, by string) erro
 		if f.Changed != nil {
 			f.Changed(name)
 		}
-		w.WriteHeader(http.StatusNoContent)
+		f.reply(w, http.StatusOK, api.Turned{Reload: f.Reload})
 	}
 }
 

@@ -5,11 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,104 +13,44 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/velocity-ci/velocity/architect/dispatch"
+	"github.com/velocity-ci/velocity/architect/dispatch/clustertest"
 )
 
-// A cluster is three nats-server processes that were configured with what
-// WriteAccount prints.
-type cluster struct {
-	binary, config string
-	clients        []string // addresses
-	routes         []string
-	nodes          []*exec.Cmd
+// TestMain makes this binary a node of the clusters, too.
+func TestMain(m *testing.M) {
+	clustertest.Serve()
+	os.Exit(m.Run())
+}
 
+// A cluster has the account that WriteAccount prints, with one builder in it.
+type cluster struct {
+	*clustertest.Cluster
 	architect, builder *dispatch.Keys
 	signer             *dispatch.Signer
 }
 
-const clusterSize = 3
-
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
-	dir := t.TempDir()
-	c := &cluster{
-		binary: filepath.Join(dir, "nats-server"), config: filepath.Join(dir, "cluster.conf"),
-		architect: newKeys(t), builder: newKeys(t), signer: newSigner(t), nodes: make([]*exec.Cmd, clusterSize),
-	}
-	if out, err := exec.Command("go", "build", "-o", c.binary, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
-		t.Fatalf("build nats-server: %v: %s", err, out)
-	}
-	var config bytes.Buffer
-	if err := dispatch.WriteAccount(&config, c.architect.Public(), []dispatch.Member{{Name: "b-1", Public: c.builder.Public()}}); err != nil {
+	c := &cluster{architect: newKeys(t), builder: newKeys(t), signer: newSigner(t)}
+	var account bytes.Buffer
+	if err := dispatch.WriteAccount(&account, c.architect.Public(), []dispatch.Member{{Name: "b-1", Public: c.builder.Public()}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(c.config, config.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for range clusterSize {
-		c.clients, c.routes = append(c.clients, freeAddress(t)), append(c.routes, freeAddress(t))
-	}
-	for i := range clusterSize {
-		c.start(t, i)
-	}
-	t.Cleanup(func() {
-		for i := range c.nodes {
-			c.kill(i)
-		}
-	})
-	return c
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var err error
+	c.Cluster, err = clustertest.Start(clustertest.Options{Dir: t.TempDir(), Account: account.String()})
+	t.Cleanup(c.Stop)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return c
 }
-
-// start runs one node and waits until it answers.
-func (c *cluster) start(t *testing.T, i int) {
-	t.Helper()
-	routes := make([]string, clusterSize)
-	for j, address := range c.routes {
-		routes[j] = "nats-route://" + address
-	}
-	host, port, _ := net.SplitHostPort(c.clients[i])
-	node := exec.Command(c.binary, "-c", c.config, "-a", host, "-p", port, "-n", fmt.Sprintf("n%d", i),
-		"--cluster_name", "c", "--cluster", "nats://"+c.routes[i], "--routes", strings.Join(routes, ","))
-	if err := node.Start(); err != nil {
-		t.Fatal(err)
-	}
-	c.nodes[i] = node
-	for tries := 0; ; tries++ {
-		if conn, err := net.Dial("tcp", c.clients[i]); err == nil {
-			conn.Close()
-			return
-		} else if tries == 200 {
-			t.Fatalf("node %d does not answer: %v", i, err)
-		}
-		<-time.After(50 * time.Millisecond)
-	}
-}
-
-func (c *cluster) kill(i int) {
-	if c.nodes[i] != nil {
-		_ = c.nodes[i].Process.Kill()
-		_ = c.nodes[i].Wait()
-		c.nodes[i] = nil
-	}
-}
-
-func (c *cluster) url() string { return "nats://" + strings.Join(c.clients, ",nats://") }
 
 func (c *cluster) dial(t testing.TB) (architect, builder *nats.Conn) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	architect, err1 := dispatch.DialArchitect(ctx, c.url(), dispatch.Credentials{Keys: c.architect}, dispatch.DialOptions{})
-	builder, err2 := dispatch.Dial(ctx, c.url(), "b-1", c.builder, dispatch.DialOptions{})
+	architect, err1 := dispatch.DialArchitect(ctx, c.URL(), dispatch.Credentials{Keys: c.architect}, dispatch.DialOptions{})
+	builder, err2 := dispatch.Dial(ctx, c.URL(), "b-1", c.builder, dispatch.DialOptions{})
 	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
 	}
@@ -217,10 +153,12 @@ func TestClusterLosesNodes(t *testing.T) {
 			})
 		}
 	}()
-	for i := range clusterSize {
-		c.kill(i)
+	for i := range clustertest.Size {
+		c.Kill(i)
 		ear.waitFor(t, 200)
-		c.start(t, i)
+		if err := c.Restart(i); err != nil {
+			t.Fatal(err)
+		}
 		ear.waitFor(t, 200)
 	}
 	close(stop)
@@ -230,7 +168,7 @@ func TestClusterLosesNodes(t *testing.T) {
 	if len(ear.seen) != n || len(ear.names) != 1 || ear.names["b-1"] < n {
 		t.Errorf("%d requests were answered, %d different ones heard, under the names %v", n, len(ear.seen), ear.names)
 	}
-	t.Logf("%d requests over %d killed nodes", n, clusterSize)
+	t.Logf("%d requests over %d killed nodes", n, clustertest.Size)
 }
 
 // counter counts what it hears.

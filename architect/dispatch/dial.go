@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -43,6 +42,13 @@ type DialOptions struct {
 type Credentials struct {
 	File string // as made by nsc: JWT and seed
 	Keys *Keys
+}
+
+// CheckAddresses tells whether Dial and DialArchitect would try the addresses:
+// several are separated by commas.
+func CheckAddresses(servers string) error {
+	_, err := DialOptions{}.kind(servers)
+	return err
 }
 
 // ErrNotAuthorized is the answer of a server that does not know the key, or does
@@ -97,34 +103,10 @@ func connect(ctx context.Context, url string, o DialOptions, identity ...nats.Op
 			return nil, fmt.Errorf("connect to %s: %w", url, err)
 		}
 		wait := backoff(try)
-		o.log().Warn("no connection to the architect yet", "url", url, "err", err, "again in", wait.Round(time.Millisecond))
+		o.log().Warn("no connection yet", "url", url, "err", err, "again in", wait.Round(time.Millisecond))
 		if !pause(ctx, wait) {
 			return nil, fmt.Errorf("connect to %s: %w: %w", url, context.Cause(ctx), err)
 		}
-	}
-}
-
-// backoff is the time before a try to connect: it doubles from a quarter of a
-// second to ten, and is random in its upper half, so that a thousand builders do
-// not come back in one moment.
-func backoff(try int) time.Duration {
-	const first, last = 250 * time.Millisecond, 10 * time.Second
-	wait := last
-	if try < 6 { // beyond, the doubling is past last
-		wait = min(last, first<<max(0, try-1))
-	}
-	return wait/2 + rand.N(wait/2)
-}
-
-// pause waits for d and tells whether ctx is still alive.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
 
@@ -139,11 +121,11 @@ func (o DialOptions) options(servers string) ([]nats.Option, error) {
 		nats.Timeout(dialWithin), nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(2),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil { // nil: closed by us
-				log.Warn("connection to the architect is broken", "err", readable(err))
+				log.Warn("connection is broken", "err", readable(err))
 			}
 		}),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
-			log.Warn("no connection to the architect yet", "err", readable(err))
+			log.Warn("no connection yet", "err", readable(err))
 		}),
 		nats.ReconnectHandler(func(c *nats.Conn) { log.Info("connected again", "url", c.ConnectedUrlRedacted()) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("NATS", "err", readable(err)) }),

@@ -152,7 +152,8 @@ func (h *Hub) Close() {
 // Assign offers a task to a builder. It returns nil once the builder has taken
 // it, a *RefusedError if it will not, and another error if no answer came: then
 // the builder may or may not have it, and the attempt's number must not be used
-// again.
+// again. An offer that got lost is made again until ctx ends; a builder that is
+// not there has returnWithin to come back, for its server may just have died.
 func (h *Hub) Assign(ctx context.Context, builder string, a Assignment) error {
 	curve, ok := h.auth.Curve(builder)
 	if !ok {
@@ -162,8 +163,7 @@ func (h *Hub) Assign(ctx context.Context, builder string, a Assignment) error {
 	if err != nil {
 		return fmt.Errorf("assign to %s: %w", builder, err)
 	}
-	_, err = ask(ctx, h.conn, m)
-	return err
+	return askAgain(ctx, h.conn, m)
 }
 
 // Cancel asks a builder to stop an attempt. nil means that it knows, not that
@@ -182,28 +182,4 @@ func (h *Hub) Publish(e build.Event) error {
 		return fmt.Errorf("publish %s of %s: %w", e.Type, e.Build, err)
 	}
 	return nil
-}
-
-// request sends a body and turns the answer into an error.
-func request[T any](ctx context.Context, conn *nats.Conn, to string, body T) error {
-	data, err := encode(body)
-	if err != nil {
-		return err
-	}
-	m := nats.NewMsg(to)
-	m.Data = data
-	_, err = ask(ctx, conn, m)
-	return err
-}
-
-func ask(ctx context.Context, conn *nats.Conn, m *nats.Msg) (answer, error) {
-	reply, err := conn.RequestMsgWithContext(ctx, m)
-	if err != nil {
-		return answer{}, fmt.Errorf("ask %s: %w", m.Subject, err)
-	}
-	a, err := decode[answer](reply.Data)
-	if err != nil {
-		return answer{}, err
-	}
-	return a, a.err()
 }

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/nats-io/nkeys"
 )
@@ -26,12 +27,38 @@ func NewKeys() (*Keys, error) {
 	return keysOf(user, curve)
 }
 
-// ParseKeys reads what Seeds returned. Its errors do not repeat the seeds.
-func ParseKeys(seed, curveSeed string) (*Keys, error) {
+// UserKeys are those of a user of NATS to whom nothing is sealed: the architect
+// on a cluster. The text is the seed, SU…, alone or as nk writes it, on a line of
+// its own among others. Errors do not repeat it.
+func UserKeys(text string) (*Keys, error) {
+	seed := ""
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "SU") && seed == "" {
+			seed = line
+		}
+	}
+	user, err := userOf(seed)
+	if err != nil {
+		return nil, fmt.Errorf("read the seed of a NATS user: %w", err)
+	}
+	curve, err := nkeys.CreateCurveKeys()
+	if err != nil {
+		return nil, fmt.Errorf("make keys: %w", err)
+	}
+	return keysOf(user, curve)
+}
+
+func userOf(seed string) (nkeys.KeyPair, error) {
 	user, err := nkeys.FromSeed([]byte(seed))
 	if err == nil {
 		err = nkeys.CompatibleKeyPair(user, nkeys.PrefixByteUser)
 	}
+	return user, err
+}
+
+// ParseKeys reads what Seeds returned. Its errors do not repeat the seeds.
+func ParseKeys(seed, curveSeed string) (*Keys, error) {
+	user, err := userOf(seed)
 	if err != nil {
 		return nil, fmt.Errorf("read the builder's key: %w", err)
 	}
@@ -64,6 +91,25 @@ func (k *Keys) Curve() string { return k.curvePublic }
 
 // Seeds are the secret halves, for a file that nobody else can read.
 func (k *Keys) Seeds() (seed, curve string) { return k.userSeed, k.curveSeed }
+
+// Seal encrypts what the builder keeps for itself: only the holder of these keys
+// can read it, or could have made it.
+func (k *Keys) Seal(plain []byte) ([]byte, error) {
+	sealed, err := k.curve.Seal(plain, k.curvePublic)
+	if err != nil {
+		return nil, fmt.Errorf("seal with the builder's curve key: %w", err)
+	}
+	return sealed, nil
+}
+
+// Open is Seal's other side. What was altered is an error.
+func (k *Keys) Open(sealed []byte) ([]byte, error) {
+	plain, err := k.curve.Open(sealed, k.curvePublic)
+	if err != nil {
+		return nil, fmt.Errorf("open with the builder's curve key: %w", err)
+	}
+	return plain, nil
+}
 
 // ValidPublic tells whether s can be a builder's public key.
 func ValidPublic(s string) bool { return nkeys.IsValidPublicUserKey(s) }

@@ -83,6 +83,7 @@ type Presence struct {
 	Boot     string // differs after every start of the builder's process
 	Capacity int    // attempts it runs at the same time
 	Draining bool   // takes nothing new
+	Reason   string // why it takes nothing new; "" if it does
 	Running  []Attempt
 
 	Labels    map[string]string // what tasks select builders by
@@ -94,10 +95,12 @@ type Presence struct {
 }
 
 // BeatEvery is the time between two signs of life; after three missed ones a
-// builder is lost.
+// builder is lost. After a break, in which nobody could be heard, it may take
+// until BackWithin: the next try to connect can be that far.
 const (
-	BeatEvery = 2 * time.Second
-	LostAfter = 3 * BeatEvery
+	BeatEvery  = 2 * time.Second
+	LostAfter  = 3 * BeatEvery
+	BackWithin = LostAfter + longestWait
 )
 
 // A Progress tells how far an attempt is. It holds all steps, so that any number

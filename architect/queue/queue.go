@@ -30,6 +30,7 @@ type Builder struct {
 	Capacity int // attempts at the same time
 	Busy     int // of them in use
 	Draining bool
+	Reason   string // why it takes nothing, where Capacity is 0; "" if nobody knows
 	Offer    Offer
 	Mirrors  []string // repositories that it need not fetch anew
 }

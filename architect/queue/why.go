@@ -20,6 +20,7 @@ func Why(p Picture, t Task) string {
 		return fmt.Sprintf("%s has as many tasks under way as it may: %d of %d", t.Repository, p.Running[t.Repository], s.Limit)
 	}
 	fitting, draining, busy, slots := 0, 0, 0, 0
+	var reasons []string
 	for _, b := range p.Builders {
 		switch {
 		case !t.Needs.Fits(b.Offer):
@@ -29,6 +30,9 @@ func Why(p Picture, t Task) string {
 		default:
 			busy += b.Busy
 			slots += b.Capacity
+			if b.Reason != "" {
+				reasons = append(reasons, b.Name+": "+b.Reason)
+			}
 		}
 		fitting++
 	}
@@ -36,7 +40,12 @@ func Why(p Picture, t Task) string {
 		return fmt.Sprintf("%s, and %s", count(fitting, "builder fits", "builders fit"), agree(fitting, "it is being drained", "all are being drained"))
 	}
 	if slots == 0 {
-		return fmt.Sprintf("%s, and takes no work now", count(fitting, "builder fits", "builders fit"))
+		why := fmt.Sprintf("%s, and %s now", count(fitting, "builder fits", "builders fit"), agree(fitting, "takes no work", "none takes work"))
+		if len(reasons) > 0 {
+			slices.Sort(reasons)
+			why += " (" + strings.Join(reasons[:min(len(reasons), mostReasons)], "; ") + ")"
+		}
+		return why
 	}
 	why := fmt.Sprintf("%s: %d of %d slots are busy", count(fitting, "builder fits", "builders fit"), busy, slots)
 	if n := before(p, t); n > 0 {
@@ -44,6 +53,9 @@ func Why(p Picture, t Task) string {
 	}
 	return why
 }
+
+// mostReasons bounds what is told of builders that take nothing.
+const mostReasons = 3
 
 // lacking names the first thing that no builder has, looking at those that have
 // all before it: trust, executors, labels; "" if some builder has all.

@@ -44,6 +44,10 @@ func TestWhy(t *testing.T) {
 			p:    Picture{Builders: []Builder{{Offer: linux}, {Capacity: 9}}}, n: needs(nil, "docker"),
 		},
 		{
+			want: "2 builders fit, and none takes work now (a: spool: full; b: disk: full)",
+			p:    Picture{Builders: []Builder{{Name: "b", Reason: "disk: full"}, {Name: "a", Reason: "spool: full"}}},
+		},
+		{
 			want: "2 builders fit: 3 of 3 slots are busy, 1 task of r first",
 			p: Picture{
 				Builders: []Builder{{Capacity: 2, Busy: 2}, {Capacity: 1, Busy: 1}, {Capacity: 1, Offer: Offer{Untrusted: true}}},

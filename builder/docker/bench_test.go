@@ -7,11 +7,21 @@ import (
 	"github.com/velocity-ci/velocity/builder/require"
 )
 
-// BenchmarkStep and BenchmarkDockerRun are to be read side by side: a step in
-// Docker may take 1.05 times what `docker run --rm` takes.
+// BenchmarkStep, BenchmarkLastingStep and BenchmarkDockerRun are to be read side by
+// side: a step in Docker may take 1.05 times what `docker run --rm` takes.
 func BenchmarkStep(b *testing.B) {
 	e := newExecutor(b, Limits{})
 	cmd := shell(b, "true")
+	for b.Loop() {
+		mustRun(b, e, cmd)
+	}
+}
+
+// BenchmarkLastingStep is a step that the next process could take up.
+func BenchmarkLastingStep(b *testing.B) {
+	e := newExecutor(b, Limits{})
+	cmd := shell(b, "true")
+	cmd.Begin = func(string) error { return nil }
 	for b.Loop() {
 		mustRun(b, e, cmd)
 	}

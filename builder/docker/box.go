@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
@@ -44,6 +45,12 @@ func (b *box) run(ctx context.Context, out *output, cmd executor.Command) (exit 
 	if err := b.api.ContainerStart(ctx, b.name, container.StartOptions{}); err != nil {
 		return 0, canceledOr(ctx, startError(cmd.Image, err))
 	}
+	return b.stay(ctx, out, stream, cmd)
+}
+
+// stay copies the output of a container that was started from stream, until both
+// have ended; see run.
+func (b *box) stay(ctx context.Context, out *output, stream io.ReadCloser, cmd executor.Command) (exit int, err error) {
 	end, forget := b.watch(ctx)
 	defer forget()
 	out.copy(stream)

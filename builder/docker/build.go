@@ -22,8 +22,8 @@ import (
 // cause of ctx, which ends the build.
 //
 // What was built stays on the engine as a cache, as Docker's users expect, and
-// belongs to all who use it; containers of the build do not. An image of this
-// builder's that lost its last tag to the new one is removed, so that building
+// belongs to all who use it; containers of the build do not. An image that
+// a builder made and that lost its last tag to the new one is removed, so that building
 // the same tags again and again takes no more room.
 func (e *Executor) Build(ctx context.Context, b executor.ImageBuild) ([]executor.Image, error) {
 	tags, err := checkTags(b.Tags)
@@ -96,11 +96,11 @@ func notInWorkspace(what, name string, err error) error {
 	}
 }
 
-// tagged lists the images of this builder that bear one of the tags now.
+// tagged lists the images of builders that bear one of the tags now.
 func (e *Executor) tagged(ctx context.Context, tags []reference.NamedTagged) (ids []string) {
 	for _, tag := range tags {
 		found, err := e.api.ImageInspect(ctx, tag.String())
-		if err == nil && found.Config != nil && found.Config.Labels[labelBuilder] == e.builder {
+		if err == nil && found.Config != nil && found.Config.Labels[labelImage] != "" {
 			ids = append(ids, found.ID)
 		}
 	}
@@ -121,9 +121,12 @@ func (e *Executor) removeReplaced(ctx context.Context, ids []string, built strin
 	}
 }
 
-// imageLabels tell which builder built an image, for whoever clears up. They say
-// no more than that, or equal builds would not give equal images.
-func (e *Executor) imageLabels() map[string]string { return map[string]string{labelBuilder: e.builder} }
+// labelImage marks what builders built, for whoever clears up. It says no more
+// than that: with the name of an attempt, or of a builder, equal builds would not
+// give equal images.
+const labelImage = "velocity.image"
+
+func imageLabels() map[string]string { return map[string]string{labelImage: "built"} }
 
 func names(tags []reference.NamedTagged) (all []string) {
 	for _, tag := range tags {

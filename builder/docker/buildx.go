@@ -77,7 +77,7 @@ func (e *Executor) buildWithPlugin(ctx context.Context, b executor.ImageBuild, t
 // variables that hold them. Every value is bound to its option.
 func (e *Executor) buildxCommand(b executor.ImageBuild, tags []reference.NamedTagged, idFile string) (argv, env []string) {
 	argv = []string{e.buildx.Path, "build", "--progress=plain", "--iidfile=" + idFile}
-	for name, value := range e.imageLabels() {
+	for name, value := range imageLabels() {
 		argv = append(argv, "--label="+name+"="+value)
 	}
 	for _, tag := range names(tags) {

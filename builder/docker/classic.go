@@ -53,7 +53,7 @@ func (e *Executor) classicOptions(b executor.ImageBuild, tags []reference.NamedT
 		Version: build.BuilderV1,
 		Tags:    names(tags), Target: b.Target, Platform: strings.Join(b.Platforms, ","),
 		BuildArgs: map[string]*string{}, AuthConfigs: map[string]registry.AuthConfig{},
-		Labels: e.imageLabels(),
+		Labels: imageLabels(),
 		Remove: true, ForceRemove: true, // containers of the build, however it ends
 		Memory: e.limits.Memory, MemorySwap: e.limits.Memory,
 	}
@@ -81,7 +81,7 @@ func (e *Executor) sendContext(ctx context.Context, files *buildContext, o build
 		packed <- err
 	}()
 	id, err = e.readBuild(ctx, reader, o, log)
-	reader.Close() // the engine may not have wanted all of it
+	_ = reader.Close() // the engine may not have wanted all of it
 	if packErr := <-packed; packErr != nil && !errors.Is(packErr, io.ErrClosedPipe) {
 		return "", buildRefused("pack the context: " + packErr.Error())
 	}

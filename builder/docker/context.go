@@ -112,8 +112,11 @@ func (c *buildContext) skips(name string, entry fs.DirEntry) (bool, error) {
 	if ignored && entry.IsDir() && !c.ignored.Exclusions() && !strings.HasPrefix(dockerfile, short+"/") {
 		return true, fs.SkipDir
 	}
-	kind := entry.Type()
-	return ignored || !(kind.IsRegular() || kind.IsDir() || kind == fs.ModeSymlink), nil
+	switch entry.Type() {
+	case 0, fs.ModeDir, fs.ModeSymlink:
+		return ignored, nil
+	}
+	return true, nil
 }
 
 // add puts one file, directory or link of the workspace into t.

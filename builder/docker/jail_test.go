@@ -121,6 +121,15 @@ func TestForkBombIsContained(t *testing.T) {
 	}
 }
 
+func TestCPUsAreLimited(t *testing.T) {
+	e := newExecutor(t, Limits{CPUs: 1.5})
+	got := mustRun(t, e, shell(t, `cd /sys/fs/cgroup
+		if [ -e cpu.max ]; then cat cpu.max; else cat cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us | xargs; fi`))
+	if got.Stdout != "150000 100000\n" {
+		t.Errorf("its share of a period of CPU time is %q, want 1.5", got.Stdout)
+	}
+}
+
 func TestOutOfMemoryIsSaid(t *testing.T) {
 	e := newExecutor(t, Limits{Memory: 32 << 20})
 	got := mustRun(t, e, shell(t, "tail /dev/zero"))

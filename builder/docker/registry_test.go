@@ -78,9 +78,10 @@ auth: {htpasswd: {realm: test, path: %q}}
 
 // proxy passes everything on to the registry but the requests that shall fail.
 func (r *realRegistry) proxy(address string) http.Handler {
-	pass := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: address})
-	director := pass.Director
-	pass.Director = func(q *http.Request) { host := q.Host; director(q); q.Host = host }
+	pass := &httputil.ReverseProxy{Rewrite: func(q *httputil.ProxyRequest) {
+		q.SetURL(&url.URL{Scheme: "http", Host: address})
+		q.Out.Host = q.In.Host // so that it sends its clients here
+	}}
 	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		if q.Method == http.MethodPut && strings.Contains(q.URL.Path, "/manifests/") {
 			r.asked.Add(1)

@@ -41,6 +41,11 @@ func (e *Executor) Run(ctx context.Context, cmd executor.Command) (executor.Resu
 		return executor.Result{}, canceledOr(ctx, err)
 	}
 	defer e.remove(ctx, b, cmd.Owner)
+	if cmd.Begin != nil {
+		if err := cmd.Begin(b.name); err != nil {
+			return executor.Result{}, broke("note the container", err)
+		}
+	}
 	out := newOutput(cmd.Stdout, cmd.Stderr)
 	exit, err := b.run(ctx, out, cmd)
 	if err != nil {

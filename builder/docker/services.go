@@ -90,7 +90,7 @@ func (c *circle) start(ctx context.Context, s *service) error {
 			AttachStdout: true, AttachStderr: true,
 			Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
 		},
-		host: c.e.confine(nil, c.network),
+		host: c.e.confine(nil, c.network, logConfig(c.cmd)),
 		network: &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
 			c.network: {Aliases: []string{s.Alias}},
 		}},

@@ -57,21 +57,20 @@ func (e *Executor) newSpec(ctx context.Context, cmd executor.Command) (spec, err
 			AttachStderr: true,
 			Healthcheck:  &container.HealthConfig{Test: []string{"NONE"}},
 		},
-		host:   e.confine(mounts(cmd), cmd.Network),
+		host:   e.confine(mounts(cmd), cmd.Network, logConfig(cmd)),
 		logins: cmd.Logins,
 	}, nil
 }
 
 // confine is what every container of a step is held in.
-func (e *Executor) confine(mounts []mount.Mount, network string) *container.HostConfig {
+func (e *Executor) confine(mounts []mount.Mount, network string, log container.LogConfig) *container.HostConfig {
 	return &container.HostConfig{
 		Mounts:      mounts,
 		NetworkMode: container.NetworkMode(network),
 		CapDrop:     []string{"NET_RAW", "MKNOD"},
 		SecurityOpt: []string{"no-new-privileges"},
 		Resources:   e.resources(),
-		// The log is kept by the builder, masked; the engine must not keep it bare.
-		LogConfig: container.LogConfig{Type: "none"},
+		LogConfig:   log,
 		// As process 1 a shell would ignore TERM and leave zombies behind.
 		Init: new(true),
 	}

@@ -56,6 +56,11 @@ type Command struct {
 	Logins   []Login   // docker only: for the images of the command and of its services
 	Services []Service // docker only: containers beside it; Network must be "" then
 
+	// Begin, unless nil, is told the name of the container that is about to start;
+	// an error keeps it from starting. By the name a later process finds the
+	// container, whose output the engine keeps until it is removed. docker only.
+	Begin func(container string) error
+
 	Stdout, Stderr io.Writer // must tolerate being called from different goroutines
 
 	// Grace is how long a canceled command may take to end after it was asked

@@ -49,6 +49,14 @@ func (g *group) wait(cmd *exec.Cmd) {
 	g.headless = true
 }
 
+// led reports whether the leader has not been waited for: until then its id is
+// not anyone else's.
+func (g *group) led() bool {
+	started.Lock()
+	defer started.Unlock()
+	return !g.headless
+}
+
 // forget says that the group has ended.
 func (g *group) forget() {
 	started.Lock()

@@ -31,8 +31,8 @@ func (g *group) alive() bool { return len(g.orphans()) > 0 }
 // orphan once that has ended.
 func (g *group) signal(sig syscall.Signal) {
 	groups := make(map[int]bool)
-	if !g.headless {
-		groups[g.leader] = true // its id is not anyone else's before it is waited for
+	if g.led() {
+		groups[g.leader] = true
 	}
 	for _, p := range g.orphans() {
 		groups[p.group] = p.group > 1 // it is 0 in a namespace that does not know it

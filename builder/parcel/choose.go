@@ -13,12 +13,22 @@ import (
 )
 
 // Choose lists what the patterns select below root, sorted. A pattern that
-// matches a folder selects all that is in it. Folders are listed themselves, and
-// links are not followed. What matches nothing is no error.
+// matches a folder selects all that is in it; one that begins with ! takes away
+// what those before it selected, or of everything if it is the first. Folders are
+// listed themselves, and links are not followed. What matches nothing is no error.
 func Choose(root *os.Root, patterns []string, most int) ([]string, error) {
 	c := &choice{root: root, most: most, chosen: map[string]bool{}}
+	if len(patterns) > 0 && strings.HasPrefix(patterns[0], "!") {
+		patterns = append([]string{"**"}, patterns...)
+	}
 	for _, pattern := range patterns {
-		if err := c.add(pattern); err != nil {
+		clean, err := cleaned(strings.TrimPrefix(pattern, "!"))
+		if err == nil && strings.HasPrefix(pattern, "!") {
+			c.remove(clean)
+		} else if err == nil {
+			err = c.add(clean)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -32,11 +42,27 @@ type choice struct {
 	chosen map[string]bool
 }
 
-func (c *choice) add(pattern string) error {
+// cleaned is a pattern as the names are that it is compared with.
+func cleaned(pattern string) (string, error) {
 	clean := path.Clean(pattern)
 	if pattern == "" || !doublestar.ValidatePattern(clean) || path.IsAbs(clean) || clean == ".." || strings.HasPrefix(clean, "../") {
-		return refused("the pattern %q selects nothing within the workspace", pattern)
+		return "", refused("the pattern %q selects nothing within the workspace", pattern)
 	}
+	return clean, nil
+}
+
+// remove takes away what a pattern matches, and what is in folders that it matches.
+func (c *choice) remove(clean string) {
+	for name := range c.chosen {
+		for way := range ways(name) {
+			if doublestar.MatchUnvalidated(clean, way) {
+				delete(c.chosen, name)
+			}
+		}
+	}
+}
+
+func (c *choice) add(clean string) error {
 	base, _ := doublestar.SplitPattern(clean)
 	if info, err := lstat(c.root, base); err != nil || info == nil || !info.IsDir() {
 		return err

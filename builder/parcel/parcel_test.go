@@ -86,6 +86,9 @@ func TestChoose(t *testing.T) {
 		{"in/app", ""},
 		{"in", "in"},
 		{"a.txt deep/two/*", "a.txt deep/two/r.txt deep/two/r.xml"},
+		{"dist !dist/sub", "dist dist/app dist/empty"},
+		{"deep !**/*.xml deep/one/*", "deep deep/one deep/one/r.xml deep/two deep/two/r.txt"},
+		{"!dist !in !deep/**", "a.txt x"},
 	} {
 		got, err := Choose(root, strings.Fields(tt.patterns), 100)
 		if err != nil || strings.Join(got, " ") != tt.want {

@@ -40,11 +40,38 @@ func (f *Fresh) Open(ctx context.Context, want Request) (Workspace, func() error
 	}
 	from := f.origin(want.Repository)
 	ws, err := f.open(ctx, from, hash, want)
+	return f.lend(ws, from, err)
+}
+
+// Reopen finds the checkout that an earlier process made for the equal request.
+func (f *Fresh) Reopen(ctx context.Context, want Request) (Workspace, func() error, error) {
+	from := f.origin(want.Repository)
+	ws, err := f.reopen(ctx, from, want)
+	return f.lend(ws, from, err)
+}
+
+// lend returns the workspace, or the origin at once if there is none.
+func (f *Fresh) lend(ws Workspace, from *origin, err error) (Workspace, func() error, error) {
 	if err != nil {
 		return Workspace{}, nil, errors.Join(err, f.release(from))
 	}
 	room := filepath.Dir(ws.Dir)
 	return ws, func() error { return errors.Join(remove(room), f.release(from)) }, nil
+}
+
+func (f *Fresh) reopen(ctx context.Context, from *origin, want Request) (Workspace, error) {
+	ws := Workspace{Dir: filepath.Join(f.Work, want.Name, "src")}
+	if _, err := os.Stat(ws.Dir); err != nil {
+		return Workspace{}, fmt.Errorf("find the workspace again: %w", err)
+	}
+	if want.Own {
+		return ws, nil
+	}
+	repo, err := from.present(ctx)
+	if err == nil {
+		ws.ReadOnly, err = objectDirs(repo)
+	}
+	return ws, err
 }
 
 func (f *Fresh) open(ctx context.Context, from *origin, hash git.Hash, want Request) (Workspace, error) {
@@ -60,10 +87,11 @@ func (f *Fresh) open(ctx context.Context, from *origin, hash git.Hash, want Requ
 		return Workspace{}, fmt.Errorf("make workspace: %w", err)
 	}
 	ws := Workspace{Dir: filepath.Join(room, "src")}
-	if want.Own {
-		err = repo.CheckoutOwn(ctx, ws.Dir, hash)
-	} else if ws.ReadOnly, err = objectDirs(repo); err == nil {
-		err = repo.Checkout(ctx, ws.Dir, hash)
+	if !want.Own {
+		ws.ReadOnly, err = objectDirs(repo)
+	}
+	if err == nil {
+		err = repo.CheckoutDepth(ctx, ws.Dir, hash, want.Depth, want.Own)
 	}
 	if err != nil {
 		return Workspace{}, errors.Join(err, remove(room))

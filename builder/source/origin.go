@@ -128,14 +128,33 @@ func (o *origin) with(ctx context.Context, commit git.Hash, password string) (*g
 	return o.repo, err
 }
 
+// present returns the repository as it is here.
+func (o *origin) present(ctx context.Context) (*git.Repository, error) {
+	select {
+	case o.turn <- struct{}{}:
+		defer func() { <-o.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	err := o.look(ctx)
+	if err == nil && o.repo == nil {
+		err = fmt.Errorf("there is no mirror of %s any more: %w", o.name, ErrGone)
+	}
+	return o.repo, err
+}
+
+// look opens the repository unless it was opened. The caller has the turn.
+func (o *origin) look(ctx context.Context) (err error) {
+	if o.repo == nil {
+		o.repo, err = o.open(ctx)
+	}
+	return err
+}
+
 // has reports whether the commit is here. The caller has the turn.
 func (o *origin) has(ctx context.Context, commit git.Hash) (bool, error) {
-	if o.repo == nil {
-		repo, err := o.open(ctx)
-		if err != nil || repo == nil {
-			return false, err
-		}
-		o.repo = repo
+	if err := o.look(ctx); err != nil || o.repo == nil {
+		return false, err
 	}
 	_, err := o.repo.Commit(commit)
 	if errors.Is(err, git.ErrObjectNotFound) {

@@ -31,6 +31,7 @@ type Request struct {
 	Repository string // an absolute path on this machine, or a URL
 	Commit     plan.Commit
 	Submodules bool // the task wants them
+	Depth      int  // commits of the history in a fresh checkout; 0 is all
 
 	// Password is shown to the Repository's server, if that asks for one; "" is none.
 	Password string
@@ -59,6 +60,11 @@ type InPlace struct {
 func (p *InPlace) Open(ctx context.Context, _ Request) (Workspace, func() error, error) {
 	p.once.Do(func() { p.readOnly, p.err = outside(ctx, p.Dir) })
 	return Workspace{Dir: p.Dir, ReadOnly: p.readOnly}, func() error { return nil }, p.err
+}
+
+// Reopen returns the directory, like Open.
+func (p *InPlace) Reopen(ctx context.Context, want Request) (Workspace, func() error, error) {
+	return p.Open(ctx, want)
 }
 
 // Reap does nothing: an attempt leaves nothing of the builder's in the directory.

@@ -3,7 +3,7 @@ package spool
 import "bytes"
 
 // append writes p, whose first byte came at millis. The caller holds l.mu.
-func (l *Log) append(p []byte, millis int64) {
+func (l *Log) append(from origin, p []byte, millis int64) {
 	if l.err != nil || len(p) == 0 {
 		return
 	}
@@ -13,6 +13,9 @@ func (l *Log) append(p []byte, millis int64) {
 		}
 	}
 	l.note(l.times.mark(Mark{Offset: l.size, Millis: millis}))
+	if l.note(l.streams.turn(turn{l.size, from})); l.err != nil {
+		return
+	}
 	n, err := l.text.Write(p)
 	l.note(err)
 	if p = p[:n]; n == 0 {

@@ -13,6 +13,17 @@
 // from zero. A file that ends within a mark was cut off by a crash, and reads as
 // if that mark were not there.
 //
+// A Resumable log has a third, <base>.streams, for a process that takes it up
+// again after a kill: by it the builder knows how much of each stream the log
+// holds.
+//
+//	file  = "velocity-streams 1\n" turn*
+//	turn  = uvarint((offset - offset before) * 4 + origin)
+//
+// A turn says that the bytes from its offset on, up to the next turn, came from
+// a step's standard output (origin 0), its standard error (1), or were kept back
+// and written at its end (2).
+//
 // The files come into being with the first byte: a step that prints nothing, and
 // most print nothing, costs nothing. They are not synced while they grow: what a
 // power cut takes from them it takes from an attempt that died with the machine
@@ -54,6 +65,9 @@ type Options struct {
 	// The entries in the directory are the caller's to sync.
 	Durable bool
 
+	// Resumable keeps what Reopen needs.
+	Resumable bool
+
 	// OnAppend, unless nil, is told of every run of bytes once the file has it,
 	// in order and never twice at the same time. It must not keep p, and not
 	// call the log.
@@ -66,14 +80,15 @@ type Log struct {
 	base  string // path without endings
 	began time.Time
 
-	mu    sync.Mutex
-	text  *os.File // nil before the first byte
-	times *timesWriter
-	size  int64
-	lines int64
-	ended bool // the last byte was a newline, or there is none
-	sum   hash.Hash
-	err   error // the first error of the disk; nothing is written after it
+	mu      sync.Mutex
+	text    *os.File // nil before the first byte
+	times   *timesWriter
+	streams *streamsWriter // nil unless Resumable
+	size    int64
+	lines   int64
+	ended   bool // the last byte was a newline, or there is none
+	sum     hash.Hash
+	err     error // the first error of the disk; nothing is written after it
 }
 
 // A Summary is what a finished log holds.
@@ -98,17 +113,32 @@ func Create(dir, base string, o Options) *Log {
 
 // open makes the files. The caller holds l.mu.
 func (l *Log) open() error {
-	text, err := create(l.base + ".txt")
+	text, err := create(l.base + textEnding)
 	if err != nil {
 		return err
 	}
-	times, err := create(l.base + ".times")
+	times, err := create(l.base + timesEnding)
 	if err != nil {
 		return errors.Join(err, text.Close(), os.Remove(text.Name()))
 	}
 	l.text, l.times = text, newTimesWriter(times)
-	return l.times.flush() // the header, so that a crash leaves a file one can read
+	if err := l.times.flush(); err != nil || !l.o.Resumable { // the header, so that a crash leaves a file one can read
+		return err
+	}
+	streams, err := create(l.base + streamsEnding)
+	if err != nil {
+		return err
+	}
+	l.streams, err = newStreamsWriter(streams)
+	return err
 }
+
+// Endings of a log's files.
+const (
+	textEnding    = ".txt"
+	timesEnding   = ".times"
+	streamsEnding = ".streams"
+)
 
 func create(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
@@ -138,6 +168,9 @@ func (l *Log) Close() (Summary, error) {
 	if l.text != nil {
 		l.note(l.closeFile(l.text))
 		l.note(l.closeFile(l.times.file))
+	}
+	if l.streams != nil {
+		l.note(l.streams.file.Close()) // no use to anybody any more
 	}
 	s := Summary{Size: l.size, Lines: l.lines}
 	if l.times != nil {

@@ -11,7 +11,8 @@ const maxTail = 16 << 20
 
 // A Step is the part of a log that one step writes. Its two streams are masked
 // by whoever writes into them, may be written by different goroutines, and take
-// everything: their Write never fails. Close both, then the Step.
+// everything: their Write never fails, unless the step was taken up again (see
+// Resume). Close both, then the Step.
 type Step struct {
 	Stdout, Stderr io.WriteCloser
 
@@ -20,6 +21,10 @@ type Step struct {
 	room   int64 // bytes that may still be written through
 	tail   tail  // what came when there was no room left
 	closed bool
+
+	resumed bool
+	past    [origins]past // by origin
+	err     error         // why nothing more is taken of a resumed step
 }
 
 // A Range is a part of a log's bytes, from From up to To.
@@ -34,12 +39,13 @@ func (l *Log) Step() *Step {
 	defer l.mu.Unlock()
 	kept := max(1, min(l.o.Cap/4, maxTail))
 	s := &Step{log: l, from: l.size, room: l.o.Cap - kept, tail: tail{limit: kept}}
-	s.Stdout, s.Stderr = s.Stream(), s.Stream()
+	s.Stdout, s.Stderr = &stream{step: s, from: fromStdout}, &stream{step: s, from: fromStderr}
 	return s
 }
 
-// Stream is a further stream beside Stdout and Stderr, to be closed like them.
-func (s *Step) Stream() io.WriteCloser { return &stream{step: s} }
+// Stream is a further stream beside Stdout and Stderr, to be closed like them. A
+// step that has one is not taken up again.
+func (s *Step) Stream() io.WriteCloser { return &stream{step: s, from: fromTail} }
 
 // Close ends the step and returns where its bytes are.
 func (s *Step) Close() Range {
@@ -51,9 +57,9 @@ func (s *Step) Close() Range {
 		if !l.ended {
 			gap = "\n" + gap
 		}
-		l.append([]byte(gap), s.tail.marks[0].Millis)
+		l.append(fromTail, []byte(gap), s.tail.marks[0].Millis)
 	}
-	s.tail.each(l.append)
+	s.tail.each(func(p []byte, millis int64) { l.append(fromTail, p, millis) })
 	s.tail.ring = nil
 	s.closed = true
 	l.note(l.times.flush())
@@ -62,7 +68,7 @@ func (s *Step) Close() Range {
 
 // write takes the next bytes of the step, in one piece as far as other streams
 // are concerned: first and then second.
-func (s *Step) write(first, second []byte) {
+func (s *Step) write(from origin, first, second []byte) {
 	l := s.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,8 +77,14 @@ func (s *Step) write(first, second []byte) {
 	}
 	millis := l.now()
 	for _, p := range [][]byte{first, second} {
+		if len(s.past[from].ranges) > 0 && s.err == nil {
+			p, s.err = s.past[from].skip(p)
+		}
+		if s.err != nil {
+			return
+		}
 		n := s.fitting(p)
-		l.append(p[:n], millis)
+		l.append(from, p[:n], millis)
 		s.room -= int64(n)
 		if n < len(p) {
 			s.tail.limit += s.room // no byte is lost below the cap

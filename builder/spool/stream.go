@@ -15,9 +15,10 @@ const (
 )
 
 // A stream hands whole lines to its step, so that the lines of two streams do
-// not mix. It never fails.
+// not mix. It fails only where Resume says so.
 type stream struct {
 	step *Step
+	from origin
 
 	mu      sync.Mutex
 	partial []byte
@@ -41,7 +42,7 @@ func (s *stream) Write(p []byte) (int, error) {
 		s.partial = append(s.partial, rest...)
 		s.wait()
 	}
-	return len(p), nil
+	return len(p), s.step.differs()
 }
 
 // Close passes on a last line without newline. It never fails.
@@ -59,7 +60,7 @@ func (s *stream) flush(p []byte) {
 		s.stop = nil
 	}
 	if len(s.partial)+len(p) > 0 {
-		s.step.write(s.partial, p)
+		s.step.write(s.from, s.partial, p)
 	}
 	s.partial = s.partial[:0]
 	s.line++

@@ -95,7 +95,7 @@ func (r *Repository) writeGitDir(gitDir string, commit Hash) error {
 	if strings.Contains(objects, "\n") {
 		return fmt.Errorf("path %q cannot be borrowed from: it holds a line break", objects)
 	}
-	refs, err := r.workspaceRefs()
+	refs, err := r.workspaceRefs(func(Ref) bool { return true })
 	if err != nil {
 		return err
 	}
@@ -125,8 +125,8 @@ func (r *Repository) writeGitDir(gitDir string, commit Hash) error {
 }
 
 // workspaceRefs is a packed-refs file with r's tags, and r's branches where a
-// clone has them.
-func (r *Repository) workspaceRefs() ([]byte, error) {
+// clone has them, as far as they are wanted.
+func (r *Repository) workspaceRefs(want func(Ref) bool) ([]byte, error) {
 	branches, _, err := r.Refs("refs/heads/")
 	if err != nil {
 		return nil, err
@@ -138,7 +138,7 @@ func (r *Repository) workspaceRefs() ([]byte, error) {
 	for i := range branches {
 		branches[i].Name = "refs/remotes/origin/" + strings.TrimPrefix(branches[i].Name, "refs/heads/")
 	}
-	refs := append(branches, tags...)
+	refs := slices.DeleteFunc(append(branches, tags...), func(ref Ref) bool { return !want(ref) })
 	slices.SortFunc(refs, func(a, b Ref) int { return strings.Compare(a.Name, b.Name) })
 	var b bytes.Buffer
 	b.WriteString("# pack-refs with: sorted \n")

@@ -197,7 +197,7 @@ func (l *Ledger) OfCommit(_ context.Context, c plan.Commit) ([]storage.Known, er
 func (l *Ledger) Green(_ context.Context, c plan.Commit, pipeline string) (bool, error) {
 	return slices.ContainsFunc(l.sorted(), func(r *record) bool {
 		b := r.build
-		return b.Trigger.Commit == c && b.Name == pipeline && b.Trigger.Event != plan.EventLocal && b.State() == build.Succeeded
+		return b.Trigger.Commit == c && b.Name == pipeline && b.Trigger.Event != plan.EventLocal && b.State() == build.Succeeded && b.Reason() != build.ReasonSkipped
 	}), nil
 }
 

@@ -1,0 +1,155 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/velocity-ci/velocity/app/socket"
+	"github.com/velocity-ci/velocity/app/web"
+	"github.com/velocity-ci/velocity/storage"
+)
+
+// run serves while work does its part, until work or ctx ends or a repository
+// cannot be recorded in any more. The builder ends first, so that its last words
+// are still heard.
+func (s *service) run(ctx context.Context, work func(ctx context.Context) error) error {
+	listeners, err := s.listen(ctx)
+	if err != nil {
+		return err
+	}
+	upper, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer end(nil)
+	group, lower := errgroup.WithContext(ctx)
+	recording := make(chan error, 1)
+	go func() {
+		err := s.architect.Run(upper)
+		recording <- err
+		end(err)
+	}()
+	group.Go(func() error {
+		select {
+		case <-upper.Done():
+			return context.Cause(upper)
+		case <-lower.Done():
+			return nil
+		}
+	})
+	if s.builder != nil {
+		group.Go(func() error { s.builder.Run(lower); return nil })
+	}
+	for i, h := range s.houses {
+		group.Go(func() error { return s.answer(lower, h, listeners[i]) })
+		if h.publisher != nil {
+			group.Go(func() error { h.publisher.run(lower); return nil })
+		}
+	}
+	if s.front != nil {
+		group.Go(func() error { return s.front.serve(lower) })
+	}
+	group.Go(func() error { return work(lower) })
+	err = group.Wait()
+	end(nil)
+	if broken := <-recording; broken != nil {
+		return broken
+	}
+	if errors.Is(err, errIdle) || ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// listen makes the sockets of all repositories: a process that cannot be reached
+// shall begin nothing.
+func (s *service) listen(ctx context.Context) ([]net.Listener, error) {
+	var all []net.Listener
+	for _, h := range s.houses {
+		l, err := socket.Listen(ctx, h.folder)
+		if err == nil {
+			all = append(all, l)
+			// Who shares the repository writes its refs, and thus may act already.
+			err = h.repo.Share(socket.Path(h.folder))
+		}
+		if err != nil {
+			for _, l := range all {
+				err = errors.Join(err, l.Close())
+			}
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// answer serves the API on a repository's socket until ctx ends. Followers are
+// cut off then: they can ask again, here or elsewhere.
+func (s *service) answer(ctx context.Context, h *served, l net.Listener) error {
+	srv := s.api(ctx, h)
+	stop := context.AfterFunc(ctx, func() { _ = srv.Close() }) // nothing is left to be lost
+	defer stop()
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve the socket of %s: %w", h.site.Name, err)
+	}
+	return nil
+}
+
+func (s *service) api(ctx context.Context, h *served) *http.Server {
+	return apiServer(ctx, s.answers(h).Handler(), s.log)
+}
+
+// answers is the API over one repository.
+func (s *service) answers(h *served) *web.Server {
+	d := desk{s.c, h.repo, h.ledger.Store, h.vault}
+	return &web.Server{
+		Architect: s.architect, Site: h.site, Desk: d, Shelf: shelf{s.shelves.of},
+		Encode: storage.EncodeBuild, Log: s.log, Builds: d.builds, Why: s.why,
+		Git: http.HandlerFunc(h.repo.ServeFetch),
+	}
+}
+
+// apiServer answers until ctx ends, which also ends the requests under way. A
+// client that sends its headers too slowly, or says nothing more, is cut off.
+func apiServer(ctx context.Context, h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// close gives everything back.
+func (s *service) close() error {
+	var errs error
+	if s.front != nil {
+		errs = s.front.close()
+	}
+	if s.link != nil {
+		s.link.Close()
+	}
+	if s.hangUp != nil {
+		s.hangUp()
+	}
+	if s.cluster != nil {
+		s.cluster.close()
+	}
+	if s.hub != nil {
+		s.hub.Close()
+	}
+	if s.nats != nil {
+		s.nats.Stop()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), releaseWithin)
+	defer cancel()
+	for _, h := range s.houses {
+		errs = errors.Join(errs, h.release(ctx))
+	}
+	return errors.Join(errs, s.shelves.close())
+}
+
+// releaseWithin bounds the last writes of a process that ends.
+const releaseWithin = 30 * time.Second
