@@ -48,11 +48,14 @@ func needsOf(p *plan.Plan) map[string]queue.Needs {
 	for i := range p.Stages {
 		for j := range p.Stages[i].Tasks {
 			t := &p.Stages[i].Tasks[j]
-			needs[t.Key] = queue.NewNeeds(t.Labels, executorsOf(t), false)
+			needs[t.Key] = queue.NewNeeds(t.Labels, executorsOf(t), !trusted(p))
 		}
 	}
 	return needs
 }
+
+// hostExecutor is the builder's own machine among the executors.
+const hostExecutor = "host"
 
 // executorsOf are the executors that a task's steps run in.
 func executorsOf(t *plan.Task) []string {
@@ -75,7 +78,7 @@ func executorsOf(t *plan.Task) []string {
 		all = append(all, "docker")
 	}
 	if host {
-		all = append(all, "host")
+		all = append(all, hostExecutor)
 	}
 	return all
 }

@@ -134,6 +134,7 @@ type Builder struct {
 
 	Files    Files         // executables from the network; nil: none are fetched
 	SpoolDir string        // an existing directory of this builder alone
+	Memory   string        // an existing directory that is in memory, for the files of secrets; "": steps that ask for them fail
 	Grace    time.Duration // between asking a process to end and making it
 	Log      *slog.Logger
 	Now      func() time.Time
