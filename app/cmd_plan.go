@@ -24,6 +24,8 @@ type planFlags struct {
 	event  *string
 	ref    *string
 	params *[]string
+	anew   *bool
+	why    *bool
 	json   *bool
 }
 
@@ -35,7 +37,14 @@ func (c *cli) planCommand() *cobra.Command {
 
 The plan is drawn from the work tree, or with --commit and in a bare repository
 from a commit. With --event and no NAME, all pipelines that the event starts are
-planned, one after the other. Equal inputs give equal plans, byte by byte.`,
+planned, one after the other. Equal inputs give equal plans, byte by byte.
+
+A plan of the work tree is for velocity run, which builds everything. All others
+say of each task whether a server would run it, reuse the result of an earlier
+build or skip it, and why, by what this repository records. With --event, files
+are compared as they are in the event's commit; local changes do not count.
+
+--json prints plans as they are stored; --json --why what becomes of each task.`,
 		Args: arguments(0, 1),
 	}
 	f := planFlags{
@@ -43,6 +52,8 @@ planned, one after the other. Equal inputs give equal plans, byte by byte.`,
 		event:  cmd.Flags().String("event", "", "plan for the trigger in `FILE`, as JSON; - is the standard input"),
 		ref:    cmd.Flags().String("ref", "", "full `name` of the branch or tag to plan for, instead of the one checked out"),
 		params: paramFlag(cmd),
+		anew:   cmd.Flags().Bool("no-reuse", false, "plan to build every task, also one that an earlier success could stand in for"),
+		why:    cmd.Flags().Bool("why", false, "with --json: print what becomes of each task, and why, instead of the plan"),
 		json:   jsonFlag(cmd),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return c.plan(cmd.Context(), f, strings.Join(args, "")) }
@@ -72,34 +83,48 @@ func (c *cli) plan(ctx context.Context, f planFlags, name string) error {
 		return err
 	}
 	trigger.Commit = planCommit(commit)
+	trigger.NoReuse = trigger.NoReuse || *f.anew
 	req := blueprint.Request{
 		Trigger: trigger, Config: planCommit(src.commit), Given: given, Lookup: c.lookup,
 		Git: facts(ctx, src.repo, trigger.Ref, commit), Stored: c.deskAt(src.repo).stored,
 	}
-	matched, err := config.Match(trigger, nil)
+	return c.plans(ctx, c.forecast(src, trigger), config, req, f)
+}
+
+// plans draws and prints the plans of all that the trigger is about.
+func (c *cli) plans(ctx context.Context, next *forecast, config *blueprint.Config, req blueprint.Request, f planFlags) error {
+	matched, err := next.match(ctx, config)
 	if err != nil {
 		return err
 	}
 	if len(matched) == 0 {
-		fmt.Fprintf(c.Err, "velocity: no pipeline is started by %s of %s\n", trigger.Event, term.Clean(trigger.Ref))
+		fmt.Fprintf(c.Err, "velocity: no pipeline is started by %s of %s\n", req.Trigger.Event, term.Clean(req.Trigger.Ref))
 	}
+	fates := []fate{}
 	for _, m := range matched {
-		req.Name = m.Name
-		p, err := c.draw(ctx, config, &req)
+		p, o, err := next.draw(ctx, config, req, m)
 		if err != nil {
 			return err
 		}
-		if err := c.printPlan(p, *f.json); err != nil {
+		fates = append(fates, o.fates...)
+		switch {
+		case !*f.json:
+			err = c.page().Plan(p, o.remarks())
+		case !*f.why:
+			err = c.printPlan(p)
+		}
+		if err != nil {
 			return err
 		}
+	}
+	if *f.json && *f.why {
+		return printJSON(c.Out, fates)
 	}
 	return nil
 }
 
-func (c *cli) printPlan(p *plan.Plan, asJSON bool) error {
-	if !asJSON {
-		return c.page().Plan(p)
-	}
+// printPlan prints a plan as it is stored.
+func (c *cli) printPlan(p *plan.Plan) error {
 	data, err := p.Encode()
 	if err != nil {
 		return err

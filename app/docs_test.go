@@ -101,24 +101,42 @@ func (f tree) Read(path string) ([]byte, error) {
 	return nil, fs.ErrNotExist
 }
 
-// The examples of docs/language.md are a configuration without a finding.
-func TestLanguageExamplesLoad(t *testing.T) {
-	examples := tree{}
-	for _, m := range regexp.MustCompile("(?s)```yaml\n# (\\S+)\n(.*?)```").FindAllStringSubmatch(readText(t, "docs/language.md"), -1) {
-		if _, twice := examples[m[1]]; twice {
-			t.Errorf("two examples are %s", m[1])
+// The examples of these pages are configurations without a finding.
+func TestExamplesLoad(t *testing.T) {
+	for page, want := range map[string]string{"docs/language.md": "10 4", "docs/monorepo.md": "4 1"} {
+		config, findings, err := blueprint.Load(examples(t, page))
+		if err != nil {
+			t.Fatal(err)
 		}
-		examples[m[1]] = m[2]
+		for _, f := range findings {
+			t.Errorf("%s: %v", page, f)
+		}
+		if got := fmt.Sprint(len(config.Blueprints()), len(config.Pipelines())); got != want {
+			t.Errorf("%s blueprints and pipelines were found in %s; want %s", got, page, want)
+		}
 	}
-	config, findings, err := blueprint.Load(examples)
-	if err != nil {
-		t.Fatal(err)
+}
+
+// examples are the configuration files that a page shows.
+func examples(t *testing.T, page string) tree {
+	t.Helper()
+	shown := tree{}
+	for _, m := range regexp.MustCompile("(?s)```yaml\n# (\\S+)\n(.*?)```").FindAllStringSubmatch(readText(t, page), -1) {
+		if _, twice := shown[m[1]]; twice {
+			t.Errorf("two examples of %s are %s", page, m[1])
+		}
+		shown[m[1]] = m[2]
 	}
-	for _, f := range findings {
-		t.Error(f)
-	}
-	if got := fmt.Sprint(len(config.Blueprints()), len(config.Pipelines())); got != "10 4" {
-		t.Errorf("%s blueprints and pipelines were found; want 10 4", got)
+	return shown
+}
+
+// What docs/monorepo.md says of its example is what the story shows of it.
+func TestMonorepoExampleIsTheStory(t *testing.T) {
+	story := readText(t, "app/testdata/script/monorepo.txt")
+	for name, text := range examples(t, "docs/monorepo.md") {
+		if !strings.Contains(story, "-- clone/"+name+" --\n"+text) {
+			t.Errorf("the story does not have %s as the page has it", name)
+		}
 	}
 }
 

@@ -105,10 +105,10 @@ func unreadable(ctx context.Context, t plan.Trigger, err error) (reading, error)
 // been answered with.
 func (a *Architect) wanted(ctx context.Context, s *Site, config *blueprint.Config, t plan.Trigger) (reading, error) {
 	r := reading{trigger: t}
-	changes := map[string]*since{}
+	changes := map[string]*Comparison{}
 	matched, err := config.Match(t, func(pipeline string, patterns []string) (bool, error) {
-		changes[pipeline] = s.since(ctx, pipeline, t)
-		return changes[pipeline].changed(patterns)
+		changes[pipeline] = Compare(ctx, s.Repo, s.History, pipeline, t)
+		return changes[pipeline].Changed(patterns)
 	})
 	if err != nil {
 		return unreadable(ctx, t, err)
@@ -129,7 +129,7 @@ func (a *Architect) wanted(ctx context.Context, s *Site, config *blueprint.Confi
 		}
 		c := changes[m.Name]
 		if c == nil {
-			c = s.since(ctx, m.Name, t)
+			c = Compare(ctx, s.Repo, s.History, m.Name, t)
 		}
 		d := s.draw(ctx, config, m.Name, t, c)
 		d.skip = m.Skip
@@ -155,17 +155,17 @@ func (s *Site) unwanted(ctx context.Context, t plan.Trigger) bool {
 }
 
 // draw draws one plan, by what has changed.
-func (s *Site) draw(ctx context.Context, config *blueprint.Config, name string, t plan.Trigger, c *since) draft {
+func (s *Site) draw(ctx context.Context, config *blueprint.Config, name string, t plan.Trigger, c *Comparison) draft {
 	p, err := config.Draw(blueprint.Request{
 		Name: name, Trigger: t, Config: t.Commit, Git: s.Repo.Facts(ctx, t.Commit, t.Ref), Stored: s.stored,
-		Changed: c.changed, Digest: c.digest,
+		Changed: c.Changed, Digest: c.Digest,
 	})
 	if err != nil {
 		d := refusal(name, err.Error())
 		d.config = t.Commit
 		return d
 	}
-	p.Base = c.base // known by now if anything asked for it
+	p.Base, _ = c.Base() // known by now if anything asked for it
 	digest, err := p.Digest()
 	if err != nil {
 		return refusal(name, err.Error())

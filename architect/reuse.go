@@ -8,14 +8,62 @@ import (
 	"github.com/velocity-ci/velocity/blueprint/plan"
 )
 
-// stand finds the successes that stand in for tasks of a plan, by the tasks' keys
-// in it. Who asks for a build again wants to see it built.
+// Reusable finds the recorded successes that stand in for tasks of a plan, by the
+// tasks' keys in it. Who asks for a build again wants to see it built. kept reports
+// whether the artifacts of a success are still there; nil means that they always
+// are.
+func Reusable(ctx context.Context, past Past, kept func(ctx context.Context, of build.Origin) bool, p *plan.Plan, t plan.Trigger) (map[string]build.Success, error) {
+	return stands(ctx, past, kept, p, t, nil)
+}
+
+// stand is Reusable with the builds under way, which the history does not have.
+// They are looked for first: a build that ends meanwhile is in the history by then.
 func (a *Architect) stand(ctx context.Context, s *Site, p *plan.Plan, t plan.Trigger) (map[string]build.Success, error) {
-	if s.NoReuse || t.NoReuse || t.Parent != "" {
+	if s.NoReuse {
 		return nil, nil
 	}
-	wanted := map[string][]string{} // tasks by the key of what they could reuse
-	var keys []string
+	return stands(ctx, s.History, s.Kept, p, t, func(keys map[string][]string) map[string]build.Success { return a.succeeded(s, keys) })
+}
+
+// stands finds what stands in for tasks: in what first knows, if there is that,
+// then in the past.
+func stands(ctx context.Context, past Past, kept func(context.Context, build.Origin) bool, p *plan.Plan, t plan.Trigger,
+	first func(keys map[string][]string) map[string]build.Success) (map[string]build.Success, error) {
+	if t.NoReuse || t.Parent != "" {
+		return nil, nil
+	}
+	wanted, keys := wantedKeys(p)
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	var found map[string]build.Success
+	if first != nil {
+		found = first(wanted)
+	}
+	older, err := past.Reusable(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	stands := map[string]build.Success{}
+	for key, tasks := range wanted {
+		success, ok := found[key]
+		if !ok {
+			success, ok = older[key]
+		}
+		if !ok || !has(ctx, kept, success) {
+			continue
+		}
+		for _, task := range tasks {
+			stands[task] = success
+		}
+	}
+	return stands, nil
+}
+
+// wantedKeys are the keys of what tasks of a plan could reuse, in the plan's order,
+// each with its tasks.
+func wantedKeys(p *plan.Plan) (wanted map[string][]string, keys []string) {
+	wanted = map[string][]string{}
 	for i := range p.Stages {
 		for j := range p.Stages[i].Tasks {
 			t := &p.Stages[i].Tasks[j]
@@ -28,33 +76,10 @@ func (a *Architect) stand(ctx context.Context, s *Site, p *plan.Plan, t plan.Tri
 			wanted[t.ReuseKey] = append(wanted[t.ReuseKey], t.Key)
 		}
 	}
-	if len(keys) == 0 {
-		return nil, nil
-	}
-	found := a.succeeded(s, wanted)
-	older, err := s.History.Reusable(ctx, keys)
-	if err != nil {
-		return nil, err
-	}
-	stands := map[string]build.Success{}
-	for key, tasks := range wanted {
-		success, ok := found[key]
-		if !ok {
-			success, ok = older[key]
-		}
-		if !ok || !s.has(ctx, success) {
-			continue
-		}
-		for _, task := range tasks {
-			stands[task] = success
-		}
-	}
-	return stands, nil
+	return wanted, keys
 }
 
-// succeeded finds recorded successes under these keys in the builds under way,
-// which the history does not have. They are looked for first: a build that ends
-// meanwhile is in the history by then.
+// succeeded finds recorded successes under these keys in the builds under way.
 func (a *Architect) succeeded(s *Site, keys map[string][]string) map[string]build.Success {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -76,8 +101,8 @@ func (a *Architect) succeeded(s *Site, keys map[string][]string) map[string]buil
 }
 
 // has reports whether the artifacts of a success are still there to be used.
-func (s *Site) has(ctx context.Context, of build.Success) bool {
-	return len(of.Artifacts) == 0 || s.Kept == nil || s.Kept(ctx, of.Origin)
+func has(ctx context.Context, kept func(context.Context, build.Origin) bool, of build.Success) bool {
+	return len(of.Artifacts) == 0 || kept == nil || kept(ctx, of.Origin)
 }
 
 // again makes a build of the plan of a build that is over, which keeps what
@@ -115,7 +140,7 @@ func (a *Architect) again(ctx context.Context, s *Site, t plan.Trigger) (reading
 	for i := range parent.Build.Stages {
 		for j := range parent.Build.Stages[i].Tasks {
 			task := &parent.Build.Stages[i].Tasks[j]
-			if success, ok := parent.Build.Success(task); ok && s.has(ctx, success) {
+			if success, ok := parent.Build.Success(task); ok && has(ctx, s.Kept, success) {
 				d.stands[task.Key] = success
 			}
 		}

@@ -44,6 +44,7 @@ type Known struct {
 
 // A History is what was recorded before.
 type History interface {
+	Past
 	// Live lists the builds that are not in the archive.
 	Live(ctx context.Context) ([]Loaded, error)
 	// Tips are the refs with the commit last dealt with. known is false on the
@@ -56,12 +57,6 @@ type History interface {
 	// Recorded reads a build and its plan, of whatever store. ok is false if it is
 	// not here.
 	Recorded(ctx context.Context, id build.ID) (l Loaded, ok bool, err error)
-	// Reusable finds the newest success under each of these keys that others can
-	// rely on, as far as there is one.
-	Reusable(ctx context.Context, keys []string) (map[string]build.Success, error)
-	// Green reports whether a build of the commit by this pipeline succeeded that
-	// others can rely on.
-	Green(ctx context.Context, c plan.Commit, pipeline string) (bool, error)
 }
 
 // A Repository is what plans are drawn from. It is read, never written.

@@ -32,12 +32,13 @@ func bare(b *testing.B) served {
 	return s
 }
 
-// serve starts a server for a project's bare clone and waits until it listens.
-func serve(b *testing.B) served {
+// serve starts a server for a project's bare clone, with further flags, and waits
+// until it listens.
+func serve(b *testing.B, flags ...string) served {
 	b.Helper()
 	s := bare(b)
 	run(b, s.clone, program(b), "hook", "install", s.bare, "--executor", "host")
-	cmd := exec.Command(program(b), "serve", "--repo", s.bare)
+	cmd := exec.Command(program(b), append([]string{"serve", "--repo", s.bare}, flags...)...)
 	log, err := cmd.StderrPipe()
 	if err != nil {
 		b.Fatal(err)

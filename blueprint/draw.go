@@ -47,6 +47,9 @@ type Request struct {
 	// Digest is an id of the paths and contents of all files of the trigger's commit
 	// that the patterns choose. Nil means that no result is reused.
 	Digest func(patterns []string) (string, error)
+	// Explain, if not nil, is told of the task with this key why it is skipped, or
+	// why its result is not reused although it has inputs, as a part of a sentence.
+	Explain func(task, why string)
 }
 
 // An UnknownNameError means that there is no pipeline, blueprint or parameter of

@@ -1,6 +1,7 @@
 package blueprint
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -34,6 +35,7 @@ func (d *drawer) task(key string, e *entry, c combination) plan.Task {
 	if !t.holds(&e.When) {
 		d.missing = d.missing[:missing]
 		out.Skip, out.Steps = true, []plan.Step{}
+		t.explain(key, fmt.Sprintf("its condition is false: %s (%s)", strings.TrimSpace(e.When.Value), e.When.at))
 		return out
 	}
 	if out.Parameters = parameters; len(d.missing) > 0 || d.err != nil {

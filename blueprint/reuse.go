@@ -139,11 +139,16 @@ func (k *checker) unpinned(image *text, add func(at Position, why, hint string))
 // reuseKey is the key under which the task's success may stand in for another's,
 // or "" if it may not.
 func (t *task) reuseKey(out *plan.Task, b *blueprint) string {
-	if len(out.Inputs) == 0 || t.req.Digest == nil || t.err != nil || len(t.config.hindrances(b, &t.check)) > 0 {
+	if len(out.Inputs) == 0 || t.req.Digest == nil || t.err != nil {
+		return ""
+	}
+	if found := t.config.hindrances(b, &t.check); len(found) > 0 {
+		t.explain(out.Key, fmt.Sprintf("%s (%s)", found[0].why, found[0].at))
 		return ""
 	}
 	needs, ok := t.needKeys(out)
 	if !ok {
+		t.explain(out.Key, "it needs artifacts of a task whose result is not reused")
 		return ""
 	}
 	digest, err := t.digest(out.Inputs)
@@ -158,6 +163,13 @@ func (t *task) reuseKey(out *plan.Task, b *blueprint) string {
 	}
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
+}
+
+// explain tells whoever wants to know why a task is not simply built, or reused.
+func (d *drawer) explain(task, why string) {
+	if d.req.Explain != nil {
+		d.req.Explain(task, why)
+	}
 }
 
 // A reusable is all that a result depends on.

@@ -8,18 +8,27 @@ import (
 	"github.com/velocity-ci/velocity/blueprint/plan"
 )
 
+// Remarks are what is known about a plan beside what it says.
+type Remarks struct {
+	Plan  string            // about all of it, "" for nothing
+	Tasks map[string]string // by their keys
+}
+
 // Plan prints what a construction plan is going to do.
-func (p Page) Plan(pl *plan.Plan) error {
+func (p Page) Plan(pl *plan.Plan, about Remarks) error {
 	digest, err := pl.Digest()
 	if err != nil {
 		return err
 	}
-	w := &planPage{s: style{on: p.Colour}}
+	w := &planPage{s: style{on: p.Colour}, about: about}
 	fmt.Fprintf(&w.out, "%s %s", pl.Kind, w.s.bold(Clean(pl.Name)))
 	if pl.Description != "" {
 		fmt.Fprintf(&w.out, ": %s", firstLine(pl.Description))
 	}
 	fmt.Fprintf(&w.out, "\n%s\n", w.s.dim(fmt.Sprintf("for %s %s %s, plan %s", pl.Event, orDash(Clean(pl.Ref)), short(pl.Commit), digest)))
+	if about.Plan != "" {
+		fmt.Fprintln(&w.out, Clean(about.Plan))
+	}
 	for i := range pl.Stages {
 		w.stage(&pl.Stages[i])
 	}
@@ -28,8 +37,9 @@ func (p Page) Plan(pl *plan.Plan) error {
 }
 
 type planPage struct {
-	s   style
-	out strings.Builder
+	s     style
+	about Remarks
+	out   strings.Builder
 }
 
 func orDash(s string) string {
@@ -57,6 +67,9 @@ func (w *planPage) task(t *plan.Task) {
 	fmt.Fprintf(&w.out, "  %s  %s%s\n", w.s.dim(t.Key), w.s.bold(Clean(t.Name)), inBrackets(notes))
 	if t.Description != "" {
 		fmt.Fprintf(&w.out, "      %s\n", firstLine(t.Description))
+	}
+	if remark := w.about.Tasks[t.Key]; remark != "" {
+		fmt.Fprintf(&w.out, "      %s\n", firstLine(remark))
 	}
 	for i := range t.Parameters {
 		fmt.Fprintf(&w.out, "      with %s\n", parameter(&t.Parameters[i]))
