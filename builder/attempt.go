@@ -36,6 +36,7 @@ type attempt struct {
 	workspace source.Workspace
 	caches    []cache
 	artifacts []build.Artifact
+	avowed    bool // the architect knows that steps begin
 }
 
 // newAttempt makes the attempt of a slot, without its journal.
