@@ -66,7 +66,7 @@ func (s *Store) read(ctx context.Context, key string, version *int, into any) er
 	if err != nil {
 		return fmt.Errorf("read %s: %w", key, err)
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }() // it was only read
 	if r.Size() > maxRecord {
 		return fmt.Errorf("read %s: %d bytes are too many", key, r.Size())
 	}
