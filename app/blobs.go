@@ -39,7 +39,7 @@ func (c *cli) openBlobs(ctx context.Context, repo *git.Repository, address, stor
 			return nil, blob.ErrNone
 		}
 	}
-	return blob.Open(ctx, address, store, c.clock)
+	return blob.Open(ctx, address, store, repo, c.clock)
 }
 
 // shelves are what is kept for the repositories of this process, each opened when

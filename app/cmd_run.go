@@ -228,7 +228,7 @@ func (nothing) Reusable(context.Context, []string) (map[string]build.Success, er
 }
 
 // runOn builds with a builder of this process.
-func (c *cli) runOn(ctx context.Context, j *job, dir string, wire *dispatch.Direct, a *architect.Architect, site *architect.Site) (*build.Build, error) {
+func (c *cli) runOn(ctx context.Context, j *job, dir string, wire *dispatch.Direct, a *architect.Architect, site *architect.Site) (b *build.Build, err error) {
 	worker, err := c.newBuilder(wire.Name, dir, serviceOptions{execute: j.on, capacity: j.capacity, log: silent()})
 	if err != nil {
 		return nil, err
@@ -241,7 +241,7 @@ func (c *cli) runOn(ctx context.Context, j *job, dir string, wire *dispatch.Dire
 		address = c.env[envBlobs]
 	}
 	kept := newShelves(c, address)
-	defer kept.close()
+	defer func() { err = errors.Join(err, kept.close()) }()
 	kept.add(anyStore, j.repo)
 	worker.Keeper, worker.InPlace = keeper{kept}, !j.record
 	if !j.record {
@@ -258,7 +258,7 @@ func (c *cli) runOn(ctx context.Context, j *job, dir string, wire *dispatch.Dire
 	working, stop := context.WithCancel(ending)
 	idle := make(chan struct{})
 	go func() { defer close(idle); worker.Run(working) }()
-	b, err := c.follow(ctx, j, a, site, broken)
+	b, err = c.follow(ctx, j, a, site, broken)
 	stop()
 	<-idle
 	end()

@@ -35,9 +35,9 @@ func (n *natsConfig) check(listens bool) error {
 	case (n.Certificate == "") != (n.Key == ""):
 		return usage("nats.certificate and nats.key go together: one of them is missing")
 	}
-	for key, addresses := range map[string]string{"nats.url": n.URL, "nats.builders": n.told()} {
-		if err := dispatch.CheckAddresses(addresses); err != nil {
-			return usage("%s: %w", key, err)
+	for _, given := range []struct{ key, addresses string }{{"nats.url", n.URL}, {"nats.builders", n.told()}} {
+		if err := dispatch.CheckAddresses(given.addresses); err != nil {
+			return usage("%s: %w", given.key, err)
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -79,7 +80,7 @@ func newMembers(t *testing.T) (a, b member, shared string) {
 }
 
 const memberProject = `git init -q -b main clone; cd clone; mkdir -p .velocityci/blueprints .velocityci/pipelines
-echo 'steps: [{type: run, command: id -u}]' >.velocityci/blueprints/who.yml
+echo '{artifacts: [who], steps: [{type: run, script: id -u | tee who}]}' >.velocityci/blueprints/who.yml
 echo 'stages: [{name: s, blueprints: [who]}]' >.velocityci/pipelines/default.yml
 git add .; git commit -qm first; git remote add origin "$ORIGIN"`
 
@@ -131,6 +132,11 @@ func TestSharedRepository(t *testing.T) {
 	for _, m := range []member{a, b} {
 		if out := m.sh(shared, "velocity fsck --full --repo repo.git; velocity builds --repo repo.git"); strings.Count(out, "succeeded") != 5 {
 			t.Errorf("uid %d sees\n%s", m.uid, out)
+		}
+		for build, by := range map[string]member{"1": a, "5": b} {
+			if out := m.sh(shared, "velocity artifacts "+build+" who who --output - --repo repo.git"); out != fmt.Sprintln(by.uid) {
+				t.Errorf("uid %d finds the artifact %q of build %s", m.uid, out, build)
+			}
 		}
 	}
 }

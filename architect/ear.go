@@ -80,21 +80,42 @@ func (a *Architect) lose(w *work, at dispatch.Attempt, reason string) {
 }
 
 // Step takes a builder's word on how far an attempt is. It need not be durable:
-// the next one, or the result, says it again.
-func (a *Architect) Step(_ context.Context, builder string, p dispatch.Progress) error {
+// the next one, or the result, says it again. Of a task with effects it is durable
+// when Step returns nil: only then does a builder begin its first step.
+func (a *Architect) Step(ctx context.Context, builder string, p dispatch.Progress) error {
+	durable := make(chan struct{})
 	a.mu.Lock()
-	defer a.commit()
+	effects, err := a.progress(builder, p, func() { close(durable) })
+	a.commit()
+	if err != nil || !effects {
+		return err
+	}
+	select {
+	case <-durable:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// progress records how far an attempt is, and reports whether its task has
+// effects; if so, then is called once that is durable. The lock is held.
+func (a *Architect) progress(builder string, p dispatch.Progress, then func()) (effects bool, err error) {
 	w, t, err := a.current(builder, p.Attempt)
 	if err != nil {
-		return err
+		return false, err
 	}
 	a.touch(w)
 	if t.State == build.Scheduled { // the progress overtook the answer
 		if err := w.do(build.Move{Kind: build.Begin, Task: t.Key, Attempt: t.Attempt, Builder: builder, At: a.Now()}, nil); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return a.steps(w, t, p.Steps)
+	err = a.steps(w, t, p.Steps)
+	if effects = err == nil && t.Effects; effects {
+		w.record(nil, then)
+	}
+	return effects, err
 }
 
 // steps records the steps that differ from what is known. The lock is held.

@@ -40,6 +40,7 @@ type attempt struct {
 	suspects  []*report.Lines // of steps that failed
 	tests     build.Tests
 	findings  []build.Finding
+	avowed    bool // the architect knows that steps begin
 }
 
 // newAttempt makes the attempt of a slot, without its journal.

@@ -26,8 +26,9 @@ import (
 // An ear is an architect that remembers all it is told. It is asked through the
 // real wire within a process. The hooks, if set, may answer in its place.
 type ear struct {
-	onLog func(c dispatch.Chunk) (have int64, err error, answered bool)
-	onEnd func(dispatch.Result) error
+	onLog  func(c dispatch.Chunk) (have int64, err error, answered bool)
+	onStep func(dispatch.Progress) error
+	onEnd  func(dispatch.Result) error
 
 	here chan dispatch.Presence
 	ends chan dispatch.Result
@@ -64,6 +65,11 @@ func (e *ear) Here(_ context.Context, p dispatch.Presence) error {
 
 func (e *ear) Step(_ context.Context, _ string, p dispatch.Progress) error {
 	e.hear(p)
+	if e.onStep != nil {
+		if err := e.onStep(p); err != nil {
+			return err
+		}
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.progress = append(e.progress, p)

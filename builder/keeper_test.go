@@ -195,7 +195,7 @@ func TestCaches(t *testing.T) {
 		stored int
 	}{
 		{"1", func(*dispatch.Assignment) {}, "cache go-main: not for this build", 0},
-		{"1", reading, "not kept: only builds of the default branch and of tags may", 0},
+		{"1", reading, "not kept: only builds of protected refs may", 0},
 		{"1", trusted, "cache go-main: kept", 1},
 		{"1", reading, "found made", 1},
 		{"1", trusted, "cache go-main: restored, 1 file, 5 bytes", 1},

@@ -276,7 +276,6 @@ func TestWhatDoesNotLast(t *testing.T) {
 		"without its place": func(w *bench, _ *plan.Task) { w.Keep = 0 },
 		"on the machine":    func(w *bench, _ *plan.Task) { w.HostForImages, w.Host = true, w.Docker },
 		"with artifacts":    func(_ *bench, task *plan.Task) { task.Artifacts = []string{"out/**"} },
-		"with reports":      func(_ *bench, task *plan.Task) { task.Reports.JUnit = []string{"*.xml"} },
 		"with caches":       func(_ *bench, task *plan.Task) { task.Caches = []plan.Cache{{Key: "k"}} },
 		"with services":     func(_ *bench, task *plan.Task) { task.Steps[0].Run.Services = []plan.Service{{Alias: "db"}} },
 	} {

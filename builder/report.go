@@ -31,14 +31,18 @@ type reporter struct {
 	quiet    context.CancelFunc // ends the progress messages
 	late     atomic.Pointer[func() bool]
 
-	mu    sync.Mutex
-	steps []build.Step
+	mu        sync.Mutex
+	steps     []build.Step
+	published int           // how many states of steps
+	heard     int           // the newest that was taken
+	news      chan struct{} // closed, and made anew: heard has changed
 }
 
 func newReporter(to Architect, a dispatch.Attempt, base string, p pace, log *slog.Logger) *reporter {
 	return &reporter{
 		to: to, attempt: a, base: base, pace: p, log: log,
 		more: make(chan struct{}, 1), complete: make(chan struct{}), moved: make(chan struct{}, 1),
+		news: make(chan struct{}),
 	}
 }
 
@@ -61,6 +65,7 @@ func (r *reporter) grown() { wake(r.more) }
 func (r *reporter) publish(steps []build.Step) {
 	r.mu.Lock()
 	r.steps = append(r.steps[:0], steps...)
+	r.published++
 	r.mu.Unlock()
 	wake(r.moved)
 }
@@ -79,8 +84,10 @@ func (r *reporter) sendProgress(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		n := 0
 		err := r.insist(ctx, func(ctx context.Context) error {
 			r.mu.Lock()
+			n = r.published
 			p := dispatch.Progress{Attempt: r.attempt, Steps: slices.Clone(r.steps)}
 			r.mu.Unlock()
 			return r.to.Step(ctx, p)
@@ -88,6 +95,7 @@ func (r *reporter) sendProgress(ctx context.Context) {
 		if err != nil {
 			return
 		}
+		r.took(n)
 	}
 }
 

@@ -16,10 +16,16 @@ func (t *attempt) step(ctx context.Context, i int, limit plan.Duration, do func(
 		return context.Cause(ctx) // the steps before ended well, but there is no time for this one
 	}
 	s := &t.steps[i]
-	if s.State != build.Building { // else it was taken up again
+	anew := s.State != build.Building // else it was taken up again
+	if anew {
 		s.State, s.Started, s.From = build.Building, t.builder.Now(), t.journal.size.Load()
 	}
 	t.report.publish(t.steps)
+	if anew && i > 0 {
+		if err := t.avow(ctx, s); err != nil {
+			return err
+		}
+	}
 
 	within, cancel := limited(ctx, limit)
 	err := do(within)

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -15,6 +16,12 @@ import (
 	"github.com/velocity-ci/velocity/architect/dispatch"
 	"github.com/velocity-ci/velocity/storage/blob"
 )
+
+// oneUser makes folders for this process alone.
+type oneUser struct{}
+
+func (oneUser) MakeFolder(path string) error { return os.MkdirAll(path, 0o700) }
+func (oneUser) Share(string) error           { return nil }
 
 // An attempt has what its assignment says, in its own repository, and nobody else
 // has anything, whatever they send.
@@ -36,7 +43,7 @@ func TestBlobsAreForAttempts(t *testing.T) {
 	r.front.Blobs = &web.Blobs{
 		Holds: func(credential string) (dispatch.Assignment, bool) { a, ok := held[credential]; return a, ok },
 		Store: func(ctx context.Context, of build.ID) (*blob.Store, error) {
-			return blob.Open(ctx, dir, of.Store, r.now)
+			return blob.Open(ctx, dir, of.Store, oneUser{}, r.now)
 		},
 		Limit: 100,
 	}

@@ -38,8 +38,8 @@ func of(number int64) string { return fmt.Sprintf("%s%010d/", artifacts, number)
 
 func (a *Artifacts) key() string { return fmt.Sprintf("%s%s.%d.json", of(a.Build), a.Task, a.Attempt) }
 
-// KeepArtifacts records artifacts whose pack was put. Said again, it changes
-// nothing.
+// KeepArtifacts records artifacts whose pack was put, durably. Said again, it
+// changes nothing.
 func (s *Store) KeepArtifacts(ctx context.Context, a Artifacts) error {
 	if _, _, err := plan.ParseKey(a.Task); err != nil || a.Build < 1 || a.Attempt < 1 {
 		return fmt.Errorf("keep artifacts: %d, %q, %d is no attempt", a.Build, a.Task, a.Attempt)

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -35,14 +36,16 @@ var ErrDamaged = errors.New("the content is damaged")
 // it.
 type Store struct {
 	bucket *cloud.Bucket
+	folder *folder // nil for a bucket of a service
 	now    func() time.Time
 }
 
 // Open opens what is kept for a repository at an address: the absolute path of a
 // folder that is there, or a URL such as s3://BUCKET?region=REGION. repository is
-// the repository's own for ever: the id of its store. now is compared with times
-// that the folder or the service gave.
-func Open(ctx context.Context, address, repository string, now func() time.Time) (*Store, error) {
+// the repository's own for ever: the id of its store. disk has a say in what is
+// written to a folder. now is compared with times that the folder or the service
+// gave.
+func Open(ctx context.Context, address, repository string, disk Disk, now func() time.Time) (*Store, error) {
 	if repository == "" || strings.Trim(repository, "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
 		return nil, fmt.Errorf("open blobs: %q is no repository", repository)
 	}
@@ -50,7 +53,11 @@ func Open(ctx context.Context, address, repository string, now func() time.Time)
 	if err != nil {
 		return nil, fmt.Errorf("open blobs at %s: %w", address, err)
 	}
-	return &Store{bucket: cloud.PrefixedBucket(bucket, repository+"/"), now: now}, nil
+	s := &Store{bucket: cloud.PrefixedBucket(bucket, repository+"/"), now: now}
+	if path.IsAbs(address) {
+		s.folder = &folder{path: filepath.Join(address, repository), disk: disk}
+	}
+	return s, nil
 }
 
 func openBucket(ctx context.Context, address string) (*cloud.Bucket, error) {

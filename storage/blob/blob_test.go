@@ -44,10 +44,28 @@ func open(t *testing.T) (*Store, string, *clock) {
 
 func in(t *testing.T, dir, repository string, c *clock) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), dir, repository, c.now)
+	s, err := Open(t.Context(), dir, repository, disk{}, c.now)
 	must(t, err)
 	t.Cleanup(func() { must(t, s.Close()) })
 	return s
+}
+
+// disk makes folders for one user.
+type disk struct{}
+
+func (disk) MakeFolder(path string) error { return os.MkdirAll(path, 0o700) }
+func (disk) Share(string) error           { return nil }
+
+// cached is the content of a cache.
+func cached(t *testing.T, s *Store, class, name string) (string, error) {
+	t.Helper()
+	r, _, err := s.OpenCache(t.Context(), class, name)
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	data, err := io.ReadAll(r)
+	return string(data), err
 }
 
 func must(t *testing.T, err error) {
@@ -225,12 +243,12 @@ func TestRepositoriesAreApart(t *testing.T) {
 		t.Errorf("after another repository's retention: %q, %v", got, err)
 	}
 	for _, bad := range []string{"", "../k3f9a2", "K", "a/b"} {
-		if _, err := Open(t.Context(), dir, bad, c.now); err == nil {
+		if _, err := Open(t.Context(), dir, bad, disk{}, c.now); err == nil {
 			t.Errorf("Open for %q succeeded", bad)
 		}
 	}
 	for _, bad := range []string{"relative", "file:///tmp", "mem://x", "http://x"} {
-		if _, err := Open(t.Context(), bad, "k3f9a2", c.now); err == nil {
+		if _, err := Open(t.Context(), bad, "k3f9a2", disk{}, c.now); err == nil {
 			t.Errorf("Open at %q succeeded", bad)
 		}
 	}
@@ -247,8 +265,8 @@ func TestCaches(t *testing.T) {
 	if _, _, err := s.OpenCache(t.Context(), "local", name); !errors.Is(err, ErrNone) {
 		t.Errorf("a cache of another class: %v", err)
 	}
-	if there, err := s.HasCache(t.Context(), "trusted", name); !there || err != nil {
-		t.Errorf("HasCache = %v, %v", there, err)
+	if got, err := cached(t, s, "trusted", name); got != "one" || err != nil {
+		t.Errorf("the cache is %q, %v", got, err)
 	}
 	for _, bad := range [][2]string{{"../x", name}, {"", name}, {"trusted", "x"}} {
 		if err := s.KeepCache(t.Context(), bad[0], bad[1], refOf("one")); err == nil {
@@ -309,7 +327,7 @@ func TestRetainLeavesWritersTime(t *testing.T) {
 	s, _, c := open(t)
 	put(t, s, "x")
 	c.pass(47 * time.Hour) // of an injected clock: files have the real one
-	s2 := &Store{bucket: s.bucket, now: time.Now}
+	s2 := &Store{bucket: s.bucket, folder: s.folder, now: time.Now}
 	ref := put(t, s, "x") // older than half its grace: written anew
 	if d, err := s2.Retain(t.Context(), Retention{}, false); err != nil || !d.Nothing() {
 		t.Fatalf("Retain = %+v, %v", d, err)

@@ -60,7 +60,7 @@ func (s *Store) OpenCache(ctx context.Context, class, name string) (io.ReadClose
 	return r, h.ref(), nil
 }
 
-// KeepCache records a cache whose content was put; ErrKept if there is one.
+// KeepCache records a cache whose content was put, durably; ErrKept if there is one.
 func (s *Store) KeepCache(ctx context.Context, class, name string, ref Ref) error {
 	key, err := cacheKey(class, name)
 	if err != nil {
@@ -75,13 +75,4 @@ func (s *Store) KeepCache(ctx context.Context, class, name string, ref Ref) erro
 		return ErrKept
 	}
 	return err
-}
-
-// HasCache reports whether a cache is there, without reading it.
-func (s *Store) HasCache(ctx context.Context, class, name string) (bool, error) {
-	key, err := cacheKey(class, name)
-	if err != nil {
-		return false, err
-	}
-	return s.bucket.Exists(ctx, key)
 }

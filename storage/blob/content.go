@@ -20,35 +20,34 @@ const grace = 24 * time.Hour
 // errOther says that a reader did not bring what it was said to.
 var errOther = errors.New("the bytes are not those that were announced")
 
-// Put keeps content. All of r must be what ref says, or nothing is kept. Content
-// that is there already is not written again.
+// Put keeps content, which is durable when it returns nil. All of r must be what
+// ref says, or nothing is kept. Content that is there already is not written again.
 func (s *Store) Put(ctx context.Context, ref Ref, r io.Reader) error {
 	if err := ref.check(); err != nil {
 		return err
 	}
+	var err error
 	if s.fresh(ctx, ref) {
-		return nil
+		err = s.settled(ref.key()) // who wrote it may not be that far
+	} else {
+		err = s.create(ctx, ref.key(), &cloud.WriterOptions{ContentType: "application/zstd"}, func(w io.Writer) error {
+			return copyExactly(w, r, ref)
+		})
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	w, err := s.bucket.NewWriter(ctx, ref.key(), &cloud.WriterOptions{ContentType: "application/zstd", DisableContentTypeDetection: true})
 	if err != nil {
 		return fmt.Errorf("keep content: %w", err)
 	}
+	return nil
+}
+
+// copyExactly copies what ref says, and fails if r has anything else.
+func copyExactly(w io.Writer, r io.Reader, ref Ref) error {
 	sum := sha256.New()
 	n, err := io.Copy(io.MultiWriter(w, sum), io.LimitReader(r, ref.Size+1))
 	if err == nil && (n != ref.Size || hex.EncodeToString(sum.Sum(nil)) != ref.SHA256) {
 		err = errOther
 	}
-	if err != nil {
-		cancel() // what was written by now is dropped by Close
-		_ = w.Close()
-		return fmt.Errorf("keep content: %w", err)
-	}
-	if err := w.Close(); err != nil {
-		return fmt.Errorf("keep content: %w", err)
-	}
-	return nil
+	return err
 }
 
 // fresh reports whether the content is there for long enough that a record can

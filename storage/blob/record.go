@@ -1,7 +1,6 @@
 package blob
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,8 +37,8 @@ type File struct {
 	SHA256 string `json:"sha256"`
 }
 
-// write keeps a record. If it shall be a new one and there is one, it is
-// errExists.
+// write keeps a record, which is durable when it returns nil. If it shall be a new
+// one and there is one, the error's code is FailedPrecondition.
 func (s *Store) write(ctx context.Context, key string, record any, anew bool) error {
 	data, err := json.Marshal(record)
 	if err != nil {
@@ -48,14 +47,11 @@ func (s *Store) write(ctx context.Context, key string, record any, anew bool) er
 	if len(data) > maxRecord {
 		return fmt.Errorf("encode %s: %d bytes are too many", key, len(data))
 	}
-	w, err := s.bucket.NewWriter(ctx, key, &cloud.WriterOptions{
-		ContentType: "application/json", DisableContentTypeDetection: true, IfNotExist: anew,
+	err = s.create(ctx, key, &cloud.WriterOptions{ContentType: "application/json", IfNotExist: anew}, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
 	})
 	if err != nil {
-		return fmt.Errorf("write %s: %w", key, err)
-	}
-	_, err = io.Copy(w, bytes.NewReader(data))
-	if err := errors.Join(err, w.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", key, err)
 	}
 	return nil
@@ -70,7 +66,7 @@ func (s *Store) read(ctx context.Context, key string, version *int, into any) er
 	if err != nil {
 		return fmt.Errorf("read %s: %w", key, err)
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }() // it was only read
 	if r.Size() > maxRecord {
 		return fmt.Errorf("read %s: %d bytes are too many", key, r.Size())
 	}
