@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/velocity-ci/velocity/app/client"
+	checkout "github.com/velocity-ci/velocity/builder/source"
 	"github.com/velocity-ci/velocity/storage"
 )
 
@@ -74,6 +75,24 @@ type repositoryConfig struct {
 	Name   string `yaml:"name" help:"as users know it (default: the name of its folder)"`
 	Weight int    `yaml:"weight" help:"its share of the builders beside other repositories (default 1)"`
 	Limit  int    `yaml:"limit" help:"tasks of it at the same time (default: no limit)"`
+
+	URL        string   `yaml:"url" help:"its https or ssh address, from which relative addresses of submodules count (default: that of its remote origin)"`
+	Submodules []string `yaml:"submodules" help:"hosts from which submodules may come, beside that of the address"`
+}
+
+// check finds what submodules could not be fetched with.
+func (r *repositoryConfig) check() error {
+	if r.URL != "" {
+		if _, err := checkout.Address(r.URL); err != nil {
+			return usage("repositories: %s: url: %w", r.Path, err)
+		}
+	}
+	for _, host := range r.Submodules {
+		if err := checkout.CheckHost(host); err != nil {
+			return usage("repositories: %s: submodules: %q: %w", r.Path, host, err)
+		}
+	}
+	return nil
 }
 
 // repositories is a list that flags and variables fill with paths.
@@ -109,17 +128,16 @@ func (s *serverConfig) paths() []string {
 	return paths
 }
 
-// nameAt is the name that was given to the repository at a path; "" if none was.
-func (s *serverConfig) nameAt(path string) string {
-	if s == nil {
-		return ""
-	}
-	for _, one := range s.Repositories {
-		if one.Path == path {
-			return one.Name
+// at is what was said of the repository at a path.
+func (s *serverConfig) at(path string) repositoryConfig {
+	if s != nil {
+		for _, one := range s.Repositories {
+			if one.Path == path {
+				return one
+			}
 		}
 	}
-	return ""
+	return repositoryConfig{}
 }
 
 // labels are what a builder says about itself.
@@ -176,6 +194,9 @@ func (s *serverConfig) check() error {
 			return usage("repositories: the name %q is given twice, or cannot be part of an address: use letters, digits, -, _ and .", one.Name)
 		}
 		seen[one.Name] = true
+		if err := one.check(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
