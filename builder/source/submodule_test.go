@@ -97,13 +97,16 @@ func TestSubmodules(t *testing.T) {
 		t.Errorf("the submodule is %q", got)
 	}
 	for _, sub := range []string{"vendor/lib", "vendor/lib/in/deep", "again"} {
-		if got := sh(t, filepath.Join(ws.Dir, sub), "test -d .git; ! test -e .git/objects/info/alternates; find .git -type f -links +1; find .git -type l"); got != "" {
+		if got := sh(t, filepath.Join(ws.Dir, sub), "test -d .git; test ! -e .git/objects/info/alternates; find .git -type f -links +1; find .git -type l"); got != "" {
 			t.Errorf("%s shares %s", sub, got)
 		}
 	}
 	f.upkeep.Wait()
 	if n := mirrors(t, f); n != 2 {
 		t.Errorf("%d caches; want that of lib and of deep", n)
+	}
+	if got := sh(t, f.Mirrors, `for m in *; do git --git-dir="$m" rev-list --count --all; done`); got != "1\n1" {
+		t.Errorf("the caches have %q commits; want one each", got)
 	}
 	if err := done(); err != nil {
 		t.Error(err)
@@ -291,7 +294,7 @@ func TestHostileSubmoduleTrees(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			modules := "100644 blob " + blob(`[submodule "lib"]\n\tpath = `+c.path+`\n\turl = ../lib\n`)
 			if name == "file" { // .gitmodules itself is a link
-				modules = "120000 blob " + blob("file")
+				modules = "120000" + strings.TrimPrefix(modules, "100644")
 			}
 			commit := sh(t, dir, `git commit-tree -m x $(printf "`+modules+`\t.gitmodules\000`+c.entries+`" | git mktree -z --missing)`)
 			f := fresh(t)
@@ -345,6 +348,19 @@ func TestNestedSubmodules(t *testing.T) {
 	}
 	if n := other.asked.Load(); n > 0 {
 		t.Errorf("the other server was asked %d times", n)
+	}
+}
+
+func TestStraight(t *testing.T) {
+	top := t.TempDir()
+	sh(t, top, "mkdir -p top/a/b outside/b; ln -s ../outside top/link; ln -s a top/near; ln -s top alias")
+	for path, good := range map[string]bool{"a": true, "a/b": true, "link": false, "link/b": false, "near": false, "near/b": false, "none": false} {
+		for _, name := range []string{"top", "alias"} { // a folder of the builder may be reached through a link
+			work := filepath.Join(top, name)
+			if err := straight(filepath.Join(work, path), work); (err == nil) != good {
+				t.Errorf("%s below %s: %v", path, name, err)
+			}
+		}
 	}
 }
 
