@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -17,6 +16,7 @@ import (
 	"github.com/velocity-ci/velocity/architect/dispatch"
 	"github.com/velocity-ci/velocity/builder"
 	"github.com/velocity-ci/velocity/builder/docker"
+	"github.com/velocity-ci/velocity/builder/egress"
 	"github.com/velocity-ci/velocity/builder/host"
 	checkout "github.com/velocity-ci/velocity/builder/source"
 	"github.com/velocity-ci/velocity/storage/git"
@@ -53,6 +53,10 @@ func (a *agent) newBuilder() (*builder.Builder, error) {
 	if strings.HasPrefix(a.credential.Server, "http://") { // on this machine, as its registration saw to
 		fetch.Transports = []string{"http"}
 	}
+	far, err := newFarKeeper(a.credential)
+	if err != nil {
+		return nil, err
+	}
 	b := &builder.Builder{
 		Name: a.credential.identity(a.keys.Public()), Boot: rand.Text(), Capacity: s.capacity,
 		Labels: s.labels, Untrusted: s.untrusted, Version: programVersion().Version,
@@ -61,8 +65,10 @@ func (a *agent) newBuilder() (*builder.Builder, error) {
 			Fetch: fetch, Now: a.c.clock, Limit: s.mirrorLimit,
 		},
 		Source:   a.credential.source,
-		SpoolDir: filepath.Join(a.state, "spool"),
-		Grace:    stepGrace, Log: a.log, Now: a.c.clock,
+		Keeper:   far,
+		Files:    &egress.Files{Dir: filepath.Join(a.state, "files")},
+		SpoolDir: filepath.Join(a.state, "spool"), Memory: memoryFolder(),
+		Grace: stepGrace, Log: a.log, Now: a.c.clock,
 		Keep: keepResults, Lease: dispatch.LostAfter + leaseMargin,
 		Limit: s.timeout, LogLimit: s.logLimit, WorkspaceLimit: s.workspaceLimit, DiskFloor: s.diskFloor, SpoolLimit: s.spoolLimit,
 	}
@@ -75,11 +81,9 @@ func (a *agent) newBuilder() (*builder.Builder, error) {
 	}
 	if s.execute.docker {
 		limits := docker.Limits{PIDs: s.pids, Memory: s.memory, CPUs: s.cpus}
-		d, err := docker.New(docker.Config{Builder: b.Name, Limits: limits, Log: a.log})
-		if err != nil {
-			return nil, fmt.Errorf("set up Docker: %w", err)
+		if err := a.c.engine(b, a.state, limits, a.log); err != nil {
+			return nil, err
 		}
-		b.Docker = d
 	}
 	return b, nil
 }

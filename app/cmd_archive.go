@@ -13,12 +13,15 @@ import (
 	"github.com/velocity-ci/velocity/app/term"
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/storage"
+	"github.com/velocity-ci/velocity/storage/blob"
+	"github.com/velocity-ci/velocity/storage/git"
 )
 
 type archiveFlags struct {
 	repo         *string
 	dryRun, json *bool
 	keep         *storage.Retention
+	blobs        *blob.Retention
 }
 
 func (c *cli) archiveCommand() *cobra.Command {
@@ -30,7 +33,9 @@ builds beyond the bounds that are given. Without bounds everything is kept.
 
 What is beyond any of its bounds goes, the oldest first. Logs go build by build;
 builds go once all of a block of ten thousand are beyond, with their logs. Lines in
-the notes stay, and so do builds that are not finished or cannot be read.`,
+the notes stay, and so do builds that are not finished or cannot be read.
+Artifacts go task by task, caches one by one, and with them content that nothing
+has named for a day.`,
 		Args: arguments(0, 0),
 	}
 	f := archiveFlags{
@@ -38,6 +43,7 @@ the notes stay, and so do builds that are not finished or cannot be read.`,
 		dryRun: cmd.Flags().Bool("dry-run", false, "say what would go, and change nothing"),
 		json:   jsonFlag(cmd),
 		keep:   keepFlags(cmd),
+		blobs:  keepBlobFlags(cmd),
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return c.archive(cmd.Context(), f) }
 	return cmd
@@ -56,6 +62,9 @@ func (c *cli) archive(ctx context.Context, f archiveFlags) error {
 		dropped, r.Archived, err = c.retainNow(ctx, c.openStore(repo), *f.keep)
 	}
 	if err != nil {
+		return err
+	}
+	if r.Blobs, err = c.retainBlobs(ctx, repo, *f.blobs, *f.dryRun); err != nil {
 		return err
 	}
 	r.Builds, r.Unreadable = dropped.Builds, dropped.Unreadable
@@ -108,6 +117,31 @@ type archiveReport struct {
 	Builds     int        `json:"builds"`   // that were dropped
 	Logs       logsReport `json:"logs"`     // that were dropped
 	Unreadable []string   `json:"unreadable,omitempty"`
+
+	Blobs blobsReport `json:"blobs"` // artifacts and caches that were dropped
+}
+
+type blobsReport struct {
+	Artifacts int   `json:"artifacts"` // tasks whose artifacts they were
+	Caches    int   `json:"caches"`
+	Bytes     int64 `json:"bytes"` // packed
+}
+
+// retainBlobs drops artifacts and caches beyond the bounds.
+func (c *cli) retainBlobs(ctx context.Context, repo *git.Repository, keep blob.Retention, dry bool) (r blobsReport, err error) {
+	id, err := c.openStore(repo).ID()
+	if err != nil || id == "" {
+		return r, err
+	}
+	store, err := c.openBlobs(ctx, repo, c.env[envBlobs], id, false)
+	if errors.Is(err, blob.ErrNone) {
+		return r, nil
+	}
+	if err != nil {
+		return r, err
+	}
+	d, err := store.Retain(ctx, keep, dry)
+	return blobsReport{Artifacts: d.Artifacts, Caches: d.Caches, Bytes: d.Bytes}, errors.Join(err, store.Close())
 }
 
 type logsReport struct {
@@ -126,5 +160,8 @@ func (c *cli) tellArchive(r archiveReport) error {
 	}
 	_, err := fmt.Fprintf(c.Out, "archived %d builds\n%s the logs of %d builds: %d files, %s\n%s %d builds\n",
 		r.Archived, done, r.Logs.Builds, r.Logs.Files, term.Bytes(r.Logs.Bytes), done, r.Builds)
+	if err == nil && r.Blobs != (blobsReport{}) {
+		_, err = fmt.Fprintf(c.Out, "%s the artifacts of %d tasks and %d caches: %s\n", done, r.Blobs.Artifacts, r.Blobs.Caches, term.Bytes(r.Blobs.Bytes))
+	}
 	return err
 }

@@ -68,7 +68,11 @@ func noLog(b *build.Build, t *build.Task) error {
 	if reason := b.TaskReason(t); reason != "" {
 		said += ", " + reason
 	}
-	return &failure{status: statusProblem, err: fmt.Errorf("task %s of build %s has no log here (%s)", t.Name, b.ID, said)}
+	f := &failure{status: statusProblem, err: fmt.Errorf("task %s of build %s has no log here (%s)", t.Name, b.ID, said)}
+	if t.Reason == build.ReasonReused {
+		return f.hint("it was built by %s: velocity logs %s %s", t.Reused.Build, t.Reused.Build, t.Reused.Task)
+	}
+	return f
 }
 
 // allLogs prints the logs of all tasks, each under its task's name if the build

@@ -14,14 +14,16 @@ import (
 	"github.com/velocity-ci/velocity/app/term"
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/storage"
+	"github.com/velocity-ci/velocity/storage/blob"
+	"github.com/velocity-ci/velocity/storage/git"
 )
 
 func (c *cli) purgeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "purge BUILD",
 		Short: "Remove a finished build for good, such as one that printed a secret",
-		Long: `Remove a finished build for good: its record, its logs, its line in the notes, and
-every object in the repository that only these led to. No other command rewrites
+		Long: `Remove a finished build for good: its record, its logs, its artifacts, its line in
+the notes, and every object in the repository that only these led to. No other command rewrites
 what is recorded: the notes and the build's blocks of the archive and of logs begin
 a new history, since the old one holds the build.
 
@@ -60,10 +62,28 @@ func (c *cli) purge(ctx context.Context, path, which string, yes bool) error {
 	if errors.Is(err, storage.ErrUnfinished) {
 		return (&failure{status: statusProblem, err: err}).hint("velocity cancel %s ends it; purge it then", id)
 	}
+	if err == nil {
+		err = c.purgeArtifacts(ctx, r.repo, id)
+	}
 	if err != nil {
 		return err
 	}
 	return c.tellPurge(ctx, r, id, done)
+}
+
+// purgeArtifacts removes what a build kept.
+func (c *cli) purgeArtifacts(ctx context.Context, repo *git.Repository, id build.ID) error {
+	store, err := c.openBlobs(ctx, repo, c.env[envBlobs], id.Store, false)
+	if errors.Is(err, blob.ErrNone) {
+		return nil
+	}
+	if err == nil {
+		err = errors.Join(store.Forget(ctx, []int64{id.Number}), store.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("purge the artifacts of %s: %w", id, err)
+	}
+	return nil
 }
 
 // confirmPurge asks whoever is there; a script has to say so itself.

@@ -148,7 +148,7 @@ func (c *cli) job(ctx context.Context, from *origin, f runFlags, name string) (*
 	t.Request = t.ID
 	req := blueprint.Request{
 		Name: name, Trigger: t, Config: t.Commit, Given: given, Lookup: c.lookup,
-		Git: facts(ctx, from.repo, from.ref, from.commit),
+		Git: facts(ctx, from.repo, from.ref, from.commit), Stored: c.deskAt(from.repo).stored,
 	}
 	p, err := c.draw(ctx, config, &req)
 	if err != nil {
@@ -195,7 +195,7 @@ func (c *cli) runSite(ctx context.Context, j *job, dir string, a *architect.Arch
 	if err != nil {
 		return nil, nil, err
 	}
-	site := &architect.Site{Name: nameOf(j.repo), Repo: view{j.repo}, Logs: logs, Modules: modules}
+	site := &architect.Site{Name: nameOf(j.repo), Repo: view{j.repo}, Logs: logs, Vault: &vault{c: c, repo: j.repo}, Modules: modules}
 	if !j.record {
 		ledger := memory.New(a.Folded)
 		site.Ledger, site.Inbox, site.History, site.Source = ledger, ledger, nothing{}, j.repo.WorkTree()
@@ -221,8 +221,15 @@ func (nothing) Live(context.Context) ([]architect.Loaded, error) { return nil, n
 func (nothing) Tips(context.Context) (map[string]plan.Commit, bool, error) {
 	return nil, true, nil
 }
+func (nothing) Marks(context.Context) ([]build.Mark, error)                      { return nil, nil }
 func (nothing) OfCommit(context.Context, plan.Commit) ([]architect.Known, error) { return nil, nil }
 func (nothing) Green(context.Context, plan.Commit, string) (bool, error)         { return false, nil }
+func (nothing) Recorded(context.Context, build.ID) (l architect.Loaded, ok bool, err error) {
+	return l, false, nil
+}
+func (nothing) Reusable(context.Context, []string) (map[string]build.Success, error) {
+	return nil, nil
+}
 
 // runOn builds with a builder of this process.
 func (c *cli) runOn(ctx context.Context, j *job, dir string, wire *dispatch.Direct, a *architect.Architect, site *architect.Site) (*build.Build, error) {
@@ -233,6 +240,14 @@ func (c *cli) runOn(ctx context.Context, j *job, dir string, wire *dispatch.Dire
 	if err := os.MkdirAll(worker.SpoolDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make a folder for logs: %w", err)
 	}
+	address := ""
+	if j.record { // others than this repository's users may read there what has no name of its own
+		address = c.env[envBlobs]
+	}
+	kept := newShelves(c, address)
+	defer kept.close()
+	kept.add(anyStore, j.repo)
+	worker.Keeper, worker.InPlace = keeper{kept}, !j.record
 	if !j.record {
 		worker.Workspaces = &checkout.InPlace{Dir: j.repo.WorkTree()}
 	}

@@ -20,7 +20,7 @@ func (c *cli) schemaCommand() *cobra.Command {
 		Long: `Print the JSON Schema of a kind of file, or of all.
 
 The files that people write are root, blueprint and pipeline. Those that are kept
-in git are build.json, events.jsonl (the schema of a line), plan.json, tips.json,
+in git are build.json, events.jsonl (the schema of a line), plan.json, tips.json, schedules.json,
 purged.json and trigger; docs/format.md says where.`,
 		Args: arguments(0, 1),
 		RunE: func(_ *cobra.Command, args []string) error { return c.schema(args) },

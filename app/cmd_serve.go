@@ -15,6 +15,7 @@ import (
 	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/storage"
+	"github.com/velocity-ci/velocity/storage/blob"
 	"github.com/velocity-ci/velocity/storage/git"
 )
 
@@ -42,11 +43,13 @@ more than the file.`,
 	from := configFlags(cmd)
 	once := cmd.Flags().Bool("once", false, "build what is due, report the outcome and end")
 	noBuilder := cmd.Flags().Bool("no-builder", false, "run no builder in this process, as --builder-embedded=false")
+	noReuse := cmd.Flags().Bool("no-reuse", false, "build every task, also one that an earlier success could stand in for, as --reuse=false")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		s, err := c.config(from)
 		if err != nil {
 			return err
 		}
+		s.Reuse = s.Reuse && !*noReuse
 		s.Builder.Embedded = s.Builder.Embedded && !*noBuilder
 		return c.serve(cmd.Context(), s, *once)
 	}
@@ -189,7 +192,7 @@ func (c *cli) once(ctx context.Context, o serviceOptions, keep storage.Retention
 		if err := s.architect.WaitIdle(ctx); err != nil {
 			return err
 		}
-		if keep != (storage.Retention{}) {
+		if keep != (storage.Retention{}) || s.keepBlobs != (blob.Retention{}) {
 			s.retainAll(ctx, keep, map[*served]bool{}, true)
 		}
 		return errIdle

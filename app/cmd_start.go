@@ -27,13 +27,14 @@ builds it. With --follow the build is shown to its end.`,
 	from := placeFlags(cmd)
 	ref := cmd.Flags().String("ref", "", "branch, tag or commit to build (default HEAD)")
 	params := paramFlag(cmd)
+	noReuse := cmd.Flags().Bool("no-reuse", false, "build every task, also one that an earlier success could stand in for")
 	follow := followFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		given, err := givenParameters(*params)
 		if err != nil {
 			return err
 		}
-		ask := api.Start{Name: strings.Join(args, ""), Ref: *ref, Parameters: given, Actor: c.pusher()}
+		ask := api.Start{Name: strings.Join(args, ""), Ref: *ref, Parameters: given, NoReuse: *noReuse, Actor: c.pusher()}
 		return c.request(cmd.Context(), from, *follow,
 			func(ctx context.Context, s *client.Client) (string, error) { return s.Start(ctx, ask) },
 			func(ctx context.Context, d desk) (string, error) { t, err := d.Start(ctx, ask); return t.ID, err })
@@ -47,12 +48,16 @@ func (c *cli) rerunCommand() *cobra.Command {
 		Short: "Build a build again",
 		Long: `Build the same pipeline at the same commit again, as a new build.
 
+With --failed the new build keeps what succeeded, and builds by the same plan
+only what failed or never ran. The build must be over for that.
+
 BUILD is an id, a number, or a commit, which means its newest build.`,
 		Args: arguments(1, 1),
 	}
 	from, follow := placeFlags(cmd), followFlag(cmd)
+	failed := cmd.Flags().Bool("failed", false, "keep what succeeded, and build only the rest")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		act := api.Act{Build: args[0], Actor: c.pusher()}
+		act := api.Act{Build: args[0], Failed: *failed, Actor: c.pusher()}
 		return c.request(cmd.Context(), from, *follow,
 			func(ctx context.Context, s *client.Client) (string, error) { return s.Rerun(ctx, act) },
 			func(ctx context.Context, d desk) (string, error) { t, err := d.Rerun(ctx, act); return t.ID, err })
@@ -87,7 +92,7 @@ func (c *cli) request(ctx context.Context, from place, follow bool,
 	server = client.Local(folderOf(repo))
 	id, err := ask(ctx, server)
 	if errors.Is(err, client.ErrNoServer) {
-		if _, err := store(ctx, desk{c, repo, c.openStore(repo)}); err != nil {
+		if _, err := store(ctx, c.deskAt(repo)); err != nil {
 			return err
 		}
 		fmt.Fprintf(c.Out, "stored; no server is running for this repository: the next velocity serve or push builds it\n")
@@ -173,7 +178,7 @@ func (c *cli) cancel(ctx context.Context, from place, text string) error {
 
 // cancelAlone ends a build that a server left unfinished.
 func (c *cli) cancelAlone(ctx context.Context, repo *git.Repository, text string) error {
-	b, err := desk{c, repo, c.openStore(repo)}.Find(ctx, text)
+	b, err := c.deskAt(repo).Find(ctx, text)
 	if err != nil {
 		return err
 	}

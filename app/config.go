@@ -13,6 +13,7 @@ import (
 	"github.com/velocity-ci/velocity/app/client"
 	checkout "github.com/velocity-ci/velocity/builder/source"
 	"github.com/velocity-ci/velocity/storage"
+	"github.com/velocity-ci/velocity/storage/blob"
 )
 
 // A serverConfig is what velocity serve is told: by flags, by variables, by a
@@ -40,13 +41,21 @@ type serverConfig struct {
 	} `yaml:"builder"`
 	NATS     natsConfig `yaml:"nats"`
 	Attempts int        `yaml:"attempts" default:"3" help:"tries of a task that is interrupted again and again"`
+	Reuse    bool       `yaml:"reuse" default:"true" help:"let an earlier success under the same inputs stand in for a task"`
 	Log      struct {
 		Format string `yaml:"format" default:"text" help:"text or json"`
 	} `yaml:"log"`
 	Keep struct {
 		Logs   bound `yaml:"logs" help:"logs"`
 		Builds bound `yaml:"builds" help:"blocks of builds, with their logs,"`
+
+		Artifacts artifactBound `yaml:"artifacts"`
+		Caches    cacheBound    `yaml:"caches"`
 	} `yaml:"keep"`
+	Blobs struct {
+		URL   string    `yaml:"url" help:"where artifacts and caches are: a folder, or s3://BUCKET?region=REGION (default: the folder velocity/blobs in each repository)"`
+		Limit sizeValue `yaml:"limit" default:"5000000000" help:"the largest artifacts or cache of one task that are taken, packed: 5G"`
+	} `yaml:"blobs"`
 	Publish struct {
 		Remote string `yaml:"remote" flag:"publish" help:"send finished builds to this remote, as velocity publish does"`
 		Logs   bool   `yaml:"logs" help:"send their logs, too"`
@@ -60,6 +69,29 @@ type bound struct {
 	Count countValue `yaml:"count" help:"keep the {} of the newest N builds"`
 }
 
+// An artifactBound is how much of artifacts is kept.
+type artifactBound struct {
+	For  ageValue  `yaml:"for" help:"keep artifacts for so long: 30d, 12w, 1y, 36h"`
+	Size sizeValue `yaml:"size" help:"keep the newest artifacts of so much in all, packed: 5G"`
+}
+
+// A cacheBound is how much of caches is kept.
+type cacheBound struct {
+	For  ageValue  `yaml:"for" default:"720h0m0s" help:"keep caches that were used within so long: 30d, 12w, 1y, 36h"`
+	Size sizeValue `yaml:"size" help:"keep the caches used last of so much in all, packed: 5G"`
+}
+
+// blobs is what keep says of artifacts and caches.
+func (s *serverConfig) blobs() blob.Retention {
+	if s == nil {
+		return blob.Retention{}
+	}
+	return blob.Retention{
+		Artifacts: blob.Bound{Age: time.Duration(s.Keep.Artifacts.For), Bytes: int64(s.Keep.Artifacts.Size)},
+		Caches:    blob.Bound{Age: time.Duration(s.Keep.Caches.For), Bytes: int64(s.Keep.Caches.Size)},
+	}
+}
+
 func (b bound) storage() storage.Bound {
 	return storage.Bound{Age: time.Duration(b.For), Bytes: int64(b.Size), Count: int(b.Count)}
 }
@@ -71,10 +103,12 @@ func (s *serverConfig) retention() storage.Retention {
 
 // A repositoryConfig is one repository to serve.
 type repositoryConfig struct {
-	Path   string `yaml:"path" file:"yes" help:"of the repository"`
-	Name   string `yaml:"name" help:"as users know it (default: the name of its folder)"`
-	Weight int    `yaml:"weight" help:"its share of the builders beside other repositories (default 1)"`
-	Limit  int    `yaml:"limit" help:"tasks of it at the same time (default: no limit)"`
+	Path      string   `yaml:"path" file:"yes" help:"of the repository"`
+	Name      string   `yaml:"name" help:"as users know it (default: the name of its folder)"`
+	Weight    int      `yaml:"weight" help:"its share of the builders beside other repositories (default 1)"`
+	Limit     int      `yaml:"limit" help:"tasks of it at the same time (default: no limit)"`
+	Protected []string `yaml:"protected" help:"patterns of refs beside the default branch that not everybody who can push can move, such as release/*"`
+	Reuse     *bool    `yaml:"reuse" help:"whether an earlier success may stand in for a task of it (default: as the server's reuse)"`
 
 	URL        string   `yaml:"url" help:"its https or ssh address, from which relative addresses of submodules count (default: that of its remote origin)"`
 	Submodules []string `yaml:"submodules" help:"hosts from which submodules may come, beside that of the address"`
@@ -138,6 +172,32 @@ func (s *serverConfig) at(path string) repositoryConfig {
 		}
 	}
 	return repositoryConfig{}
+}
+
+// protects are the patterns of the repository at a path.
+func (s *serverConfig) protects(path string) []string {
+	if s == nil {
+		return nil
+	}
+	for _, one := range s.Repositories {
+		if one.Path == path {
+			return one.Protected
+		}
+	}
+	return nil
+}
+
+// reuses reports whether successes in the repository at a path may be reused.
+func (s *serverConfig) reuses(path string) bool {
+	if s == nil {
+		return true
+	}
+	for _, one := range s.Repositories {
+		if one.Path == path && one.Reuse != nil {
+			return *one.Reuse
+		}
+	}
+	return s.Reuse
 }
 
 // labels are what a builder says about itself.

@@ -20,6 +20,12 @@ type desk struct {
 	c     *cli
 	repo  *git.Repository
 	store *storage.Store
+	vault *vault
+}
+
+// deskAt is the desk of a repository that no server answers for.
+func (c *cli) deskAt(repo *git.Repository) desk {
+	return desk{c, repo, c.openStore(repo), &vault{c: c, repo: repo}}
 }
 
 func (c *cli) newTriggerID() string { return storage.NewTriggerID(c.now(), rand.Uint64()) }
@@ -41,6 +47,7 @@ func (d desk) Start(ctx context.Context, ask api.Start) (plan.Trigger, error) {
 	t := plan.Trigger{
 		ID: d.c.newTriggerID(), Event: plan.EventManual, Ref: ref, Commit: planCommit(commit), Actor: ask.Actor,
 		Received: d.c.clock(), Name: name, Parameters: ask.Parameters,
+		NoReuse: ask.NoReuse,
 	}
 	t.Request = t.ID
 	if err := d.check(ctx, t); err != nil {
@@ -67,11 +74,11 @@ func (d desk) check(ctx context.Context, t plan.Trigger) error {
 		return usage("there is no configuration at %s", commit.Short()).hint("velocity init writes one")
 	}
 	p, err := config.Draw(blueprint.Request{
-		Name: t.Name, Trigger: t, Config: commit, Git: view{d.repo}.Facts(ctx, commit, t.Ref),
+		Name: t.Name, Trigger: t, Config: commit, Git: view{d.repo}.Facts(ctx, commit, t.Ref), Stored: d.stored,
 	})
 	var missing *blueprint.MissingError
 	if errors.As(err, &missing) { // the variables of whoever asks are not looked at
-		return usage("%w", missing).hint("--param name=value gives one; secrets can only be given to velocity run")
+		return usage("%w", missing).hint("--param name=value gives one; velocity secret set keeps a secret")
 	}
 	if err != nil {
 		return err
@@ -82,6 +89,13 @@ func (d desk) check(ctx context.Context, t plan.Trigger) error {
 		}
 	}
 	return nil
+}
+
+// stored tells which secrets there are: that one cannot be read is for the build to
+// say.
+func (d desk) stored(name string) bool {
+	has, err := d.vault.Has(name)
+	return has || err != nil
 }
 
 // secretNames are the secret parameters of a plan.
@@ -100,7 +114,7 @@ func secretNames(p *plan.Plan) []string {
 }
 
 // Rerun implements web.Desk: the same pipeline at the same commit, as a new
-// build.
+// build, which may keep what succeeded.
 func (d desk) Rerun(ctx context.Context, act api.Act) (plan.Trigger, error) {
 	b, err := d.Find(ctx, act.Build)
 	if err != nil {
@@ -110,10 +124,28 @@ func (d desk) Rerun(ctx context.Context, act api.Act) (plan.Trigger, error) {
 	if t.Event == plan.EventLocal {
 		return plan.Trigger{}, usage("build %s was made by velocity run: velocity start builds it here", b.ID)
 	}
-	t.ID = d.c.newTriggerID()
+	if act.Failed {
+		if err := restFails(b); err != nil {
+			return plan.Trigger{}, err
+		}
+	}
+	t.ID, t.Failed = d.c.newTriggerID(), act.Failed
 	t.Request, t.Parent, t.Name = t.ID, b.ID.String(), b.Name
 	t.Actor, t.Received, t.Skip = act.Actor, d.c.clock(), false
 	return t, d.accept(ctx, t)
+}
+
+// restFails refuses to build the rest of a build of which there is none.
+func restFails(b *build.Build) error {
+	switch {
+	case !b.State().Final():
+		return usage("build %s is not over: only then is it known what failed", b.ID).hint("velocity cancel %s ends it", b.ID)
+	case b.State() == build.Succeeded:
+		return usage("nothing of build %s failed", b.ID).hint("velocity rerun %s builds all of it again", b.ID)
+	case b.Plan == "":
+		return usage("build %s has no plan: %s", b.ID, b.Reason()).hint("velocity rerun %s draws a new one", b.ID)
+	}
+	return nil
 }
 
 func (d desk) accept(ctx context.Context, t plan.Trigger) error {

@@ -104,6 +104,10 @@ func (c *cli) openFront(ctx context.Context, s *service, conf *serverConfig) (f 
 	if f.web, err = c.frontOf(s, registered, conf); err != nil {
 		return f, err
 	}
+	f.web.Secrets = c.stateVault(repo)
+	for _, h := range s.houses {
+		h.vault.server = f.web.Secrets
+	}
 	if f.local, err = socket.Listen(ctx, folderOf(repo)); err != nil {
 		return f, err
 	}
@@ -118,6 +122,7 @@ func (c *cli) frontOf(s *service, r *roster.Roster, conf *serverConfig) (*web.Fr
 		Roster: r, Now: c.now, Log: s.log, Ready: func() error { return nil },
 		Attempt: s.architect.Admits, Members: s.architect.Members, Architect: s.signer.Public(),
 		Changed: func(builder string) { s.turned(builder) },
+		Blobs:   &web.Blobs{Holds: s.architect.Holds, Store: s.shelves.of, Limit: int64(conf.Blobs.Limit)},
 	}
 	if s.cluster == nil {
 		f.NATS, f.Address = s.nats, natsAddress(conf.URL)

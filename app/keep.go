@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/velocity-ci/velocity/storage"
+	"github.com/velocity-ci/velocity/storage/blob"
 )
 
 // keepFlags adds the six flags that say what stays of finished builds; without
@@ -25,6 +26,18 @@ func keepFlags(cmd *cobra.Command) *storage.Retention {
 		flags.Var((*sizeValue)(&of.bound.Bytes), "keep-"+of.name+"-size", "keep the newest "+of.what+" of so much in all: `5G`")
 		flags.Var((*countValue)(&of.bound.Count), "keep-"+of.name+"-count", "keep the "+of.what+" of the newest `N` builds")
 	}
+	return keep
+}
+
+// keepBlobFlags adds the four flags that say what stays of artifacts and caches;
+// without any, all does.
+func keepBlobFlags(cmd *cobra.Command) *blob.Retention {
+	keep := &blob.Retention{}
+	flags := cmd.Flags()
+	flags.Var((*ageValue)(&keep.Artifacts.Age), "keep-artifacts-for", "keep artifacts for so `long`: 30d, 12w, 1y, 36h")
+	flags.Var((*sizeValue)(&keep.Artifacts.Bytes), "keep-artifacts-size", "keep the newest artifacts of so much in all, packed: `5G`")
+	flags.Var((*ageValue)(&keep.Caches.Age), "keep-caches-for", "keep caches that were used within so `long`: 30d, 12w, 1y, 36h")
+	flags.Var((*sizeValue)(&keep.Caches.Bytes), "keep-caches-size", "keep the caches used last of so much in all, packed: `5G`")
 	return keep
 }
 

@@ -2,11 +2,13 @@ package app
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/velocity-ci/velocity/storage"
+	"github.com/velocity-ci/velocity/storage/blob"
 )
 
 // How often a server drops what need not be kept, and after how many rounds it
@@ -29,7 +31,7 @@ func (s *service) watchAndRetain(ctx context.Context, keep storage.Retention) er
 // retain drops what is beyond the bounds at once and whenever again says so,
 // until ctx ends.
 func (s *service) retain(ctx context.Context, keep storage.Retention, again <-chan time.Time) {
-	if keep == (storage.Retention{}) {
+	if keep == (storage.Retention{}) && s.keepBlobs == (blob.Retention{}) {
 		return
 	}
 	room := make(map[*served]bool)
@@ -47,6 +49,9 @@ func (s *service) retain(ctx context.Context, keep storage.Retention, again <-ch
 // time to.
 func (s *service) retainAll(ctx context.Context, keep storage.Retention, room map[*served]bool, collect bool) {
 	for _, h := range s.houses {
+		if s.keepBlobs != (blob.Retention{}) {
+			s.retainBlobsIn(ctx, h)
+		}
 		room[h] = s.retainIn(ctx, h, keep) || room[h]
 		if !collect || !room[h] {
 			continue
@@ -55,6 +60,30 @@ func (s *service) retainAll(ctx context.Context, keep storage.Retention, room ma
 		if err := h.ledger.Collect(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("what was dropped still takes room", "repo", h.site.Name, "err", err)
 		}
+	}
+}
+
+// retainBlobsIn drops artifacts and caches. That it fails costs room and nothing
+// else.
+func (s *service) retainBlobsIn(ctx context.Context, h *served) {
+	id, err := h.ledger.ID()
+	var store *blob.Store
+	if err == nil {
+		store, err = s.c.openBlobs(ctx, h.repo, s.shelves.address, id, false)
+	}
+	if errors.Is(err, blob.ErrNone) {
+		return
+	}
+	var d blob.Dropped
+	if err == nil {
+		d, err = store.Retain(ctx, s.keepBlobs, false)
+		err = errors.Join(err, store.Close())
+	}
+	switch {
+	case err != nil && ctx.Err() == nil:
+		s.log.Warn("old artifacts and caches are kept", "repo", h.site.Name, "err", err)
+	case !d.Nothing():
+		s.log.Info("dropped", "repo", h.site.Name, "artifactsOf", d.Artifacts, "caches", d.Caches, "bytes", d.Bytes)
 	}
 }
 

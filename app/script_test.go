@@ -52,6 +52,7 @@ func TestScripts(t *testing.T) {
 			"listening": listening,
 			"more":      more,
 			"record":    record,
+			"registry":  startRegistry,
 			"serving":   serving,
 			"signal":    sendSignal,
 			"waitfor":   waitFor,
@@ -88,6 +89,8 @@ func setUp(env *testscript.Env) error {
 		"NO_COLOR":            "",
 		"TERM":                "xterm",
 		"DOCKER_HOST":         os.Getenv("DOCKER_HOST"),
+		"COMPOSE_PLUGIN":      os.Getenv("VELOCITY_COMPOSE"),
+		"BUILDX":              os.Getenv("VELOCITY_BUILDX"),
 		"GORACE":              "atexit_sleep_ms=0", // else each command takes a second
 	} {
 		env.Setenv(name, value)

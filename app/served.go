@@ -36,6 +36,7 @@ type served struct {
 	folder string // ours within the git directory
 
 	publisher *publisher // nil if nothing is published
+	vault     *vault
 }
 
 // folderOf is where Velocity keeps its files in a repository.
@@ -94,7 +95,10 @@ func (c *cli) serveRepository(ctx context.Context, path string, o serviceOptions
 		Modules: modules,
 		Name:    cmp.Or(configured.Name, nameOf(repo)), Source: repo.CommonDir(), Ledger: ledger, Inbox: ledger,
 		History: history{ledger}, Repo: view{repo}, Logs: logs, Told: o.who == holderHook,
+		NoReuse: !o.configured.reuses(path), Protected: o.configured.protects(path), Clock: o.who == holderServe,
 	}
+	s.vault = &vault{c: c, repo: repo, repository: s.site.Name}
+	s.site.Vault = s.vault
 	if err := a.Open(ctx, s.site); err != nil {
 		return nil, errors.Join(err, ledger.Release(ctx))
 	}
@@ -186,6 +190,18 @@ func (h history) Live(ctx context.Context) ([]architect.Loaded, error) {
 		loaded[i] = architect.Loaded(l)
 	}
 	return loaded, err
+}
+
+func (h history) Recorded(ctx context.Context, id build.ID) (l architect.Loaded, ok bool, err error) {
+	b, _, err := h.Ledger.Build(ctx, id)
+	if errors.Is(err, storage.ErrNoBuild) {
+		return l, false, nil
+	}
+	if err != nil {
+		return l, false, err
+	}
+	p, err := h.Ledger.Plan(ctx, id)
+	return architect.Loaded{Build: b, Plan: p}, true, err
 }
 
 func (h history) OfCommit(ctx context.Context, commit plan.Commit) ([]architect.Known, error) {

@@ -18,8 +18,10 @@ import (
 	"github.com/velocity-ci/velocity/architect/dispatch/server"
 	"github.com/velocity-ci/velocity/builder"
 	"github.com/velocity-ci/velocity/builder/docker"
+	"github.com/velocity-ci/velocity/builder/egress"
 	"github.com/velocity-ci/velocity/builder/host"
 	checkout "github.com/velocity-ci/velocity/builder/source"
+	"github.com/velocity-ci/velocity/storage/blob"
 	"github.com/velocity-ci/velocity/storage/roster"
 )
 
@@ -54,6 +56,9 @@ type service struct {
 	front    *front                 // nil if only the sockets are answered
 	roster   *roster.Roster         // nil without a front
 	fleet    fleet                  // registered builders; none without a front
+	shelves  *shelves
+
+	keepBlobs blob.Retention
 }
 
 // serviceOptions say what a service serves, and how.
@@ -76,7 +81,7 @@ type serviceOptions struct {
 // newService takes the locks and connects the parts; run makes them work. The
 // caller must close it.
 func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err error) {
-	s = &service{c: c, log: o.log}
+	s = &service{c: c, log: o.log, shelves: newShelves(c, c.blobsOf(o.configured)), keepBlobs: o.configured.blobs()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -103,6 +108,9 @@ func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err
 			return s, err
 		}
 		house.site.Share = o.configured.share(house.site.Name)
+		if err := s.shelve(house); err != nil {
+			return s, errors.Join(err, house.release(ctx))
+		}
 		s.houses = append(s.houses, house)
 	}
 	if o.builder {
@@ -144,7 +152,7 @@ func (s *service) embed(ctx context.Context, o serviceOptions) error {
 	if s.link, err = dispatch.Join(conn, name, work, dispatch.Trust{Architect: s.signer.Public(), Keys: s.keys, Log: s.log, Now: s.c.clock}); err != nil {
 		return err
 	}
-	b.Architect = s.link
+	b.Architect, b.Keeper = s.link, keeper{s.shelves}
 	close(work.ready)
 	s.builder = b
 	return nil
@@ -189,27 +197,33 @@ func (c *cli) newBuilder(name, home string, o serviceOptions) (*builder.Builder,
 	b := &builder.Builder{
 		Name: name, Boot: rand.Text(), Capacity: o.capacity,
 		Workspaces: &checkout.Fresh{Mirrors: filepath.Join(home, "mirrors"), Work: filepath.Join(home, "work"), Now: c.clock, Limit: usualMirrors},
-		SpoolDir:   filepath.Join(home, "spool"),
-		Grace:      stepGrace, Log: o.log, Now: c.clock,
+		Files:      &egress.Files{Dir: filepath.Join(home, "files")},
+		SpoolDir:   filepath.Join(home, "spool"), Memory: memoryFolder(),
+		Grace: stepGrace, Log: o.log, Now: c.clock,
 	}
 	if b.Capacity <= 0 {
 		b.Capacity = runtime.NumCPU()
 	}
-	return b, c.execute(b, o.execute, o.log)
+	return b, c.execute(b, home, o.execute, o.log)
 }
 
-// execute gives a builder its executors.
-func (c *cli) execute(b *builder.Builder, on executors, log *slog.Logger) error {
+// memoryFolder is where Linux has files in memory; "" where there is none.
+func memoryFolder() string {
+	const folder = "/dev/shm"
+	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+		return ""
+	}
+	return folder
+}
+
+// execute gives a builder its executors, which have home for their files.
+func (c *cli) execute(b *builder.Builder, home string, on executors, log *slog.Logger) error {
 	if on.host {
 		b.Host = &host.Executor{Builder: b.Name, Base: c.stepEnvironment()}
 		b.HostForImages = on.forImages
 	}
 	if on.docker {
-		d, err := docker.New(docker.Config{Builder: b.Name, Log: log})
-		if err != nil {
-			return fmt.Errorf("set up Docker: %w", err)
-		}
-		b.Docker = d
+		return c.engine(b, home, docker.Limits{}, log)
 	}
 	return nil
 }

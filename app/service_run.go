@@ -104,9 +104,9 @@ func (s *service) api(ctx context.Context, h *served) *http.Server {
 
 // answers is the API over one repository.
 func (s *service) answers(h *served) *web.Server {
-	d := desk{s.c, h.repo, h.ledger.Store}
+	d := desk{s.c, h.repo, h.ledger.Store, h.vault}
 	return &web.Server{
-		Architect: s.architect, Site: h.site, Desk: d,
+		Architect: s.architect, Site: h.site, Desk: d, Shelf: shelf{s.shelves.of},
 		Encode: storage.EncodeBuild, Log: s.log, Builds: d.builds, Why: s.why,
 		Git: http.HandlerFunc(h.repo.ServeFetch),
 	}
@@ -148,7 +148,7 @@ func (s *service) close() error {
 	for _, h := range s.houses {
 		errs = errors.Join(errs, h.release(ctx))
 	}
-	return errs
+	return errors.Join(errs, s.shelves.close())
 }
 
 // releaseWithin bounds the last writes of a process that ends.

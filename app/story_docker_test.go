@@ -29,14 +29,24 @@ var dockerMissing = sync.OnceValue(func() error {
 // condition is what scripts can ask for beside testscript's own conditions. What
 // VELOCITY_REQUIRE demands and is missing fails the script.
 func condition(name string) (bool, error) {
-	if name != "docker" {
+	check, ok := map[string]func() error{
+		"docker": dockerMissing, "registry": registryMissing, "buildx": buildxMissing, "compose": composeMissing,
+	}[name]
+	if !ok {
 		return false, fmt.Errorf("unknown condition %q", name)
 	}
-	missing := dockerMissing()
+	missing := check()
 	if missing != nil && require.Demanded(name) {
 		return false, fmt.Errorf("%s is required: %w", name, missing)
 	}
 	return missing == nil, nil
+}
+
+// composeMissing says what keeps stories with the docker compose plugin from
+// running.
+func composeMissing() error {
+	_, err := os.Stat(os.Getenv("VELOCITY_COMPOSE"))
+	return err
 }
 
 // busyboxImage is a command of scripts, `image`: it gives the engine an image with
@@ -65,7 +75,7 @@ func busyboxTree(root string) error {
 	}
 	bin := filepath.Join(root, "bin")
 	err = errors.Join(os.MkdirAll(bin, 0o777), os.WriteFile(filepath.Join(bin, "busybox"), program, 0o755))
-	for _, applet := range []string{"sh", "cat", "echo", "id", "ls", "pwd", "touch"} {
+	for _, applet := range []string{"sh", "cat", "echo", "httpd", "id", "ls", "pwd", "touch", "wget"} {
 		err = errors.Join(err, os.Symlink("busybox", filepath.Join(bin, applet)))
 	}
 	return err

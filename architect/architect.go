@@ -68,9 +68,11 @@ type Architect struct {
 	builders  map[string]*member
 	standings map[string]Standing
 	unsettled bool          // something changed that decides who builds what
+	resting   time.Time     // when the first of the tasks that wait to be tried again may be; zero if none waits
 	heard     time.Time     // since when builders can be heard
 	watches   int           // open ones
 	changed   chan struct{} // closed and renewed whenever something a waiter may wait for changes
+	sooner    chan struct{} // the sweep shall look when its next turn is; capacity 1
 	fatal     chan error
 }
 
@@ -82,6 +84,7 @@ func New(wire Wire, log *slog.Logger, now func() time.Time) *Architect {
 		builders:  map[string]*member{},
 		standings: map[string]Standing{},
 		changed:   make(chan struct{}),
+		sooner:    make(chan struct{}, 1),
 		fatal:     make(chan error, 1),
 	}
 }
@@ -98,7 +101,11 @@ func (a *Architect) Open(ctx context.Context, s *Site) error {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", s.Name, err)
 	}
-	s.prepare(tips, known)
+	marks, err := s.History.Marks(ctx)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", s.Name, err)
+	}
+	s.prepare(tips, known, marks)
 	var urgent map[string]int
 	if len(loaded) > 0 {
 		urgent = a.urgent(ctx, s, plan.Trigger{}, nil)

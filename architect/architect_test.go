@@ -383,6 +383,46 @@ func TestCancelOfADeafBuilder(t *testing.T) {
 	}
 }
 
+// A builder that does what always runs has a minute more to end after a cancel.
+func TestCancelWaitsForCleanup(t *testing.T) {
+	started := make(chan build.ID, 10)
+	never := make(chan struct{})
+	t.Cleanup(func() { close(never) })
+	g := newRig(t, twoStages(), func(a dispatch.Assignment, _ func() string) dispatch.Result {
+		started <- a.Attempt.Build
+		<-never
+		return dispatch.Result{}
+	})
+	g.run()
+	g.here()
+	p := g.plan()
+	p.Stages[0].Tasks[0].Steps[0].Always = true
+	w, err := g.a.Submit(t.Context(), g.site, p, plan.Trigger{ID: "one", Event: plan.EventManual, Commit: head}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	id := <-started
+	<-started
+	if err := g.a.Cancel(t.Context(), id, "superseded"); err != nil {
+		t.Fatal(err)
+	}
+	for range 12 { // a builder that is silent for longer is lost
+		g.advance(6 * time.Second)
+		g.here()
+		g.a.Overdue()
+	}
+	if b, _ := g.build(id); b.State() != build.Building {
+		t.Fatalf("build is %s before the minute is over; want building", b.State())
+	}
+	g.advance(6 * time.Second)
+	g.here()
+	g.a.Overdue()
+	if b := g.final(); b.Reason() != "superseded" {
+		t.Errorf("reason %q; want superseded", b.Reason())
+	}
+}
+
 // What an earlier process left unfinished goes on: attempts that the builder
 // does not claim are tried again, those it claims are left alone.
 func TestOpenGoesOn(t *testing.T) {

@@ -27,8 +27,10 @@ type draft struct {
 	digest  string
 	config  plan.Commit
 	refused string
+	skip    bool // nothing that the pipeline is about has changed
 	secrets map[string]string
-	urgency int // among the waiting tasks of the repository
+	stands  map[string]build.Success // for tasks of the plan, by their keys in it
+	urgency int                      // among the waiting tasks of the repository
 }
 
 func refusal(name, reason string) draft {
@@ -63,6 +65,9 @@ func (a *Architect) read(ctx context.Context, s *Site, t plan.Trigger) (r readin
 	if t.Skip {
 		return reading{trigger: t, note: "skipped: the push said so"}, nil
 	}
+	if t.Failed {
+		return a.again(ctx, s, t)
+	}
 	tree, commit, err := s.Repo.Tree(ctx, t.Commit)
 	switch {
 	case errors.Is(err, ErrGone):
@@ -77,6 +82,9 @@ func (a *Architect) read(ctx context.Context, s *Site, t plan.Trigger) (r readin
 	}
 	if err := findings.Err(); err != nil {
 		return refused(t, describe(err)), nil
+	}
+	if s.unwanted(ctx, t) {
+		return reading{trigger: t, note: "skipped: the message of " + t.Commit.Short() + " says so"}, nil
 	}
 	return a.wanted(ctx, s, config, t)
 }
@@ -97,9 +105,13 @@ func unreadable(ctx context.Context, t plan.Trigger, err error) (reading, error)
 // been answered with.
 func (a *Architect) wanted(ctx context.Context, s *Site, config *blueprint.Config, t plan.Trigger) (reading, error) {
 	r := reading{trigger: t}
-	matched, err := config.Match(t, nil)
+	changes := map[string]*since{}
+	matched, err := config.Match(t, func(pipeline string, patterns []string) (bool, error) {
+		changes[pipeline] = s.since(ctx, pipeline, t)
+		return changes[pipeline].changed(patterns)
+	})
 	if err != nil {
-		return r, err
+		return unreadable(ctx, t, err)
 	}
 	if len(matched) == 0 {
 		r.note = nothing(config, t)
@@ -115,23 +127,45 @@ func (a *Architect) wanted(ctx context.Context, s *Site, config *blueprint.Confi
 			r.known = append(r.known, id)
 			continue
 		}
-		d := s.draw(ctx, config, m.Name, t)
+		c := changes[m.Name]
+		if c == nil {
+			c = s.since(ctx, m.Name, t)
+		}
+		d := s.draw(ctx, config, m.Name, t, c)
+		d.skip = m.Skip
+		if d.plan != nil && !d.skip {
+			if d.stands, err = a.stand(ctx, s, d.plan, t); err != nil {
+				return r, err
+			}
+		}
 		d.urgency = urgent[m.Name]
 		r.drafts = append(r.drafts, d)
 	}
 	return r, nil
 }
 
-// draw draws one plan.
-func (s *Site) draw(ctx context.Context, config *blueprint.Config, name string, t plan.Trigger) draft {
+// unwanted reports whether the message of what was pushed, or is the head of a
+// pull request, asks for no builds. Who asks for one by name gets it.
+func (s *Site) unwanted(ctx context.Context, t plan.Trigger) bool {
+	if t.Name != "" || t.Event != plan.EventPush && t.Event != plan.EventPullRequest {
+		return false
+	}
+	message, err := s.Repo.Facts(ctx, t.Commit, t.Ref)("git.commit.message")
+	return err == nil && blueprint.Skips(message)
+}
+
+// draw draws one plan, by what has changed.
+func (s *Site) draw(ctx context.Context, config *blueprint.Config, name string, t plan.Trigger, c *since) draft {
 	p, err := config.Draw(blueprint.Request{
-		Name: name, Trigger: t, Config: t.Commit, Git: s.Repo.Facts(ctx, t.Commit, t.Ref),
+		Name: name, Trigger: t, Config: t.Commit, Git: s.Repo.Facts(ctx, t.Commit, t.Ref), Stored: s.stored,
+		Changed: c.changed, Digest: c.digest,
 	})
 	if err != nil {
 		d := refusal(name, err.Error())
 		d.config = t.Commit
 		return d
 	}
+	p.Base = c.base // known by now if anything asked for it
 	digest, err := p.Digest()
 	if err != nil {
 		return refusal(name, err.Error())

@@ -172,6 +172,11 @@ func (a *Architect) end(builder string, r dispatch.Result, file build.LogFile, t
 		if m := a.builders[builder]; m != nil {
 			m.capacity = 0 // it is ending, perhaps; its next sign of life says otherwise
 		}
+		if len(r.Steps) > 0 { // how far it came counts for a task with effects
+			if err := a.steps(w, t, r.Steps); err != nil {
+				return err
+			}
+		}
 		return a.interrupt(w, t.Key, t.Attempt, r.Reason, then)
 	}
 	if err := a.steps(w, t, r.Steps); err != nil {

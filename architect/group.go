@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/blueprint/plan"
 )
 
 // Builds of one concurrency group run one after the other, in the order of their
@@ -12,20 +13,24 @@ import (
 
 // enter opens a new build, or has it wait for its turn. The lock is held.
 func (a *Architect) enter(w *work) {
+	if w.b.Trigger.Event == plan.EventPullRequest && w.b.Trigger.Parent == "" {
+		a.supersede(w, olderHead)
+	}
 	if w.b.Group != "" {
 		a.held = append(a.held, w)
 		if w.plan != nil && w.plan.Concurrency.CancelInProgress {
-			a.supersede(w)
+			a.supersede(w, together)
 		}
 		return // commit lets it in
 	}
 	w.record(w.b.Open(a.Now()), nil)
 }
 
-// supersede ends the earlier builds of a group. The lock is held.
-func (a *Architect) supersede(w *work) {
+// supersede ends the earlier builds that a build makes superfluous, as makes says.
+// The lock is held.
+func (a *Architect) supersede(w *work, makes func(w, other *work) bool) {
 	for _, other := range a.works {
-		if !together(w, other) || other.b.ID.Number > w.b.ID.Number {
+		if !makes(w, other) || other.b.ID.Number > w.b.ID.Number {
 			continue
 		}
 		move := build.Move{Kind: build.Canceling, Reason: "superseded by " + w.b.ID.String(), At: a.Now()}
@@ -57,6 +62,13 @@ func (a *Architect) letIn() {
 		a.touch(w)
 		return true
 	})
+}
+
+// olderHead tells the unfinished build of an earlier head of the same pull request.
+func olderHead(w, other *work) bool {
+	mine, its := w.b.Trigger, other.b.Trigger
+	return other != w && other.site == w.site && other.b.Name == w.b.Name && !other.b.State().Final() &&
+		its.Event == plan.EventPullRequest && its.Ref == mine.Ref && its.Commit != mine.Commit
 }
 
 // together tells two unfinished builds of one group.

@@ -5,24 +5,36 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint/plan"
 )
 
 // intake turns a site's triggers into builds, one after the other, whenever it is
-// woken.
+// woken or a pipeline's time has come.
 func (a *Architect) intake(ctx context.Context, s *Site) {
+	timer := time.NewTimer(lookAtClock)
+	timer.Stop() // until it is known what there is to wait for
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.wake:
+		case <-timer.C:
 		}
 		look, n := s.begin()
 		err := a.inbox(ctx, s)
 		if err == nil && look {
 			err = a.look(ctx, s)
+		}
+		var wait time.Duration
+		if err == nil {
+			wait, err = a.keepTime(ctx, s)
+		}
+		if wait > 0 {
+			timer.Reset(wait)
 		}
 		s.end(n)
 		if err != nil && ctx.Err() == nil {
@@ -55,7 +67,7 @@ func (a *Architect) inbox(ctx context.Context, s *Site) error {
 		if !s.take(t.ID) {
 			continue
 		}
-		if err := a.answer(ctx, s, t, []string{t.ID}); err != nil {
+		if err := a.answer(ctx, s, t, build.Change{Settled: []string{t.ID}}); err != nil {
 			return err
 		}
 	}
@@ -77,7 +89,7 @@ func (a *Architect) look(ctx context.Context, s *Site) error {
 		if s.tips[ref] == commit {
 			continue
 		}
-		if err := a.answer(ctx, s, a.found(s, ref, commit), nil); err != nil {
+		if err := a.answer(ctx, s, a.found(s, ref, commit), build.Change{}); err != nil {
 			return err
 		}
 	}
@@ -105,7 +117,7 @@ func (a *Architect) firstLook(ctx context.Context, s *Site, tips map[string]plan
 	delete(tips, head)
 	a.remember(s, tips)
 	if ok && s.tips[head] != commit {
-		return a.answer(ctx, s, a.found(s, head, commit), nil)
+		return a.answer(ctx, s, a.found(s, head, commit), build.Change{})
 	}
 	return nil
 }
@@ -132,16 +144,15 @@ func (a *Architect) found(s *Site, ref string, commit plan.Commit) plan.Trigger 
 }
 
 // answer makes the builds that a trigger asks for, or says why there are none.
-// settled are the inbox entries that this answers. An error means that the
+// change is what is to be recorded with it. An error means that the
 // repository or its ledger cannot be read: what is wrong with the trigger itself
 // becomes a build that says so.
-func (a *Architect) answer(ctx context.Context, s *Site, t plan.Trigger, settled []string) error {
+func (a *Architect) answer(ctx context.Context, s *Site, t plan.Trigger, change build.Change) error {
 	r, err := a.read(ctx, s, t)
 	if err != nil {
 		return fmt.Errorf("plan trigger %s: %w", t.ID, err)
 	}
 	t = r.trigger
-	change := build.Change{Settled: settled}
 	if movesTip(t) {
 		change.Tips = map[string]plan.Commit{t.Ref: t.Commit}
 		s.tips[t.Ref] = t.Commit
@@ -178,7 +189,7 @@ func movesTip(t plan.Trigger) bool {
 
 // settle records what needs no build.
 func (a *Architect) settle(s *Site, c build.Change) {
-	if len(c.Settled) == 0 && len(c.Tips) == 0 {
+	if len(c.Settled) == 0 && len(c.Tips) == 0 && c.Marks == nil {
 		return
 	}
 	s.Ledger.Append(c, func(err error) {
@@ -208,6 +219,10 @@ func (a *Architect) begin(s *Site, id build.ID, t plan.Trigger, by byline, d dra
 	}
 	if d.plan != nil {
 		req.Stages = build.Outline(d.plan)
+		if d.skip {
+			build.SkipAll(req.Stages)
+		}
+		build.Keep(req.Stages, d.stands)
 		req.Group = d.plan.Concurrency.Group
 	}
 	now := a.Now()
@@ -243,8 +258,12 @@ func (a *Architect) Submit(ctx context.Context, s *Site, p *plan.Plan, t plan.Tr
 		return nil, fmt.Errorf("number a build: %w", err)
 	}
 	by := s.byline(ctx, t.Commit)
+	d := draft{kind: p.Kind, name: p.Name, plan: p, digest: digest, config: p.ConfigCommit, secrets: secrets}
+	if d.stands, err = a.stand(ctx, s, p, t); err != nil {
+		return nil, err
+	}
 	a.mu.Lock()
-	w := a.begin(s, id, t, by, draft{kind: p.Kind, name: p.Name, plan: p, digest: digest, config: p.ConfigCommit, secrets: secrets}, build.Change{})
+	w := a.begin(s, id, t, by, d, build.Change{})
 	v := a.watch(w) // from before it can be over
 	a.commit()
 	for b, _, changed := v.State(); b == nil; b, _, changed = v.State() {

@@ -22,6 +22,7 @@ import (
 	"github.com/velocity-ci/velocity/architect/dispatch"
 	"github.com/velocity-ci/velocity/blueprint"
 	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/storage"
 	"github.com/velocity-ci/velocity/storage/memory"
 	"github.com/velocity-ci/velocity/storage/running"
 )
@@ -49,8 +50,9 @@ func (f files) Read(path string) ([]byte, error) {
 
 // repository is what plans are drawn from.
 type repository struct {
-	head   string
-	panics bool
+	head    string
+	panics  bool
+	message string // of all commits; "" for one that says nothing special
 
 	mu      sync.Mutex
 	commits map[plan.Commit]files
@@ -87,6 +89,9 @@ func (r *repository) Facts(_ context.Context, c plan.Commit, ref string) func(st
 		case "git.commit.author":
 			return "Ann <ann@example.org>", nil
 		case "git.commit.message":
+			if r.message != "" {
+				return r.message, nil
+			}
 			return "say\x1b why " + strings.Repeat("é", 200) + "\n\nat length", nil
 		}
 		return string(c), nil
@@ -158,6 +163,18 @@ func (h history) OfCommit(ctx context.Context, c plan.Commit) ([]architect.Known
 		known = append(known, architect.Known(k))
 	}
 	return known, err
+}
+
+func (h history) Recorded(ctx context.Context, id build.ID) (architect.Loaded, bool, error) {
+	b, _, err := h.Ledger.Build(ctx, id)
+	if errors.Is(err, storage.ErrNoBuild) {
+		return architect.Loaded{}, false, nil
+	}
+	if err != nil {
+		return architect.Loaded{}, false, err
+	}
+	p, err := h.Ledger.Plan(ctx, id)
+	return architect.Loaded{Build: b, Plan: p}, true, err
 }
 
 // rig is an architect with one site and one scripted builder.

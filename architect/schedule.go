@@ -47,8 +47,11 @@ func (a *Architect) schedule() {
 	}
 }
 
-// picture is the moment that queue.Decide judges.
+// picture is the moment that queue.Decide judges. Tasks that wait to be tried
+// again are not in it.
 func (a *Architect) picture() queue.Picture {
+	now := a.Now()
+	a.resting = time.Time{}
 	p := queue.Picture{Running: map[string]int{}, Shares: map[string]queue.Share{}}
 	busy := map[string]int{}
 	for _, s := range a.sites {
@@ -61,7 +64,11 @@ func (a *Architect) picture() queue.Picture {
 		}
 		for i := range w.b.Stages {
 			for j := range w.b.Stages[i].Tasks {
-				if t := &w.b.Stages[i].Tasks[j]; t.State == build.Ready {
+				switch t := &w.b.Stages[i].Tasks[j]; {
+				case t.State != build.Ready:
+				case t.Ready.After(now):
+					a.rest(t.Ready)
+				default:
 					p.Ready = append(p.Ready, a.ready(w, t))
 				}
 			}
@@ -86,7 +93,9 @@ func (a *Architect) send(w *work, key, builder string) {
 	a.mu.Unlock()
 	if err == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), acceptWithin)
-		err = a.Wire.Assign(ctx, builder, assignment)
+		if err = a.endow(ctx, w, builder, &assignment); err == nil {
+			err = a.Wire.Assign(ctx, builder, assignment)
+		}
 		cancel()
 	}
 	a.mu.Lock()
@@ -101,8 +110,12 @@ func (a *Architect) accepted(w *work, key string, at dispatch.Attempt, answer er
 		return
 	}
 	var refused *dispatch.RefusedError
+	var unendowed *unendowedError
 	var err error
 	switch {
+	case errors.As(answer, &unendowed): // nobody was asked
+		err = w.do(build.Move{Kind: build.Fail, Task: key, Attempt: at.Number, Reason: unendowed.Error(), At: a.Now()}, nil)
+		a.touch(w)
 	case answer == nil:
 		f.taken = true
 		err = w.do(build.Move{Kind: build.Begin, Task: key, Attempt: at.Number, Builder: f.builder, At: a.Now()}, nil)

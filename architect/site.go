@@ -49,8 +49,16 @@ type History interface {
 	// Tips are the refs with the commit last dealt with. known is false on the
 	// first scan of a repository.
 	Tips(ctx context.Context) (tips map[string]plan.Commit, known bool, err error)
+	// Marks are the schedules with the time up to which each was dealt with.
+	Marks(ctx context.Context) ([]build.Mark, error)
 	// OfCommit lists the finished builds of a commit.
 	OfCommit(ctx context.Context, c plan.Commit) ([]Known, error)
+	// Recorded reads a build and its plan, of whatever store. ok is false if it is
+	// not here.
+	Recorded(ctx context.Context, id build.ID) (l Loaded, ok bool, err error)
+	// Reusable finds the newest success under each of these keys that others can
+	// rely on, as far as there is one.
+	Reusable(ctx context.Context, keys []string) (map[string]build.Success, error)
 	// Green reports whether a build of the commit by this pipeline succeeded that
 	// others can rely on.
 	Green(ctx context.Context, c plan.Commit, pipeline string) (bool, error)
@@ -105,14 +113,28 @@ type Site struct {
 	Logs    Logs
 	Share   queue.Share // of the builders, beside other sites
 
+	Vault     Vault    // nil: there are no secrets but those that people give
+	Protected []string // patterns of refs that not everybody who can push can move, beside the default branch
+
+	// NoReuse has every task built, also those that an earlier success could stand
+	// in for.
+	NoReuse bool
+	// Kept reports whether a task's artifacts are still there to be used: only then
+	// can it be reused. Nil if they always are.
+	Kept func(ctx context.Context, of build.Origin) bool
+
 	// Told says that every push is told to the inbox: the first scan remembers all
 	// tips and builds none.
 	Told bool
+
+	// Clock says that the schedules of the default branch start pipelines.
+	Clock bool
 
 	// Only the intake touches these after Open.
 	tips  map[string]plan.Commit // as of the newest plan, durable or on its way
 	trunk trunk                  // the default branch's configuration, as read last
 	first bool                   // no tips were known: the first scan is to be made
+	times timetable
 
 	wake chan struct{} // capacity 1
 
@@ -133,7 +155,8 @@ type Answer struct {
 // keepAnswers bounds the memory of answers.
 const keepAnswers = 4096
 
-func (s *Site) prepare(tips map[string]plan.Commit, known bool) {
+func (s *Site) prepare(tips map[string]plan.Commit, known bool, marks []build.Mark) {
+	s.times = timetable{recorded: marks}
 	s.wake = make(chan struct{}, 1)
 	s.tips = maps.Clone(tips)
 	if s.tips == nil {

@@ -12,16 +12,43 @@ import (
 // some day even if every message about it is lost. Nothing that goes well waits
 // for it.
 func (a *Architect) sweep(ctx context.Context) {
-	ticker := time.NewTicker(sweepEvery)
-	defer ticker.Stop()
+	timer := time.NewTimer(sweepEvery)
+	defer timer.Stop()
 	for {
 		select {
-		case <-ticker.C:
+		case <-timer.C:
 			a.Overdue()
+		case <-a.sooner:
 		case <-ctx.Done():
 			return
 		}
+		timer.Reset(a.pause())
 	}
+}
+
+// resweep has the sweep look again when its next turn is.
+func (a *Architect) resweep() {
+	select {
+	case a.sooner <- struct{}{}:
+	default: // it is about to
+	}
+}
+
+// rest notes when a task may be tried again. The lock is held.
+func (a *Architect) rest(until time.Time) {
+	if a.resting.IsZero() || until.Before(a.resting) {
+		a.resting = until
+	}
+}
+
+// pause is how long the sweep may wait: until the next backoff is over, at most.
+func (a *Architect) pause() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.resting.IsZero() {
+		return sweepEvery
+	}
+	return min(sweepEvery, max(a.resting.Sub(a.Now()), 0))
 }
 
 // Overdue ends what should have ended by now.
@@ -29,6 +56,9 @@ func (a *Architect) Overdue() {
 	a.mu.Lock()
 	defer a.commit()
 	now := a.Now()
+	if !a.resting.IsZero() && !now.Before(a.resting) {
+		a.unsettled = true // somebody's backoff is over
+	}
 	if a.Deaf != nil && a.Deaf() {
 		a.heard = now
 	}
@@ -61,11 +91,11 @@ func (a *Architect) judge(w *work, at dispatch.Attempt, f *flight, now time.Time
 	switch present := a.builders[f.builder] != nil; {
 	case !present && a.silent(f.sent, now):
 		a.lose(w, at, "lost builder")
-	case !f.stopped.IsZero() && now.Sub(f.stopped) > stopWithin:
+	case !f.stopped.IsZero() && now.Sub(f.stopped) > stopWithin+w.cleanup(at.Task):
 		a.expire(w, at, build.Cancel, f.reason, now)
 	case !f.stopped.IsZero():
 		a.stop(w, at.Task, f, f.reason)
-	case limit > 0 && now.Sub(f.sent) > limit+overtime:
+	case limit > 0 && now.Sub(f.sent) > limit+overtime+w.cleanup(at.Task):
 		a.stop(w, at.Task, f, "timed out")
 		a.expire(w, at, build.Fail, "timed out", now)
 	}
@@ -78,6 +108,18 @@ func (a *Architect) expire(w *work, at dispatch.Attempt, kind build.Kind, reason
 		return
 	}
 	a.touch(w)
+}
+
+// cleanup is what the task's steps that always run may take on top.
+func (w *work) cleanup(key string) time.Duration {
+	if w.plan == nil {
+		return 0
+	}
+	t, ok := w.plan.Task(key)
+	if !ok {
+		return 0
+	}
+	return t.Cleanup()
 }
 
 // timeout is how long an attempt of the task may take; 0 is for ever.

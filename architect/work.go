@@ -106,6 +106,9 @@ func (a *Architect) flush(w *work) {
 		return
 	}
 	c, after := w.pending, w.after
+	if slices.ContainsFunc(c.Moves, func(m build.Move) bool { return m.Kind == build.Retry }) {
+		a.resweep()
+	}
 	w.pending, w.after = build.Change{}, nil
 	c.Build = w.b.Clone()
 	if len(c.Moves) == 0 {
@@ -195,8 +198,8 @@ func (a *Architect) interrupt(w *work, key string, attempt int, reason string, t
 	}
 	a.touch(w)
 	t, ok := w.b.Task(key)
-	if ok && t.State == build.Ready && t.Attempt >= a.attempts() {
-		reason := fmt.Sprintf("%s (%d attempts)", reason, t.Attempt)
+	if ok && t.State == build.Ready && len(t.Lost) >= a.attempts() {
+		reason := fmt.Sprintf("%s (%d attempts)", reason, len(t.Lost))
 		return w.do(build.Move{Kind: build.Fail, Task: key, Reason: reason, At: now}, nil)
 	}
 	return nil
@@ -237,6 +240,6 @@ func (w *work) assignment(t *build.Task) (dispatch.Assignment, error) {
 		Attempt:    dispatch.Attempt{Build: w.b.ID, Task: t.Key, Number: t.Attempt},
 		Repository: w.b.Repository, Source: w.site.Source,
 		Commit: w.plan.Commit, Ref: w.plan.Ref, Git: w.plan.Git,
-		Task: *task, Values: values, Submodules: w.site.Modules,
+		Task: *task, Values: values, Needs: w.needed(task), Submodules: w.site.Modules,
 	}, nil
 }

@@ -43,7 +43,8 @@ func (b *basic) options() []string {
 
 type derived struct {
 	spot
-	Use       word      `yaml:"use" jsonschema:"required" jsonschema_description:"Path of an executable in the repository"`
+	Use       word      `yaml:"use" jsonschema:"required" jsonschema_description:"Path of an executable in the repository, or an https address"`
+	SHA256    word      `yaml:"sha256" jsonschema_description:"SHA-256 of what is at the address"`
 	Arguments arguments `yaml:"arguments" jsonschema_description:"Values given to the executable"`
 	Exports   exports   `yaml:"exports" jsonschema_description:"Names that the executable prints, and what they are called here"`
 	Secret    boolean   `yaml:"secret" jsonschema_description:"Whether its values are secret"`
@@ -153,7 +154,9 @@ func (v *derived) check(r *report) {
 	switch _, ok := inside(use.Value); {
 	case !use.Set:
 	case isURL(use.Value):
-		r.warnf(use.at, "%s", urlRefusal).Hint = urlHint
+		if why, hint := v.refusesAddress(); why != "" {
+			r.warnf(use.at, "%s", why).Hint = hint
+		}
 	case strings.Contains(use.Value, "${"):
 		r.errorf(use.at, "use is taken as it stands, nothing is expanded in it")
 	case !ok || use.Value == "" || use.Value[0] == '-':

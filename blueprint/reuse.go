@@ -73,7 +73,11 @@ func (k *checker) stepHindrances(s *step, refs []reference, toolchain bool, add 
 	if s.common == nil || s.blueprint != nil {
 		return
 	}
-	for _, name := range s.common.Secrets.List {
+	seen := s.common.Secrets.List
+	if s.run != nil {
+		seen = slices.Concat(seen, s.run.SecretFiles.List)
+	}
+	for _, name := range seen {
 		add(name.at, "a step sees a secret", "")
 	}
 	for _, ref := range refs {
@@ -135,7 +139,7 @@ func (k *checker) unpinned(image *text, add func(at Position, why, hint string))
 // reuseKey is the key under which the task's success may stand in for another's,
 // or "" if it may not.
 func (t *task) reuseKey(out *plan.Task, b *blueprint) string {
-	if len(out.Inputs) == 0 || t.req.Digest == nil || t.err != nil || len(t.config.hindrances(b, &t.check)) > 0 || !t.pinned(out) {
+	if len(out.Inputs) == 0 || t.req.Digest == nil || t.err != nil || len(t.config.hindrances(b, &t.check)) > 0 {
 		return ""
 	}
 	needs, ok := t.needKeys(out)
@@ -177,24 +181,6 @@ func canonical(t plan.Task) plan.Task {
 		t.Registries[i].At = ""
 	}
 	return t
-}
-
-// pinned reports whether every image is known and names its content. What could
-// not be checked before all values were known is checked here.
-func (t *task) pinned(out *plan.Task) bool {
-	is := func(image plan.Text) bool {
-		names, err := image.Names()
-		return err == nil && len(names) == 0 && (image == "" || strings.Contains(string(image), "@sha256:"))
-	}
-	for _, s := range out.Steps {
-		if !s.Skip && (s.Run == nil || !is(s.Run.Image)) {
-			return false
-		}
-		if s.Run != nil && slices.ContainsFunc(s.Run.Services, func(v plan.Service) bool { return !is(v.Image) }) {
-			return false
-		}
-	}
-	return true
 }
 
 // needKeys are the reuse keys of the tasks whose artifacts are unpacked: if all of

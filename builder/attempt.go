@@ -11,7 +11,9 @@ import (
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
 	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/builder/executor"
 	"github.com/velocity-ci/velocity/builder/mask"
+	"github.com/velocity-ci/velocity/builder/report"
 	"github.com/velocity-ci/velocity/builder/source"
 	"github.com/velocity-ci/velocity/builder/spool"
 )
@@ -25,19 +27,26 @@ type attempt struct {
 	log       *slog.Logger
 	steps     []build.Step // the implicit setup first
 	values    values
+	logins    []executor.Login
+	expiring  []expiring // derived values that are of no use some day
 	masker    *mask.Masker
 	hidden    []map[string]string // the secrets that masker knows
 	keeping   keeping
 	journal   *journal
-	report    *report
+	report    *reporter
 	workspace source.Workspace
+	caches    []cache
+	artifacts []build.Artifact
+	suspects  []*report.Lines // of steps that failed
+	tests     build.Tests
+	findings  []build.Finding
 }
 
 // newAttempt makes the attempt of a slot, without its journal.
 func (b *Builder) newAttempt(a dispatch.Assignment, s *slot) *attempt {
 	log := b.logFor(a.Attempt)
 	k := b.keeping(a.Attempt)
-	r := newReport(b.Architect, a.Attempt, k.base(), b.pace, log)
+	r := newReporter(b.Architect, a.Attempt, k.base(), b.pace, log)
 	r.stale = func() { s.stop(dispatch.ErrStale); s.drop(dispatch.ErrStale) }
 	return &attempt{
 		builder: b, given: a, began: b.Now(), log: log, keeping: k, report: r, masker: new(mask.Masker), steps: steps(a.Task),
@@ -52,7 +61,7 @@ func (b *Builder) run(work, reporting context.Context, a dispatch.Assignment, s 
 		t.log.Warn("attempt could not be noted on the disk", slog.Any("error", err)) // its log will not be written either
 	}
 	t.journal = newJournal(t.keeping.base(), b.logOptions(), t.report.grown)
-	t.carryOut(reporting, s, func() error { return t.work(work) })
+	t.carryOut(reporting, s, func() error { return t.work(work, reporting) })
 }
 
 // carryOut does the work and reports it to the end.
@@ -97,21 +106,26 @@ func fileName(a dispatch.Attempt) string {
 	return fmt.Sprintf("%s-%s.%d", id, a.Task, a.Number)
 }
 
-// work runs setup and then the steps, up to the first that fails.
-func (t *attempt) work(ctx context.Context) error {
+// work runs setup and then the steps. reporting is what their news go by.
+func (t *attempt) work(ctx, reporting context.Context) (err error) {
 	ctx, end, cancel := t.bounded(ctx)
 	defer cancel()
 	var release func() error
 	defer func() { t.release(release) }()
-	err := t.step(ctx, 0, 0, func(ctx context.Context) error {
+	err = t.step(ctx, 0, 0, func(ctx context.Context) error {
 		closeWorkspace, err := t.setup(ctx)
 		release = closeWorkspace
-		return err
+		if err != nil {
+			return err
+		}
+		return t.furnish(ctx)
 	})
-	if err == nil {
-		defer t.guardWorkspace(ctx, end)()
+	if err != nil {
+		return err
 	}
-	return t.proceed(ctx, 0, err)
+	defer t.guardWorkspace(ctx, end)()
+	defer func() { t.gather(); err = t.keep(ctx, err) }()
+	return t.runSteps(ctx, reporting, 0, nil)
 }
 
 // bounded limits the time of the attempt's work, and lets it be ended with a
@@ -136,25 +150,6 @@ func (t *attempt) release(closeWorkspace func() error) {
 	}
 }
 
-// proceed runs the steps from the one at index first on, unless what was before
-// ended with err.
-func (t *attempt) proceed(ctx context.Context, first int, err error) error {
-	for i := first; i < len(t.given.Task.Steps) && err == nil; i++ {
-		s := &t.given.Task.Steps[i]
-		err = t.step(ctx, i+1, s.Timeout, func(ctx context.Context) error { return t.runStep(ctx, i) })
-		err = tolerated(ctx, s, err)
-	}
-	return err
-}
-
-// tolerated is what the end of a step means for the task.
-func tolerated(ctx context.Context, s *plan.Step, err error) error {
-	if verdict, _ := judge(err); verdict == dispatch.Failed && s.IgnoreErrors && ctx.Err() == nil {
-		return nil
-	}
-	return err
-}
-
 // close ends the log and returns the result of an attempt whose work ended with
 // err.
 func (t *attempt) close(err error) dispatch.Result {
@@ -172,5 +167,8 @@ func (t *attempt) result(err error) dispatch.Result {
 	verdict, reason := judge(err)
 	reason = shown(t.masker, reason)
 	t.log.Info("attempt ended", slog.String("verdict", string(verdict)), slog.String("reason", reason))
-	return dispatch.Result{Attempt: t.given.Attempt, Verdict: verdict, Reason: reason, Steps: t.steps}
+	return dispatch.Result{
+		Attempt: t.given.Attempt, Verdict: verdict, Reason: reason, Steps: t.steps,
+		Tests: t.tests, Findings: t.findings, Artifacts: build.Listed(t.artifacts),
+	}
 }

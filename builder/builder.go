@@ -13,6 +13,7 @@ package builder
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -52,12 +53,13 @@ type Executor interface {
 	Reap(ctx context.Context, running func(owner string) bool) (int, error)
 }
 
-// A ContainerExecutor runs commands in containers, if its engine answers. Resume
-// stays with a container that Run told an earlier process of (Command.Begin), as
-// Run would have, and gives its whole output to the writers; what it cannot be
-// sure of is an error.
+// A ContainerExecutor runs commands in containers and makes images for them, if
+// its engine answers. Resume stays with a container that Run told an earlier
+// process of (Command.Begin), as Run would have, and gives its whole output to
+// the writers; what it cannot be sure of is an error.
 type ContainerExecutor interface {
 	Executor
+	Images
 	Available(ctx context.Context) error
 	Resume(ctx context.Context, container string, cmd executor.Command) (executor.Result, error)
 }
@@ -67,6 +69,42 @@ type ContainerExecutor interface {
 type Sealer interface {
 	Seal(plain []byte) ([]byte, error)
 	Open(sealed []byte) ([]byte, error)
+}
+
+// A Keeper keeps what attempts leave for others, and hands it out. What an attempt
+// may have is its assignment's to say. An error that is a *KeepError says that
+// asking again is of no use; ErrNothingKept, that there is nothing; ErrNoFiles, that an
+// earlier task kept that it had nothing. A reader's end
+// is an error unless all of it came, as it was kept. Kept is durable when a call
+// returns nil.
+type Keeper interface {
+	Artifacts(ctx context.Context, a dispatch.Assignment, of dispatch.Need) (io.ReadCloser, error)
+	KeepArtifacts(ctx context.Context, a dispatch.Assignment, p Pack) error
+	Cache(ctx context.Context, a dispatch.Assignment, name string) (io.ReadCloser, error)
+	KeepCache(ctx context.Context, a dispatch.Assignment, name string, p Pack) error
+}
+
+// Images builds and pushes container images. What Build made, Run finds under
+// its tags. Login only asks whether a registry lets somebody in, and returns the
+// login as Run, Build and Push are given it each time. Errors are *executor.ImageError when it is the
+// task that has to change.
+type Images interface {
+	Login(ctx context.Context, l executor.Login) (executor.Login, error)
+	Build(ctx context.Context, b executor.ImageBuild) ([]executor.Image, error)
+	Push(ctx context.Context, p executor.ImagePush) ([]executor.Image, error)
+}
+
+// Projects run Compose projects. When ctx ends, Run stops what it started and
+// returns once all of it is gone; what an earlier process left is removed by the
+// ContainerExecutor of the same engine.
+type Projects interface {
+	Run(ctx context.Context, p executor.Project) (executor.Result, error)
+}
+
+// Files fetches an executable by its https address and its SHA-256, and returns
+// its path on this machine.
+type Files interface {
+	Get(ctx context.Context, address, sum string) (path string, err error)
 }
 
 // A Builder runs attempts, each in a goroutine of its own. Its exported fields
@@ -86,11 +124,17 @@ type Builder struct {
 	// the architect's machine, where the assignment itself says so.
 	Source func(dispatch.Assignment) (address string, err error)
 
+	Keeper  Keeper // nil: artifacts and caches are not to be had
+	InPlace bool   // all tasks share one work tree: what they leave for each other is there
+
 	Host          Executor          // nil: steps without an image are refused
 	Docker        ContainerExecutor // nil: steps with an image are refused
+	Compose       Projects          // nil: compose steps are refused
 	HostForImages bool              // steps with an image run on the host, too
 
+	Files    Files         // executables from the network; nil: none are fetched
 	SpoolDir string        // an existing directory of this builder alone
+	Memory   string        // an existing directory that is in memory, for the files of secrets; "": steps that ask for them fail
 	Grace    time.Duration // between asking a process to end and making it
 	Log      *slog.Logger
 	Now      func() time.Time

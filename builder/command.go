@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/velocity-ci/velocity/blueprint/plan"
@@ -32,7 +33,7 @@ func (t *attempt) command(step *plan.Step) (executor.Command, error) {
 	cmd := executor.Command{
 		Owner:      t.builder.owner(t.given.Attempt),
 		Argv:       x.argv(run),
-		Env:        append(t.environment(step.Secrets), x.environment(run.Environment)...),
+		Env:        slices.Concat(t.environment(step.Secrets), x.taskEnvironment(t.given.Task.Environment), x.environment(run.Environment)),
 		Workspace:  t.workspace.Dir,
 		Dir:        x.text("workingDir", run.WorkingDir),
 		ReadOnly:   t.workspace.ReadOnly,
@@ -41,10 +42,15 @@ func (t *attempt) command(step *plan.Step) (executor.Command, error) {
 		MountPoint: run.MountPoint,
 		User:       run.User,
 		Network:    run.Network,
+		Logins:     t.logins,
+		Services:   x.services(run.Services),
 		Grace:      t.builder.Grace,
 	}
 	if x.err != nil {
 		return cmd, x.err
+	}
+	if err := t.secretFiles(step.Run.SecretFiles, &cmd); err != nil {
+		return cmd, err
 	}
 	if cmd.MountPoint == "" {
 		cmd.MountPoint = plan.DefaultMountPoint
@@ -90,6 +96,34 @@ func (x *expansion) environment(vars []plan.Variable) []string {
 	return env
 }
 
+// taskEnvironment is the environment that all steps of a task have, without the
+// variables that hold a secret which this step does not list.
+func (x *expansion) taskEnvironment(vars []plan.Variable) []string {
+	return x.environment(slices.DeleteFunc(slices.Clone(vars), func(v plan.Variable) bool {
+		return x.values.withholds(v.Value, x.secrets)
+	}))
+}
+
+func (x *expansion) texts(where string, texts []plan.Text) []string {
+	all := make([]string, len(texts))
+	for i, t := range texts {
+		all[i] = x.text(where, t)
+	}
+	return all
+}
+
+func (x *expansion) services(services []plan.Service) []executor.Service {
+	var all []executor.Service
+	for _, s := range services {
+		all = append(all, executor.Service{
+			Alias: s.Alias, Image: x.text("image of service "+s.Alias, s.Image),
+			Argv: x.texts("command of service "+s.Alias, s.Command), Env: x.environment(s.Environment),
+			Ready: x.texts("ready of service "+s.Alias, s.Ready),
+		})
+	}
+	return all
+}
+
 func (x *expansion) argv(run *plan.Run) []string {
 	if run.Script != "" {
 		if strings.ContainsRune(run.Script, 0) && x.err == nil {
@@ -97,10 +131,7 @@ func (x *expansion) argv(run *plan.Run) []string {
 		}
 		return scriptArgv(run.Script)
 	}
-	argv := make([]string, len(run.Command))
-	for i, word := range run.Command {
-		argv[i] = x.text("command", word)
-	}
+	argv := x.texts("command", run.Command)
 	if x.err == nil && (len(argv) == 0 || argv[0] == "") {
 		x.err = errors.New("command: there is no program to run")
 	}

@@ -4,34 +4,29 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/velocity-ci/velocity/blueprint/plan"
-	"github.com/velocity-ci/velocity/builder/executor"
 )
 
-const (
-	deriveTimeout = 30 * time.Second // unless the parameter sets one
-	shownBytes    = 60               // of output that cannot be read
-)
+const shownBytes = 60 // of output that cannot be read
 
 // derive runs the executable of p and adds what it exports to the values. They
 // are known to the masker before anything it printed reaches the log.
 func (t *attempt) derive(ctx context.Context, p plan.Parameter) error {
-	if t.builder.Host == nil {
-		return failed("derived parameter %s needs the host executor, which this builder does not allow", p.Derived.Use)
-	}
 	var stdout, stderr capture
-	exit, err := t.runDerived(ctx, p.Derived, &stdout, &stderr)
+	exit, err := t.runExecutable(ctx, executable{
+		what: "derived parameter " + p.Derived.Use, use: p.Derived.Use, sum: p.Derived.SHA256,
+		arguments: p.Derived.Arguments, limit: time.Duration(p.Derived.Timeout),
+	}, &stdout, &stderr)
 	if err != nil {
-		t.show(p, &stderr, p.Secret)
+		t.show("derived parameter "+p.Derived.Use, &stderr, p.Secret)
 		return err
 	}
 	d, err := t.readDerived(p, &stdout, exit)
-	t.show(p, &stderr, err != nil && mayHide(p, &stdout))
+	t.show("derived parameter "+p.Derived.Use, &stderr, err != nil && mayHide(p, &stdout))
 	if err == nil {
 		err = d.accept(exit, t.builder.Now())
 	}
@@ -40,8 +35,32 @@ func (t *attempt) derive(ctx context.Context, p plan.Parameter) error {
 	}
 	if d.State == "warning" {
 		t.journal.note(t.masker, "derived parameter %s: warning: %s", p.Derived.Use, d.Error)
+		if err := t.fallBack(p, d); err != nil {
+			return err
+		}
 	}
+	t.remember(p, d)
 	return t.export(p, d)
+}
+
+// fallBack gives the parameters that an executable did not find out the values
+// that basic ones of their names would have.
+func (t *attempt) fallBack(p plan.Parameter, d derivation) error {
+	for printed, name := range p.Derived.Exports {
+		text, ok := t.given.Values[name]
+		if _, found := d.Exports[printed]; found || !ok || plan.BuiltIn(name) {
+			continue
+		}
+		if p.Secret || d.Secret {
+			if err := t.hide(map[string]string{name: text}); err != nil {
+				return err
+			}
+		}
+		if err := t.values.set(name, text, p.Secret || d.Secret); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readDerived reads what was printed and hides its values if they are secret.
@@ -76,10 +95,7 @@ func mayHide(p plan.Parameter, out *capture) bool {
 // the parameter gives them.
 func (t *attempt) export(p plan.Parameter, d derivation) error {
 	for _, printed := range slices.Sorted(maps.Keys(d.Exports)) {
-		name := printed
-		if renamed, ok := p.Derived.Exports[printed]; ok {
-			name = renamed
-		}
+		name := exported(p, printed)
 		if plan.BuiltIn(name) {
 			return failed("derived parameter %s: it may not set %s", p.Derived.Use, name)
 		}
@@ -90,54 +106,22 @@ func (t *attempt) export(p plan.Parameter, d derivation) error {
 	return nil
 }
 
-// runDerived runs the executable in the workspace, with an environment that has
-// no secrets; arguments that mention one by name get it.
-func (t *attempt) runDerived(ctx context.Context, d *plan.Derived, stdout, stderr io.Writer) (exit int, err error) {
-	use, err := within(t.workspace.Dir, d.Use, true)
-	if err != nil {
-		return 0, failed("derived parameter %s: %v", d.Use, err)
+// exported is what p calls the value that its executable calls printed.
+func exported(p plan.Parameter, printed string) string {
+	if renamed, ok := p.Derived.Exports[printed]; ok {
+		return renamed
 	}
-	argv := []string{"./" + use}
-	for _, a := range d.Arguments {
-		mentioned, _ := a.Value.Names() // expand reports the error
-		text, err := t.values.expand(a.Value, mentioned)
-		if err != nil {
-			return 0, failed("derived parameter %s: argument %s: %v", d.Use, a.Name, err)
-		}
-		argv = append(argv, "-"+a.Name+"="+text)
-	}
-	limit := time.Duration(d.Timeout)
-	if limit <= 0 {
-		limit = deriveTimeout
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, failed("derived parameter %s: timed out after %s", d.Use, limit))
-	defer cancel()
-	result, err := t.builder.Host.Run(ctx, executor.Command{
-		Owner:     t.builder.owner(t.given.Attempt),
-		Argv:      argv,
-		Env:       t.environment(nil),
-		Workspace: t.workspace.Dir,
-		Stdout:    stdout,
-		Stderr:    stderr,
-		Grace:     t.builder.Grace,
-	})
-	if ctx.Err() != nil {
-		return 0, context.Cause(ctx)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("derived parameter %s: %w", d.Use, err)
-	}
-	return result.Exit, nil
+	return printed
 }
 
 // show copies what the executable printed beside its values into the log, unless
 // it may hold a secret that nobody knows.
-func (t *attempt) show(p plan.Parameter, stderr *capture, mayHide bool) {
+func (t *attempt) show(what string, stderr *capture, mayHide bool) {
 	if len(stderr.kept) == 0 {
 		return
 	}
 	if mayHide {
-		t.journal.note(t.masker, "derived parameter %s: its messages are not shown since they may hold a secret", p.Derived.Use)
+		t.journal.note(t.masker, "%s: its messages are not shown since they may hold a secret", what)
 		return
 	}
 	text := stderr.kept
@@ -146,6 +130,6 @@ func (t *attempt) show(p plan.Parameter, stderr *capture, mayHide bool) {
 	}
 	t.journal.print(t.masker, string(text))
 	if stderr.more {
-		t.journal.note(t.masker, "derived parameter %s printed more than is shown here", p.Derived.Use)
+		t.journal.note(t.masker, "%s printed more than is shown here", what)
 	}
 }

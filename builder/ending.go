@@ -44,6 +44,7 @@ func canceled(reason string) error {
 func judge(err error) (dispatch.Verdict, string) {
 	var end *ending
 	var start *executor.StartError
+	var image *executor.ImageError
 	switch {
 	case err == nil:
 		return dispatch.Succeeded, ""
@@ -51,7 +52,7 @@ func judge(err error) (dispatch.Verdict, string) {
 		return end.verdict, end.reason
 	case errors.Is(err, executor.ErrEngine):
 		return dispatch.Interrupted, err.Error()
-	case errors.As(err, &start), errors.Is(err, source.ErrGone), errors.Is(err, source.ErrSubmodules):
+	case errors.As(err, &start), errors.As(err, &image), errors.Is(err, source.ErrGone), errors.Is(err, source.ErrSubmodules):
 		return dispatch.Failed, err.Error()
 	}
 	return dispatch.Interrupted, err.Error()

@@ -338,7 +338,53 @@ func (s *scripted) commands() []executor.Command {
 type engine struct {
 	scripted
 	absent error
+
 	resume func(ctx context.Context, container string, cmd executor.Command) (executor.Result, error)
+
+	// What the images' calls answer with; nil is success.
+	login func(executor.Login) error
+	build func(context.Context, executor.ImageBuild) error
+	push  func(context.Context, executor.ImagePush) error
+
+	logins []executor.Login // in order
+	builds []executor.ImageBuild
+	pushes []executor.ImagePush
+}
+
+func (e *engine) Login(_ context.Context, l executor.Login) (executor.Login, error) {
+	e.logins = append(e.logins, l)
+	l.Registry = strings.TrimPrefix(l.Registry, "https://")
+	if e.login == nil {
+		return l, nil
+	}
+	return l, e.login(l)
+}
+
+func (e *engine) Build(ctx context.Context, b executor.ImageBuild) ([]executor.Image, error) {
+	e.builds = append(e.builds, b)
+	if e.build != nil {
+		if err := e.build(ctx, b); err != nil {
+			return nil, err
+		}
+	}
+	return digests("built", b.Tags), nil
+}
+
+func (e *engine) Push(ctx context.Context, p executor.ImagePush) ([]executor.Image, error) {
+	e.pushes = append(e.pushes, p)
+	if e.push != nil {
+		if err := e.push(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	return digests("pushed", p.Tags), nil
+}
+
+func digests(how string, tags []string) (all []executor.Image) {
+	for _, tag := range tags {
+		all = append(all, executor.Image{Name: tag, Digest: "sha256:" + how})
+	}
+	return all
 }
 
 func (e *engine) Resume(ctx context.Context, container string, cmd executor.Command) (executor.Result, error) {

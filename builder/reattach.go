@@ -3,7 +3,6 @@ package builder
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -23,7 +22,7 @@ func (b *Builder) lasting() bool { return b.Sealer != nil && b.Keep > 0 && b.Doc
 // interrupted. It does for steps on this machine, whose output goes to a pipe
 // that ends with this process.
 func (t *attempt) begin(i int) func(container string) error {
-	if !t.builder.lasting() || t.onHost(t.given.Task.Steps[i].Run) || !resumable(&t.given.Task) {
+	if !t.builder.lasting() || t.onHost(t.given.Task.Steps[i].Run) || !resumable(&t.given.Task) || len(t.expiring) > 0 {
 		return nil
 	}
 	return func(container string) error {
@@ -32,11 +31,11 @@ func (t *attempt) begin(i int) func(container string) error {
 }
 
 // resumable reports whether a resumption tells all that an attempt of the task
-// knows while it runs: what was logged in to, kept or found for others by the way
-// is not in it, nor are containers beside that of the step.
+// knows while it runs: what it logged in to or keeps for others is not in it, nor are
+// containers beside that of the step.
 func resumable(task *plan.Task) bool {
 	more := func(s plan.Step) bool { return s.Type != plan.StepRun || s.Run == nil || len(s.Run.Services) > 0 }
-	return len(task.Registries)+len(task.Caches)+len(task.Artifacts)+len(task.Reports.JUnit)+len(task.Reports.SARIF) == 0 &&
+	return len(task.Registries)+len(task.Caches)+len(task.Artifacts) == 0 &&
 		!slices.ContainsFunc(task.Steps, more)
 }
 
@@ -94,7 +93,7 @@ func (b *Builder) takeUp(o *orphan) {
 		return
 	}
 	t.log.Info("taking up what an earlier process began", slog.String("container", o.past.Container))
-	t.carryOut(o.reporting, s, func() error { return t.workOn(o.work, o.past) })
+	t.carryOut(o.reporting, s, func() error { return t.workOn(o.work, o.reporting, o.past) })
 	s.stop(nil)
 	s.drop(nil)
 	b.leave(a.Attempt, s)
@@ -116,23 +115,26 @@ func (b *Builder) resumed(past *resumption, s *slot) (*attempt, error) {
 }
 
 // workOn does the rest of the work: the step that had begun, and those after it.
-func (t *attempt) workOn(ctx context.Context, past *resumption) error {
+func (t *attempt) workOn(ctx, reporting context.Context, past *resumption) error {
 	ctx, end, cancel := t.bounded(ctx)
 	defer cancel()
 	release, openErr := t.reopenWorkspace(ctx)
 	defer func() { t.release(release) }()
-	if openErr == nil {
-		defer t.guardWorkspace(ctx, end)()
-	}
 	i := past.Step
 	s := &t.given.Task.Steps[i]
-	err := t.step(ctx, i+1, t.left(s.Timeout, past.Steps[i+1].Started), func(ctx context.Context) error {
-		if openErr != nil {
-			return interrupted("builder restarted: %v", openErr)
-		}
-		return t.resumeStep(ctx, past)
+	if openErr == nil {
+		defer t.guardWorkspace(ctx, end)()
+		defer t.gather()
+	}
+	err := t.heed(func() error {
+		return t.step(ctx, i+1, t.left(s.Timeout, past.Steps[i+1].Started), func(ctx context.Context) error {
+			if openErr != nil {
+				return interrupted("builder restarted: %v", openErr)
+			}
+			return t.resumeStep(ctx, past)
+		})
 	})
-	return t.proceed(ctx, i+1, tolerated(ctx, s, err))
+	return t.runSteps(ctx, reporting, i+1, tolerated(ctx, s, err))
 }
 
 func (t *attempt) reopenWorkspace(ctx context.Context) (closeWorkspace func() error, err error) {
@@ -167,8 +169,8 @@ func (t *attempt) resumeStep(ctx context.Context, past *resumption) error {
 		return interrupted("builder restarted: %v", err)
 	}
 	var result executor.Result
-	t.journal.pass(t.masker, logged, func(stdout, stderr io.Writer) {
-		cmd.Stdout, cmd.Stderr = stdout, stderr
+	t.journal.pass(t.masker, logged, func(p *page) {
+		cmd.Stdout, cmd.Stderr = p.stdout, p.stderr
 		result, err = t.builder.Docker.Resume(ctx, past.Container, cmd)
 	})
 	if err == nil {

@@ -30,7 +30,10 @@ func (t *attempt) setup(ctx context.Context) (closeWorkspace func() error, err e
 		t.builder.hasFetched(t.given.Repository)
 	}
 	t.workspace = ws
-	return closeWorkspace, t.resolve(ctx)
+	if err := t.resolve(ctx); err != nil {
+		return closeWorkspace, err
+	}
+	return closeWorkspace, t.logIn(ctx)
 }
 
 // source says which files the attempt needs, and from where.
@@ -61,25 +64,65 @@ func (t *attempt) source() (source.Request, error) {
 func (t *attempt) checkSteps(ctx context.Context) error {
 	engineAsked := false
 	for i, s := range t.given.Task.Steps {
-		n := i + 1
+		need, err := t.engineFor(i, &s)
 		switch {
-		case s.Type != plan.StepRun || s.Run == nil:
-			return failed("step %d (%s): this builder cannot run %s steps", n, s.Type, s.Type)
-		case t.onHost(s.Run) && t.builder.Host == nil:
-			return failed("step %d names no image, and this builder runs nothing on its own machine: "+
-				"name an image, or start the builder with --executor host", n)
-		case t.onHost(s.Run) || engineAsked:
-		case t.builder.Docker == nil:
-			return failed("step %d needs an image (%s), and this builder has no Docker engine: "+
-				"--executor host runs it on this machine", n, s.Run.Image)
-		default:
-			engineAsked = true
-			if err := t.builder.Docker.Available(ctx); err != nil {
-				return failed("step %d needs an image (%s): %v", n, s.Run.Image, err)
-			}
+		case err != nil:
+			return err
+		case need == "" || engineAsked:
+			continue
+		}
+		engineAsked = true
+		if err := t.builder.Docker.Available(ctx); err != nil {
+			return failed("step %d %s: %v", i+1, need, err)
 		}
 	}
 	return nil
+}
+
+// engineFor says for what step i needs a Docker engine, or "" if it needs none.
+// The error is that it can never run here.
+func (t *attempt) engineFor(i int, s *plan.Step) (need string, err error) {
+	n := i + 1
+	switch {
+	case s.Skip:
+		return "", nil
+	case s.Type == plan.StepBuild && s.Build != nil, s.Type == plan.StepPush && s.Push != nil:
+		if t.builder.Docker == nil {
+			return "", failed("step %d (%s): this builder has no Docker engine: start it with --executor docker", n, s.Type)
+		}
+		return fmt.Sprintf("(%s)", s.Type), nil
+	case s.Type == plan.StepCompose && s.Compose != nil:
+		if t.builder.Docker == nil {
+			return "", failed("step %d (%s): this builder has no Docker engine: start it with --executor docker", n, s.Type)
+		}
+		if t.builder.Compose == nil {
+			return "", failed("step %d (%s): this builder has no docker compose plugin (version 2.20 or newer)", n, s.Type)
+		}
+		return fmt.Sprintf("(%s)", s.Type), nil
+	case s.Type != plan.StepRun || s.Run == nil:
+		return "", failed("step %d (%s): this builder cannot run %s steps", n, s.Type, s.Type)
+	case t.onHost(s.Run) && len(s.Run.Services) > 0:
+		return "", failed("step %d has services, which only run beside a container: name an image, and a builder with --executor docker", n)
+	case t.onHost(s.Run) && t.builder.Host == nil:
+		return "", failed("step %d names no image, and this builder runs nothing on its own machine: "+
+			"name an image, or start the builder with --executor host", n)
+	case t.onHost(s.Run):
+		return "", nil
+	case t.builder.Docker == nil:
+		return "", failed("step %d needs an image (%s), and this builder has no Docker engine: "+
+			"--executor host runs it on this machine", n, s.Run.Image)
+	}
+	return fmt.Sprintf("needs an image (%s)", s.Run.Image), nil
+}
+
+// needsEngine reports whether any step does.
+func (t *attempt) needsEngine() bool {
+	for i, s := range t.given.Task.Steps {
+		if need, err := t.engineFor(i, &s); need != "" && err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // resolveGiven checks that every parameter has a value, as far as values are

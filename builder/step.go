@@ -2,7 +2,6 @@ package builder
 
 import (
 	"context"
-	"io"
 	"time"
 
 	"github.com/velocity-ci/velocity/architect/build"
@@ -52,10 +51,12 @@ func limited(ctx context.Context, d plan.Duration) (context.Context, context.Can
 	return context.WithTimeoutCause(ctx, time.Duration(d), timedOut())
 }
 
-// runStep runs step i of the plan's task.
-func (t *attempt) runStep(ctx context.Context, i int) error {
-	step, state := &t.given.Task.Steps[i], &t.steps[i+1]
-	cmd, err := t.command(step)
+// runCommand runs the command of step i.
+func (t *attempt) runCommand(ctx context.Context, i int, run *plan.Run, state *build.Step) error {
+	if len(run.SecretFiles) > 0 {
+		defer t.removeSecretFiles()
+	}
+	cmd, err := t.command(&t.given.Task.Steps[i])
 	if err != nil {
 		return failed("step %d: %v", i+1, err)
 	}
@@ -63,11 +64,15 @@ func (t *attempt) runStep(ctx context.Context, i int) error {
 	if cmd.Begin = t.begin(i); cmd.Begin != nil {
 		defer t.forget()
 	}
-	t.journal.output(t.masker, func(stdout, stderr io.Writer) {
-		cmd.Stdout, cmd.Stderr = stdout, stderr
-		result, err = t.executor(step.Run).Run(ctx, cmd)
+	t.journal.page(t.masker, func(p *page) {
+		cmd.Stdout, cmd.Stderr = p.stdout, p.stderr
+		for i := range cmd.Services {
+			s := &cmd.Services[i]
+			s.Stdout, s.Stderr = p.labelled("["+s.Alias+"] "), p.labelled("["+s.Alias+"] ")
+		}
+		result, err = t.executor(run).Run(ctx, cmd)
 	})
-	return t.outcome(ctx, step.Run, state, result, err)
+	return t.outcome(ctx, run, state, result, err)
 }
 
 // outcome says what the end of a step's process means for the step.

@@ -79,6 +79,12 @@ func (v values) expand(t plan.Text, secrets []string) (string, error) {
 	return s, err
 }
 
+// withholds reports whether t mentions a secret that the step does not list.
+func (v values) withholds(t plan.Text, secrets []string) bool {
+	mentioned, _ := t.Names() // expand reports the error
+	return slices.ContainsFunc(mentioned, func(name string) bool { return v[name].secret && !v.visible(name, secrets) })
+}
+
 // Variables that steer what processes run, rather than inform them. Whoever
 // chooses a parameter's value must not choose the program.
 var (

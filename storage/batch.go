@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint/plan"
@@ -22,6 +23,7 @@ type batch struct {
 	staged  map[int64]*staged
 	settled []string
 	tips    map[string]plan.Commit // nil if they stay
+	marks   []build.Mark           // nil if they stay
 }
 
 // staged is a build with the changes of this batch.
@@ -43,6 +45,9 @@ func (b *batch) add(c build.Change) error {
 		}
 	}
 	b.addTips(c.Tips)
+	if c.Marks != nil {
+		b.marks = c.Marks
+	}
 	if c.Build == nil {
 		return nil
 	}
@@ -178,9 +183,9 @@ func (b *batch) write(ctx context.Context) error {
 		updates = append(updates, git.RefUpdate{Name: liveRef(s.id), Old: s.before, New: s.head})
 	}
 	desk := b.l.desk
-	if b.tips != nil {
+	if b.tips != nil || b.marks != nil {
 		var err error
-		if desk, err = b.commitTips(); err != nil {
+		if desk, err = b.commitDesk(); err != nil {
 			return err
 		}
 		updates = append(updates, git.RefUpdate{Name: storeRef(b.l.store, "desk"), Old: b.l.desk, New: desk})
@@ -199,8 +204,9 @@ func (b *batch) write(ctx context.Context) error {
 	for _, n := range b.order {
 		b.l.builds[n] = &b.staged[n].kept
 	}
+	b.l.desk = desk
 	if b.tips != nil {
-		b.l.tips, b.l.desk = b.tips, desk
+		b.l.tips = b.tips
 	}
 	return nil
 }
@@ -245,11 +251,25 @@ func (s *Store) commit(tree git.Hash, message string) git.CommitSpec {
 	return git.CommitSpec{Tree: tree, Name: "Velocity", Email: ourAddress, When: s.now(), Message: message}
 }
 
-// commitTips adds the new desk. It has no history: what counts is now.
-func (b *batch) commitTips() (git.Hash, error) {
-	data, err := encodeTips(b.tips)
-	if err != nil {
-		return git.Zero, err
+// commitDesk adds the new desk. It has no history: what counts is now.
+func (b *batch) commitDesk() (git.Hash, error) {
+	var edits []git.TreeEdit
+	var said []string
+	if b.tips != nil {
+		data, err := encodeTips(b.tips)
+		if err != nil {
+			return git.Zero, err
+		}
+		edits = append(edits, git.TreeEdit{Path: tipsFile, Mode: git.ModeFile, Hash: b.objects.Blob(data)})
+		said = append(said, fmt.Sprintf("%d tips", len(b.tips)))
+	}
+	if b.marks != nil {
+		data, err := encodeMarks(b.marks)
+		if err != nil {
+			return git.Zero, err
+		}
+		edits = append(edits, git.TreeEdit{Path: schedulesFile, Mode: git.ModeFile, Hash: b.objects.Blob(data)})
+		said = append(said, fmt.Sprintf("%d schedules", len(b.marks)))
 	}
 	base := git.Zero
 	if !b.l.desk.IsZero() {
@@ -259,11 +279,11 @@ func (b *batch) commitTips() (git.Hash, error) {
 		}
 		base = c.Tree
 	}
-	tree, err := b.objects.EditTree(base, []git.TreeEdit{{Path: tipsFile, Mode: git.ModeFile, Hash: b.objects.Blob(data)}})
+	tree, err := b.objects.EditTree(base, edits)
 	if err != nil {
 		return git.Zero, err
 	}
-	return b.objects.Commit(b.l.commit(tree, fmt.Sprintf("desk: %d tips\n\nVelocity-Writer: %s\n", len(b.tips), b.l.writer))), nil
+	return b.objects.Commit(b.l.commit(tree, fmt.Sprintf("desk: %s\n\nVelocity-Writer: %s\n", strings.Join(said, ", "), b.l.writer))), nil
 }
 
 // leaveInbox drops the settled triggers. Those that are gone already were

@@ -58,6 +58,9 @@ func (l *Ledger) recount(ctx context.Context) (did string, err error) {
 func (x *examination) desk(ctx context.Context) error {
 	_, _, err := x.tips(x.store)
 	if err == nil {
+		_, err = x.marks(x.store)
+	}
+	if err == nil {
 		return nil
 	}
 	name := storeRef(x.store, "desk")

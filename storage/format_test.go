@@ -20,7 +20,7 @@ func TestFormatPageNamesEveryField(t *testing.T) {
 	}
 	for name, record := range map[string]any{
 		buildFile: buildRecord{}, eventsFile: moveRecord{}, "Triggers": triggerRecord{}, tipsFile: tipsRecord{},
-		purgedFile: purgedRecord{},
+		purgedFile: purgedRecord{}, schedulesFile: schedulesRecord{},
 	} {
 		text, ok := sections[name]
 		if !ok {
@@ -55,7 +55,7 @@ func fields(t reflect.Type) []string {
 		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
 			names = append(names, name)
 		}
-		if f.IsExported() {
+		if f.IsExported() || f.Anonymous {
 			names = append(names, fields(f.Type)...)
 		}
 	}

@@ -11,7 +11,8 @@ import (
 
 // Green reports whether a build of the commit succeeded that says what the
 // pipeline makes of it: one of the own store that was pushed, asked for or due,
-// and not a `velocity run` of somebody's checkout.
+// and not a `velocity run` of somebody's checkout, nor one that was skipped, which
+// looked at nothing.
 func (s *Store) Green(ctx context.Context, c plan.Commit, pipeline string) (bool, error) {
 	own, err := s.ID()
 	if err != nil || own == "" {
@@ -36,7 +37,7 @@ func (s *Store) Green(ctx context.Context, c plan.Commit, pipeline string) (bool
 		if err != nil {
 			return false, fmt.Errorf("read build %s: %w", id, err)
 		}
-		if b.Trigger.Commit == c && b.Name == pipeline && b.Trigger.Event != plan.EventLocal && b.State() == build.Succeeded {
+		if b.Trigger.Commit == c && b.Name == pipeline && b.Trigger.Event != plan.EventLocal && b.State() == build.Succeeded && b.Reason() != build.ReasonSkipped {
 			return true, nil
 		}
 	}

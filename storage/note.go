@@ -45,8 +45,10 @@ func NoteOf(b *build.Build) Note {
 	if from.IsZero() {
 		from = b.Created
 	}
+	counts := b.Counts()
+	counts.Skipped = 0 // the line has no place for it
 	return Note{
-		ID: b.ID, Name: b.Name, State: b.State(), Event: b.Trigger.Event, Ref: b.Trigger.Ref, Counts: b.Counts(),
+		ID: b.ID, Name: b.Name, State: b.State(), Event: b.Trigger.Event, Ref: b.Trigger.Ref, Counts: counts,
 		Took: rounded(b.Finished.Sub(from)), Finished: b.Finished.UTC().Truncate(time.Second), Reason: build.Clip(b.Reason(), maxReason),
 	}
 }

@@ -44,9 +44,9 @@ type stageRecord struct {
 }
 
 type taskRecord struct {
-	Key      string       `json:"key"`
-	Name     string       `json:"name"`
-	MayFail  bool         `json:"ignoreErrors,omitempty"`
+	Key  string `json:"key"`
+	Name string `json:"name"`
+	rulesRecord
 	State    build.State  `json:"state"`
 	Reason   string       `json:"reason,omitempty"`
 	Attempt  int          `json:"attempt,omitempty"`
@@ -114,7 +114,7 @@ func encodeBuild(b *build.Build) ([]byte, error) {
 
 func storedTask(t *build.Task) taskRecord {
 	r := taskRecord{
-		Key: t.Key, Name: t.Name, MayFail: t.MayFail, State: t.State, Attempt: t.Attempt, Builder: t.Builder,
+		Key: t.Key, Name: t.Name, rulesRecord: rulesRecord(t.Rules), State: t.State, Attempt: t.Attempt, Builder: t.Builder,
 		Ready: stored(t.Ready), Started: stored(t.Started), Finished: stored(t.Finished), Log: logRecord(t.Log),
 		Retried: storedRetried(t.Retried), Tests: testsRecord(t.Tests), Findings: storedFindings(t.Findings),
 		Artifacts: storedArtifacts(t.Artifacts), Reused: originRecord(t.Reused),
@@ -173,7 +173,7 @@ func (r *buildRecord) build() (*build.Build, error) {
 				return nil, err
 			}
 			stage.Tasks = append(stage.Tasks, task)
-			outline.Tasks = append(outline.Tasks, outlined(task))
+			outline.Tasks = append(outline.Tasks, task.Plan())
 		}
 		b.Stages = append(b.Stages, stage)
 		b.Request.Stages = append(b.Request.Stages, outline)
@@ -193,7 +193,7 @@ func (r *buildRecord) build() (*build.Build, error) {
 
 func (r *taskRecord) task(key string) (build.Task, error) {
 	t := build.Task{
-		Key: r.Key, Name: r.Name, MayFail: r.MayFail, State: r.State, Reason: r.Reason, Attempt: r.Attempt,
+		Key: r.Key, Name: r.Name, Rules: build.Rules(r.rulesRecord), State: r.State, Reason: r.Reason, Attempt: r.Attempt,
 		Builder: r.Builder, Ready: r.Ready.time(), Started: r.Started.time(), Finished: r.Finished.time(), Log: build.Log(r.Log),
 		Retried: loadedRetried(r.Retried), Tests: build.Tests(r.Tests), Findings: loadedFindings(r.Findings),
 		Reused: build.Origin(r.Reused),
@@ -227,13 +227,4 @@ func (r *stepRecord) step() (build.Step, error) {
 		return s, fmt.Errorf("a step cannot be %q", r.State)
 	}
 	return s, nil
-}
-
-// outlined is the part of a task that the plan said.
-func outlined(t build.Task) build.TaskPlan {
-	p := build.TaskPlan{Key: t.Key, Name: t.Name, MayFail: t.MayFail}
-	for _, s := range t.Steps {
-		p.Steps = append(p.Steps, build.StepPlan{Type: s.Type, Name: s.Name})
-	}
-	return p
 }

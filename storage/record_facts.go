@@ -4,7 +4,17 @@ import (
 	"fmt"
 
 	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/blueprint/plan"
 )
+
+// rulesRecord is what a plan says about how a task moves.
+type rulesRecord struct {
+	MayFail  bool       `json:"ignoreErrors,omitempty"`
+	Skip     bool       `json:"skip,omitempty"`
+	Effects  bool       `json:"effects,omitempty"`
+	Retry    plan.Retry `json:"retry,omitzero"`
+	ReuseKey string     `json:"reuseKey,omitempty"`
+}
 
 // What a task leaves behind, in build.json and events.jsonl. Fields stand in the
 // order of those of architect/build: one is converted into the other.
@@ -50,6 +60,7 @@ type retriedRecord struct {
 	Started instant   `json:"started,omitzero"`
 	Ended   instant   `json:"ended"`
 	Log     logRecord `json:"log,omitzero"`
+	Failing []string  `json:"failing,omitempty"`
 }
 
 func storedImages(all []build.Image) (records []imageRecord) {
@@ -112,7 +123,7 @@ func storedRetried(all []build.Retried) (records []retriedRecord) {
 	for _, r := range all {
 		records = append(records, retriedRecord{
 			Attempt: r.Attempt, Builder: r.Builder, Reason: r.Reason,
-			Started: stored(r.Started), Ended: stored(r.Ended), Log: logRecord(r.Log),
+			Started: stored(r.Started), Ended: stored(r.Ended), Log: logRecord(r.Log), Failing: r.Failing,
 		})
 	}
 	return records
@@ -122,7 +133,7 @@ func loadedRetried(records []retriedRecord) (all []build.Retried) {
 	for _, r := range records {
 		all = append(all, build.Retried{
 			Attempt: r.Attempt, Builder: r.Builder, Reason: r.Reason,
-			Started: r.Started.time(), Ended: r.Ended.time(), Log: build.Log(r.Log),
+			Started: r.Started.time(), Ended: r.Ended.time(), Log: build.Log(r.Log), Failing: r.Failing,
 		})
 	}
 	return all

@@ -27,6 +27,7 @@ type moveRecord struct {
 	Index   int            `json:"index,omitempty"`
 	Step    *stepRecord    `json:"step,omitempty"`
 	Log     *logRecord     `json:"log,omitempty"`
+	Ready   instant        `json:"ready,omitzero"`
 	Request *requestRecord `json:"request,omitempty"`
 
 	Tests     testsRecord      `json:"tests,omitzero"`
@@ -54,10 +55,14 @@ type stageOutline struct {
 }
 
 type taskOutline struct {
-	Key     string        `json:"key"`
-	Name    string        `json:"name"`
-	MayFail bool          `json:"ignoreErrors,omitempty"`
-	Steps   []stepOutline `json:"steps,omitempty"`
+	Key  string `json:"key"`
+	Name string `json:"name"`
+	rulesRecord
+	Steps []stepOutline `json:"steps,omitempty"`
+
+	Reused    originRecord     `json:"reused,omitzero"`
+	Tests     testsRecord      `json:"tests,omitzero"`
+	Artifacts []artifactRecord `json:"artifacts,omitempty"`
 }
 
 type stepOutline struct {
@@ -82,7 +87,7 @@ func storedMove(m *build.Move) moveRecord {
 	r := moveRecord{
 		Seq: m.Seq, At: stored(m.At), Kind: m.Kind, Task: m.Task, Attempt: m.Attempt, Builder: m.Builder,
 		From: m.From, To: m.To, Reason: m.Reason, Index: m.Index,
-		Tests: testsRecord(m.Tests), Findings: storedFindings(m.Findings), Artifacts: storedArtifacts(m.Artifacts),
+		Ready: stored(m.Ready), Tests: testsRecord(m.Tests), Findings: storedFindings(m.Findings), Artifacts: storedArtifacts(m.Artifacts),
 	}
 	if m.Seq == 1 {
 		r.Version = recordVersion
@@ -109,7 +114,10 @@ func storedRequest(q *build.Request) *requestRecord {
 	for _, s := range q.Stages {
 		stage := stageOutline{Name: s.Name}
 		for _, t := range s.Tasks {
-			task := taskOutline{Key: t.Key, Name: t.Name, MayFail: t.MayFail}
+			task := taskOutline{
+				Key: t.Key, Name: t.Name, rulesRecord: rulesRecord(t.Rules),
+				Reused: originRecord(t.Reused), Tests: testsRecord(t.Tests), Artifacts: storedArtifacts(t.Artifacts),
+			}
 			for _, step := range t.Steps {
 				task.Steps = append(task.Steps, stepOutline(step))
 			}
@@ -159,7 +167,7 @@ func (r *moveRecord) move() (build.Move, error) {
 	m := build.Move{
 		Seq: r.Seq, At: r.At.time(), Kind: r.Kind, Task: r.Task, Attempt: r.Attempt, Builder: r.Builder,
 		From: r.From, To: r.To, Reason: r.Reason, Index: r.Index,
-		Tests: build.Tests(r.Tests), Findings: loadedFindings(r.Findings),
+		Ready: r.Ready.time(), Tests: build.Tests(r.Tests), Findings: loadedFindings(r.Findings),
 	}
 	var err error
 	if m.Artifacts, err = loadedArtifacts(r.Artifacts); err != nil {
@@ -201,7 +209,12 @@ func (r *requestRecord) request() (*build.Request, error) {
 			if t.Key != plan.Key(i, j) {
 				return nil, fmt.Errorf("task %q stands where %s belongs", t.Key, plan.Key(i, j))
 			}
-			task := build.TaskPlan{Key: t.Key, Name: t.Name, MayFail: t.MayFail}
+			task := build.TaskPlan{
+				Key: t.Key, Name: t.Name, Rules: build.Rules(t.rulesRecord), Reused: build.Origin(t.Reused), Tests: build.Tests(t.Tests),
+			}
+			if task.Artifacts, err = loadedArtifacts(t.Artifacts); err != nil {
+				return nil, fmt.Errorf("task %s: %w", t.Key, err)
+			}
 			for _, step := range t.Steps {
 				task.Steps = append(task.Steps, build.StepPlan(step))
 			}

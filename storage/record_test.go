@@ -22,7 +22,7 @@ func sampleBuild(tb testing.TB) (*build.Build, []build.Move) {
 	commit := plan.Commit(strings.Repeat("ab", 20))
 	task := func(key string, mayFail bool) build.TaskPlan {
 		steps := []build.StepPlan{{Type: plan.StepSetup, Name: "setup"}, {Type: plan.StepRun, Name: "go test <&>"}}
-		return build.TaskPlan{Key: key, Name: "task " + key, MayFail: mayFail, Steps: steps}
+		return build.TaskPlan{Key: key, Name: "task " + key, Rules: build.Rules{MayFail: mayFail}, Steps: steps}
 	}
 	b, moves := build.New(build.Request{
 		ID: build.ID{Store: "k3f9a2", Number: 1234}, Repository: "example", Kind: plan.OfPipeline, Name: "default",
@@ -136,7 +136,7 @@ func TestStoredLives(t *testing.T) {
 			var s build.StagePlan
 			for j := range rapid.IntRange(0, 2).Draw(t, "tasks") {
 				s.Tasks = append(s.Tasks, build.TaskPlan{
-					Key: plan.Key(i, j), Name: rapid.String().Draw(t, "name"), MayFail: rapid.Bool().Draw(t, "mayFail"),
+					Key: plan.Key(i, j), Name: rapid.String().Draw(t, "name"), Rules: drawRules(t), Reused: drawOrigin(t),
 				})
 			}
 			req.Stages = append(req.Stages, s)
@@ -155,6 +155,18 @@ func TestStoredLives(t *testing.T) {
 		}
 		checkStored(t, b, moves)
 	})
+}
+
+func drawRules(t *rapid.T) build.Rules {
+	return build.Rules{
+		MayFail: rapid.Bool().Draw(t, "mayFail"), Skip: rapid.Bool().Draw(t, "skip"), Effects: rapid.Bool().Draw(t, "effects"),
+		Retry:    plan.Retry{Times: rapid.IntRange(0, 2).Draw(t, "times"), Backoff: plan.Duration(rapid.Int64Range(0, 1e9).Draw(t, "backoff") * 1e3)},
+		ReuseKey: rapid.SampledFrom([]string{"", "k"}).Draw(t, "key"),
+	}
+}
+
+func drawOrigin(t *rapid.T) build.Origin {
+	return rapid.SampledFrom([]build.Origin{{}, {Build: build.ID{Store: "k3f9a2", Number: 9}, Task: "s0t0"}}).Draw(t, "origin")
 }
 
 func TestNewerVersionsAreRefused(t *testing.T) {

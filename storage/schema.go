@@ -14,17 +14,18 @@ import (
 
 // records are the stored forms by the names that docs/format.md gives them.
 var records = map[string]reflect.Type{
-	buildFile:  reflect.TypeFor[buildRecord](),
-	eventsFile: reflect.TypeFor[moveRecord](), // of one line
-	planFile:   reflect.TypeFor[plan.Plan](),
-	tipsFile:   reflect.TypeFor[tipsRecord](),
-	purgedFile: reflect.TypeFor[purgedRecord](),
-	"trigger":  reflect.TypeFor[triggerRecord](),
+	buildFile:     reflect.TypeFor[buildRecord](),
+	eventsFile:    reflect.TypeFor[moveRecord](), // of one line
+	planFile:      reflect.TypeFor[plan.Plan](),
+	tipsFile:      reflect.TypeFor[tipsRecord](),
+	schedulesFile: reflect.TypeFor[schedulesRecord](),
+	purgedFile:    reflect.TypeFor[purgedRecord](),
+	"trigger":     reflect.TypeFor[triggerRecord](),
 }
 
 // Schemas returns the JSON Schemas (draft 2020-12) of what is stored, made from
 // the types that it is written from: build.json, events.jsonl (a line of it),
-// plan.json, tips.json, purged.json, and trigger, an inbox record. As within a version fields
+// plan.json, tips.json, schedules.json, purged.json, and trigger, an inbox record. As within a version fields
 // are only added, they allow others than those they name.
 func Schemas() (map[string][]byte, error) {
 	schemas := map[string][]byte{}

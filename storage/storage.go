@@ -48,7 +48,8 @@ type Store struct {
 	mu sync.Mutex
 	id string // the own store's; "" until it is known
 
-	decoded decoded
+	decoded   decoded
+	successes successes
 }
 
 // Open is a store in repo. It reads nothing yet and writes nothing: a store's id

@@ -17,7 +17,7 @@ const (
 	PathRerun   = "/api/v1/rerun"     // POST Act → Accepted
 	PathCancel  = "/api/v1/cancel"    // POST Act
 	PathTrigger = "/api/v1/triggers/" // GET {id}/follow → a stream of Update
-	PathBuild   = "/api/v1/builds/"   // GET {id} → a build; {id}/follow → a stream of Update; {id}/logs/{task}; {id}/why
+	PathBuild   = "/api/v1/builds/"   // GET {id} → a build; {id}/follow → a stream of Update; {id}/logs/{task}; {id}/why; {id}/artifacts
 
 	PathRepositories  = "/api/v1/repositories"      // GET → []string
 	PathBuilds        = "/api/v1/builds"            // GET → []build, by the fields of Query
@@ -25,6 +25,7 @@ const (
 	PathRegister      = "/api/v1/builders/register" // POST Register → Registered
 	PathRegistrations = "/api/v1/registrations"     // POST Leave → Minted
 	PathTokens        = "/api/v1/tokens"            // GET → []Token; POST Token → Issued; DELETE /{id}
+	PathSecrets       = "/api/v1/secrets"           // GET → []Secret; POST SetSecret → Secret; DELETE /{name}, by ParamOf
 	PathSelf          = "/api/v1/self"              // GET → Token: whose the token of the request is
 )
 
@@ -33,6 +34,7 @@ const (
 	ParamRepository = "repository" // which one; not needed where the asker sees one only, nor with a build's id
 	ParamBuild      = "build"      // of POSTs: the build that the body is about
 	ParamAttempt    = "attempt"    // of logs; the newest if absent
+	ParamOf         = "of"         // of secrets: the repository that has it; the whole site if absent
 )
 
 // A Start asks for a build by name.
@@ -40,12 +42,14 @@ type Start struct {
 	Name       string            `json:"name,omitempty"` // pipeline or blueprint; "" is the default pipeline
 	Ref        string            `json:"ref,omitempty"`  // branch, tag, full ref or commit; "" is HEAD
 	Parameters map[string]string `json:"parameters,omitempty"`
+	NoReuse    bool              `json:"noReuse,omitempty"` // build also what an earlier success could stand in for
 	Actor      string            `json:"actor,omitempty"`
 }
 
 // An Act is about one build: its id, number or commit.
 type Act struct {
 	Build  string `json:"build"`
+	Failed bool   `json:"failed,omitempty"` // of a rerun: keep what succeeded
 	Reason string `json:"reason,omitempty"`
 	Actor  string `json:"actor,omitempty"`
 }

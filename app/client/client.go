@@ -162,6 +162,11 @@ func (c *Client) ask(ctx context.Context, method, path string, body any) (*http.
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
+	return c.answered(req)
+}
+
+// answered turns answers other than 2xx into errors.
+func (c *Client) answered(req *http.Request) (*http.Response, error) {
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, err
@@ -172,7 +177,7 @@ func (c *Client) ask(ctx context.Context, method, path string, body any) (*http.
 	defer resp.Body.Close()
 	var p api.Problem
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<16)).Decode(&p); err != nil || p.Message == "" {
-		p.Message = fmt.Sprintf("%s %s: %s", method, req.URL.Path, resp.Status)
+		p.Message = fmt.Sprintf("%s %s: %s", req.Method, req.URL.Path, resp.Status)
 	}
 	return nil, &StatusError{Status: resp.StatusCode, Message: p.Message}
 }

@@ -38,6 +38,7 @@ func Remote(server *url.URL, roots *x509.CertPool, token, repository string) *Cl
 		TLSClientConfig:       &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:   connectWithin,
 		ResponseHeaderTimeout: answerWithin,
+		ExpectContinueTimeout: answerWithin,
 		ForceAttemptHTTP2:     true,
 	}
 	return &Client{

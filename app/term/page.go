@@ -94,12 +94,11 @@ func (w *page) task(t *build.Task) {
 		add("%s", "may fail")
 	}
 	fmt.Fprintf(&w.out, "  %s  %s  %s\n", w.s.dim(t.Key), Clean(t.Name), strings.Join(words, ", "))
-	for _, lost := range t.Lost {
-		fmt.Fprintf(&w.out, "      attempt %d on %s ended %s: %s\n", lost.Attempt, Clean(lost.Builder), clock(lost.Ended), firstLine(lost.Reason))
-	}
+	w.earlier(t)
 	if t.Attempt > 0 {
 		w.steps(t)
 	}
+	w.facts(t)
 	if t.Log.Bytes > 0 {
 		fmt.Fprintf(&w.out, "      log: %s, %s: %s\n", count(t.Log.Lines, "line"), Bytes(t.Log.Bytes), logCommand(w.b, t))
 	}

@@ -61,6 +61,9 @@ func (f *plain) task(b *build.Build, before, now *build.Task) {
 	for _, lost := range now.Lost[min(len(before.Lost), len(now.Lost)):] {
 		f.line(b.ID, "%s: attempt %d ended: %s", name, lost.Attempt, firstLine(lost.Reason))
 	}
+	for _, r := range now.Retried[min(len(before.Retried), len(now.Retried)):] {
+		f.line(b.ID, "%s: attempt %d failed: %s", name, r.Attempt, firstLine(r.Reason))
+	}
 	fresh := now.State != before.State || now.Attempt != before.Attempt
 	switch {
 	case fresh && now.State.Final():

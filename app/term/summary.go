@@ -37,6 +37,9 @@ func outcome(t *build.Task) string {
 	if t.Reason != "" {
 		text += ", " + firstLine(t.Reason)
 	}
+	if reused(t) {
+		text += " from build " + t.Reused.Build.String()
+	}
 	if took, ok := elapsed(t.Started, t.Finished, t.Finished); ok {
 		text += " in " + took
 	}

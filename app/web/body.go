@@ -17,8 +17,13 @@ const bodyWithin = 30 * time.Second
 // decode reads a request's body, which must be one JSON value and no more. If it
 // cannot, it has answered.
 func decode(w http.ResponseWriter, r *http.Request, log *slog.Logger, into any) bool {
+	return decodeUpTo(w, r, log, into, largestBody)
+}
+
+// decodeUpTo is decode of a body of at most so many bytes.
+func decodeUpTo(w http.ResponseWriter, r *http.Request, log *slog.Logger, into any, most int64) bool {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyWithin)) // where a connection has none, none is needed
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, largestBody))
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, most))
 	dec.DisallowUnknownFields()
 	err := dec.Decode(into)
 	if err == nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/velocity-ci/velocity/app/api"
 	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/storage/roster"
+	"github.com/velocity-ci/velocity/storage/seal"
 )
 
 // A Front is the server's one public port: the API over all repositories, and the
@@ -18,8 +19,10 @@ import (
 type Front struct {
 	Sites  []*Server
 	Roster *roster.Roster
-	Now    func() time.Time
-	Log    *slog.Logger
+	// Secrets are those of the site and of its repositories.
+	Secrets *seal.Vault
+	Now     func() time.Time
+	Log     *slog.Logger
 
 	// Ready is nil as long as builds are taken in.
 	Ready func() error
@@ -29,6 +32,9 @@ type Front struct {
 	// Attempt reports whether a token is that of an attempt under way that was
 	// given the repository; nil if there are none.
 	Attempt func(repository, token string) bool
+	// Blobs keeps artifacts and caches for attempts on other machines; nil if there
+	// are none.
+	Blobs *Blobs
 	// Changed is told of a builder that was registered, drained, resumed or revoked; nil if
 	// nobody needs to know.
 	Changed func(builder string)
@@ -79,6 +85,11 @@ func Routes() []Route {
 		{Pattern: "GET /readyz", Need: Anybody, serve: (*Front).ready},
 		{Pattern: "GET /nats", Need: Anybody, serve: (*Front).nats},
 		{Pattern: "/git/{repository}/", Need: Anybody, serve: (*Front).git},
+		{Pattern: "PUT " + api.PathPacks + "{sum}", Need: Anybody, serve: asAttempt((*Front).putPack)},
+		{Pattern: "PUT " + api.PathKept, Need: Anybody, serve: asAttempt((*Front).keepArtifacts)},
+		{Pattern: "GET " + api.PathNeeded + "{n}", Need: Anybody, serve: asAttempt((*Front).needed)},
+		{Pattern: "GET " + api.PathKeptCaches + "{name}", Need: Anybody, serve: asAttempt((*Front).cache)},
+		{Pattern: "PUT " + api.PathKeptCaches + "{name}", Need: Anybody, serve: asAttempt((*Front).keepCache)},
 		{Pattern: "POST " + api.PathRegister, Need: Anybody, serve: (*Front).register},
 
 		{Pattern: "GET " + api.PathSelf, Need: roster.Read, On: OnServer, serve: (*Front).self},
@@ -86,6 +97,9 @@ func Routes() []Route {
 		{Pattern: "GET " + api.PathBuilds, Need: roster.Read, On: OnRepository, serve: at((*Server).list)},
 		{Pattern: "GET " + api.PathBuild + "{id}", Need: roster.Read, On: OnRepository, serve: at((*Server).show)},
 		{Pattern: "GET " + api.PathBuild + "{id}/logs/{task}", Need: roster.Read, On: OnRepository, serve: at((*Server).log)},
+		{Pattern: "GET " + api.PathBuild + "{id}/artifacts", Need: roster.Read, On: OnRepository, serve: at((*Server).artifacts)},
+		{Pattern: "GET " + api.PathBuild + "{id}/artifacts/{task}", Need: roster.Read, On: OnRepository, serve: at((*Server).artifact)},
+		{Pattern: "GET " + api.PathBuild + "{id}/artifacts/{task}/{path...}", Need: roster.Read, On: OnRepository, serve: at((*Server).artifact)},
 		{Pattern: "GET " + api.PathBuild + "{id}/why", Need: roster.Read, On: OnRepository, serve: at((*Server).why)},
 		{Pattern: "GET " + api.PathBuild + "{id}/why/{task}", Need: roster.Read, On: OnRepository, serve: at((*Server).why)},
 		{Pattern: "GET " + api.PathBuild + "{id}/follow", Need: roster.Read, On: OnRepository, follow: true, serve: at((*Server).followBuild)},
@@ -103,6 +117,9 @@ func Routes() []Route {
 		{Pattern: "GET " + api.PathTokens, Need: roster.Admin, On: OnServer, serve: (*Front).tokens},
 		{Pattern: "POST " + api.PathTokens, Need: roster.Admin, On: OnServer, serve: (*Front).issue},
 		{Pattern: "DELETE " + api.PathTokens + "/{id}", Need: roster.Admin, On: OnServer, serve: (*Front).withdraw},
+		{Pattern: "GET " + api.PathSecrets, Need: roster.Admin, On: OnServer, serve: (*Front).secrets},
+		{Pattern: "POST " + api.PathSecrets, Need: roster.Admin, On: OnServer, serve: (*Front).setSecret},
+		{Pattern: "DELETE " + api.PathSecrets + "/{name}", Need: roster.Admin, On: OnServer, serve: (*Front).removeSecret},
 	}
 }
 

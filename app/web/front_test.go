@@ -24,6 +24,7 @@ import (
 	"github.com/velocity-ci/velocity/storage"
 	"github.com/velocity-ci/velocity/storage/git"
 	"github.com/velocity-ci/velocity/storage/roster"
+	"github.com/velocity-ci/velocity/storage/seal"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -77,6 +78,15 @@ func (c *clerk) Log(ctx context.Context, _ build.ID, _ string, _ int) ([]byte, e
 	return nil, ctx.Err()
 }
 
+// empty is a shelf with nothing on it.
+type empty struct{}
+
+func (empty) List(context.Context, *build.Build) ([]api.Artifacts, error) {
+	return []api.Artifacts{}, nil
+}
+func (empty) Pack(context.Context, *build.Build, string, io.Writer) error         { return nil }
+func (empty) File(context.Context, *build.Build, string, string, io.Writer) error { return nil }
+
 // A rig is a front over two repositories, shop and bank, on a real port.
 type rig struct {
 	t      *testing.T
@@ -99,6 +109,7 @@ func newRig(t *testing.T) *rig {
 	r.front = &web.Front{
 		Roster: roster.Open(repo, func() time.Time { return r.now() }), Now: func() time.Time { return r.now() }, Log: log,
 		Ready: func() error { return nil }, Architect: "UARCHITECT", Address: "/nats",
+		Secrets: seal.Open(repo, func() (seal.Key, error) { return seal.NewKey(), nil }, now),
 		NATS:    http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }),
 		Attempt: func(repository, token string) bool { return repository == "shop" && token == "under way" },
 	}
@@ -108,7 +119,7 @@ func newRig(t *testing.T) *rig {
 		r.clerks[name] = c
 		site := &architect.Site{Name: name}
 		r.front.Sites = append(r.front.Sites, &web.Server{
-			Architect: a, Site: site, Desk: c, Encode: storage.EncodeBuild, Log: log,
+			Architect: a, Site: site, Desk: c, Shelf: empty{}, Encode: storage.EncodeBuild, Log: log,
 			Builds: func(context.Context, api.Query) ([]*build.Build, error) { return []*build.Build{c.build()}, nil },
 			Why:    func(context.Context, *build.Build, string) ([]api.Reason, error) { return []api.Reason{}, nil },
 			Git:    http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, name, " ", r.URL.Path) }),
@@ -176,6 +187,9 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 	ranks := map[string]int{"read": 1, "act": 2, "bank only": 2, "admin": 3}
 	needs := map[roster.Right]int{roster.Read: 1, roster.Act: 2, roster.Admin: 3}
 	open := map[string]bool{"/healthz": true, "/readyz": true, "/nats": true, "/git/{repository}/": true, api.PathRegister: true}
+	for _, asAttempt := range []string{api.PathPacks + "{sum}", api.PathKept, api.PathNeeded + "{n}", api.PathKeptCaches + "{name}"} {
+		open[asAttempt] = true // to those with the credential of an attempt: TestBlobsAreForAttempts
+	}
 	for _, route := range web.Routes() {
 		method, pattern, ok := strings.Cut(route.Pattern, " ")
 		if !ok {

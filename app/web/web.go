@@ -5,6 +5,7 @@ package web
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 
@@ -24,11 +25,21 @@ type Desk interface {
 	Log(ctx context.Context, id build.ID, task string, attempt int) ([]byte, error)
 }
 
+// A Shelf is where the artifacts of a site's builds are.
+type Shelf interface {
+	// List lists what the tasks of a build kept and still have, in the plan's order.
+	List(ctx context.Context, b *build.Build) ([]api.Artifacts, error)
+	// Pack writes the artifacts of a task as they are kept, File one of them.
+	Pack(ctx context.Context, b *build.Build, task string, w io.Writer) error
+	File(ctx context.Context, b *build.Build, task, name string, w io.Writer) error
+}
+
 // A Server answers for one site.
 type Server struct {
 	Architect *architect.Architect
 	Site      *architect.Site
 	Desk      Desk
+	Shelf     Shelf
 	Encode    func(*build.Build) ([]byte, error) // a build in its stored form
 	Log       *slog.Logger
 

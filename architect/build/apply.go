@@ -38,20 +38,10 @@ func (b *Build) submit(m Move) {
 	for _, s := range m.Request.Stages {
 		stage := Stage{Name: s.Name}
 		for _, t := range s.Tasks {
-			stage.Tasks = append(stage.Tasks, Task{
-				Key: t.Key, Name: t.Name, MayFail: t.MayFail, State: Waiting, Steps: steps(t.Steps),
-			})
+			stage.Tasks = append(stage.Tasks, t.task())
 		}
 		b.Stages = append(b.Stages, stage)
 	}
-}
-
-func steps(plans []StepPlan) []Step {
-	var out []Step
-	for _, p := range plans {
-		out = append(out, Step{Type: p.Type, Name: p.Name, State: Waiting})
-	}
-	return out
 }
 
 // legal refuses moves that cannot follow the build's state.
@@ -93,7 +83,8 @@ func (t *Task) attempt(on Kind) int {
 	return t.Attempt
 }
 
-// legalTask refuses what the table of moves does, and a start out of turn.
+// legalTask refuses what the table of moves does, what the task's rules do, and
+// what comes out of turn.
 func (b *Build) legalTask(t *Task, m Move) error {
 	to, err := Next(t.State, m.Kind)
 	if err != nil {
@@ -102,8 +93,8 @@ func (b *Build) legalTask(t *Task, m Move) error {
 	if m.From != t.State || m.To != to || m.From == m.To {
 		return &MoveError{From: t.State, On: m.Kind, To: m.To}
 	}
-	if m.Kind != Start {
-		return nil
+	if err := b.obeys(t, m.Kind); err != nil || m.From != Waiting {
+		return err
 	}
 	stage, _, err := plan.ParseKey(t.Key)
 	if err != nil {
@@ -111,7 +102,7 @@ func (b *Build) legalTask(t *Task, m Move) error {
 	}
 	for i := range b.Stages[:stage] {
 		if s := b.Stages[i].State(); s != Succeeded {
-			return fmt.Errorf("task %s cannot start while stage %s is %s", t.Key, b.Stages[i].Name, s)
+			return fmt.Errorf("task %s cannot %s while stage %s is %s", t.Key, m.Kind, b.Stages[i].Name, s)
 		}
 	}
 	return nil
@@ -165,9 +156,25 @@ func (t *Task) move(m Move) {
 		t.Lost = append(slices.Clip(t.Lost), Lost{Attempt: t.Attempt, Builder: t.Builder, Reason: m.Reason, Ended: m.At})
 		t.Ready, t.Started, t.Builder = m.At, time.Time{}, ""
 		t.resetSteps()
+	case Retry:
+		t.Retried = append(slices.Clip(t.Retried), Retried{
+			Attempt: t.Attempt, Builder: t.Builder, Reason: m.Reason, Started: t.Started, Ended: m.At, Log: logOf(m), Failing: failing(m.Findings),
+		})
+		t.Ready, t.Started, t.Builder = m.Ready, time.Time{}, ""
+		t.resetSteps()
+	case Skip, Reuse:
+		t.Finished = m.At
 	case Succeed, Fail, Cancel:
 		t.finish(m)
 	}
+}
+
+// logOf is what a move says of a log, if anything.
+func logOf(m Move) Log {
+	if m.Log == nil {
+		return Log{}
+	}
+	return *m.Log
 }
 
 // resetSteps forgets what the steps of an earlier attempt did.
@@ -185,9 +192,7 @@ func (t *Task) finish(m Move) {
 	if t.Started.IsZero() && m.Kind == Succeed {
 		t.Started = m.At // it must have begun; when is not known any more
 	}
-	if m.Log != nil {
-		t.Log = *m.Log
-	}
+	t.Log = logOf(m)
 	t.Tests, t.Findings, t.Artifacts = m.Tests, m.Findings, m.Artifacts
 	for i := range t.Steps {
 		if t.Steps[i].State == Building {
@@ -200,7 +205,7 @@ func (t *Task) finish(m Move) {
 
 // stamp keeps the build's own times, which follow from its tasks.
 func (b *Build) stamp(m Move) {
-	if b.Started.IsZero() && m.Kind == Start {
+	if b.Started.IsZero() && m.From == Waiting && m.To != Waiting {
 		b.Started = m.At
 	}
 	if b.Finished.IsZero() && b.State().Final() {

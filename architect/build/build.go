@@ -78,16 +78,52 @@ type StagePlan struct {
 
 // A TaskPlan is the outline of a task.
 type TaskPlan struct {
-	Key     string
-	Name    string
-	MayFail bool
-	Steps   []StepPlan
+	Key  string
+	Name string
+	Rules
+	Steps []StepPlan
+
+	// Reused is the task whose success stands in for this one. Tests and Artifacts
+	// are what that one left behind; they are empty without it.
+	Reused    Origin
+	Tests     Tests
+	Artifacts []Artifact
+}
+
+// Rules are what the plan says about how a task moves.
+type Rules struct {
+	MayFail  bool       // its failure does not fail the stage
+	Skip     bool       // it is not needed: it succeeds when its turn comes
+	Effects  bool       // it changes the world: what was begun is not begun again
+	Retry    plan.Retry // after failures, unless it has effects
+	ReuseKey string     // successes under one key stand in for each other; "" for none
 }
 
 // A StepPlan is the outline of a step; the implicit setup comes first.
 type StepPlan struct {
 	Type plan.StepType
 	Name string
+}
+
+// task is the task of a build that was just submitted.
+func (p *TaskPlan) task() Task {
+	t := Task{Key: p.Key, Name: p.Name, Rules: p.Rules, State: Waiting, Reused: p.Reused, Tests: p.Tests, Artifacts: p.Artifacts}
+	for _, s := range p.Steps {
+		t.Steps = append(t.Steps, Step{Type: s.Type, Name: s.Name, State: Waiting})
+	}
+	return t
+}
+
+// Plan is the reverse of task: the outline that t was made of.
+func (t *Task) Plan() TaskPlan {
+	p := TaskPlan{Key: t.Key, Name: t.Name, Rules: t.Rules, Reused: t.Reused}
+	if !t.Reused.Zero() {
+		p.Tests, p.Artifacts = t.Tests, t.Artifacts
+	}
+	for _, s := range t.Steps {
+		p.Steps = append(p.Steps, StepPlan{Type: s.Type, Name: s.Name})
+	}
+	return p
 }
 
 // Outline is the part of a plan that a build's state is built on.
@@ -100,7 +136,9 @@ func Outline(p *plan.Plan) []StagePlan {
 			for _, step := range t.Steps {
 				steps = append(steps, StepPlan{Type: step.Type, Name: step.Name})
 			}
-			stages[i].Tasks[j] = TaskPlan{Key: t.Key, Name: t.Name, MayFail: t.MayFail, Steps: steps}
+			stages[i].Tasks[j] = TaskPlan{Key: t.Key, Name: t.Name, Steps: steps, Rules: Rules{
+				MayFail: t.MayFail, Skip: t.Skip, Effects: t.Effects, Retry: t.Retry, ReuseKey: t.ReuseKey,
+			}}
 		}
 	}
 	return stages
@@ -129,18 +167,18 @@ type Stage struct {
 // A Task is where one task stands. Its fields are those of the current attempt.
 type Task struct {
 	Key, Name string
-	MayFail   bool
-	State     State
-	Reason    string
-	Attempt   int    // the current one, from 1; 0 before the first
-	Builder   string // of the current attempt
-	Ready     time.Time
-	Started   time.Time // of the current attempt
-	Finished  time.Time
-	Steps     []Step
-	Log       Log
-	Lost      []Lost    // earlier attempts that ended without a verdict, oldest first
-	Retried   []Retried // earlier attempts that failed, oldest first
+	Rules
+	State    State
+	Reason   string
+	Attempt  int       // the current one, from 1; 0 before the first
+	Builder  string    // of the current attempt
+	Ready    time.Time // when it may be given to a builder: in the future while it waits to be tried again
+	Started  time.Time // of the current attempt
+	Finished time.Time
+	Steps    []Step
+	Log      Log
+	Lost     []Lost    // earlier attempts that ended without a verdict, oldest first
+	Retried  []Retried // earlier attempts that failed, oldest first
 
 	// What the attempt that ended the task left behind. Of a reused task it is the
 	// origin's.
@@ -148,7 +186,7 @@ type Task struct {
 	Findings  []Finding  // at most MaxFindings, failing tests first
 	Artifacts []Artifact // at most MaxArtifacts
 
-	Reused Origin // where it was built, if that success stands in for it
+	Reused Origin // the task whose success stands in for it once its turn has come; see TaskPlan
 }
 
 // A Lost attempt ended without a verdict.

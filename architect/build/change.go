@@ -1,6 +1,10 @@
 package build
 
-import "github.com/velocity-ci/velocity/blueprint/plan"
+import (
+	"time"
+
+	"github.com/velocity-ci/velocity/blueprint/plan"
+)
 
 // A Change is what a ledger records in one durable batch: moves of one build and
 // what belongs to them. It is either there as a whole or not at all.
@@ -16,6 +20,17 @@ type Change struct {
 	// Tips are the refs whose new commit has been dealt with; a zero commit
 	// forgets the ref.
 	Tips map[string]plan.Commit
+	// Marks replace those recorded before; nil leaves them.
+	Marks []Mark
+}
+
+// A Mark says up to when a schedule was dealt with: what is due later has not been
+// built. A schedule is known by its pipeline and by what is written there.
+type Mark struct {
+	Pipeline string
+	Cron     string
+	Zone     string // name of the time zone; "" is UTC
+	Until    time.Time
 }
 
 // A LogFile is the log of one attempt on the local disk, with the file that

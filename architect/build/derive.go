@@ -72,12 +72,15 @@ func (b *Build) quiet() bool {
 	return true
 }
 
-// Reason is why a build failed, for people: the refusal, the cancellation, or
-// the first task that did. It is "" for others.
+// Reason is why a build ended as it did, for people: the refusal, the
+// cancellation, or the first task that failed; of a success, that all of it was
+// skipped. It is "" for others.
 func (b *Build) Reason() string {
 	switch {
 	case b.Refused != "":
 		return b.Refused
+	case b.State() == Succeeded && b.Counts().Skipped == b.Counts().Tasks:
+		return ReasonSkipped
 	case b.State() != Failed:
 		return ""
 	case b.Canceled != "":
@@ -95,11 +98,18 @@ func (b *Build) Reason() string {
 
 // Counts are the numbers in `8/10`.
 type Counts struct {
-	Done  int // succeeded tasks; a failed one that may fail is not among them
-	Tasks int
+	Done    int // tasks that succeeded and were not skipped; a failed one that may fail is not among them
+	Tasks   int
+	Skipped int
 }
 
-func (c Counts) String() string { return fmt.Sprintf("%d/%d", c.Done, c.Tasks) }
+// String is `8/10, 2 skipped`, or `10/10` if none was.
+func (c Counts) String() string {
+	if c.Skipped > 0 {
+		return fmt.Sprintf("%d/%d, %d skipped", c.Done, c.Tasks, c.Skipped)
+	}
+	return fmt.Sprintf("%d/%d", c.Done, c.Tasks)
+}
 
 // Counts adds the build's tasks up.
 func (b *Build) Counts() Counts {
@@ -107,7 +117,10 @@ func (b *Build) Counts() Counts {
 	for _, s := range b.Stages {
 		for _, t := range s.Tasks {
 			c.Tasks++
-			if t.State == Succeeded {
+			switch {
+			case t.State == Succeeded && t.Skip:
+				c.Skipped++
+			case t.State == Succeeded:
 				c.Done++
 			}
 		}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/velocity-ci/velocity/blueprint/plan"
 )
 
 // An Image is a container image that a step built or pushed.
@@ -72,6 +74,7 @@ type Retried struct {
 	Started time.Time
 	Ended   time.Time
 	Log     Log
+	Failing []string // names of tests that failed in it, at most 50
 }
 
 // Bounds of what is kept of one task, so that a tool that finds fault with every
@@ -139,4 +142,54 @@ func Listed(all []Artifact) []Artifact {
 		}
 	}
 	return all
+}
+
+// A Success is a task that ended well, as far as it can stand in for another.
+type Success struct {
+	Origin    Origin // where it was really built
+	Tests     Tests
+	Artifacts []Artifact
+}
+
+// Success is what a task of the build can stand in with. ok is false if it did
+// not succeed, or had nothing to do.
+func (b *Build) Success(t *Task) (s Success, ok bool) {
+	s = Success{Origin: t.Reused, Tests: t.Tests, Artifacts: t.Artifacts}
+	if s.Origin.Zero() {
+		s.Origin = Origin{Build: b.ID, Task: t.Key}
+	}
+	return s, t.State == Succeeded && !t.Skip
+}
+
+// Reliable reports whether other builds may rely on what came out of this one:
+// it was pushed, asked for or due, and is neither a run of somebody's checkout nor
+// of a pull request, which may be a stranger's.
+func (b *Build) Reliable() bool {
+	switch b.Trigger.Event {
+	case plan.EventPush, plan.EventManual, plan.EventSchedule:
+		return true
+	}
+	return false
+}
+
+// SkipAll makes every task of an outline one that is not needed.
+func SkipAll(stages []StagePlan) {
+	for i := range stages {
+		for j := range stages[i].Tasks {
+			stages[i].Tasks[j].Skip = true
+		}
+	}
+}
+
+// Keep makes successes stand in for the tasks of an outline, by their keys in it.
+// What is not needed stays so.
+func Keep(stages []StagePlan, successes map[string]Success) {
+	for i := range stages {
+		for j := range stages[i].Tasks {
+			t := &stages[i].Tasks[j]
+			if s, ok := successes[t.Key]; ok && !t.Skip {
+				t.Reused, t.Tests, t.Artifacts = s.Origin, s.Tests, s.Artifacts
+			}
+		}
+	}
 }

@@ -49,6 +49,8 @@ func TestLifecyclePageTask(t *testing.T) {
 func TestLifecyclePageStageAndBuild(t *testing.T) {
 	req := request(2, 1)
 	req.Stages[0].Tasks[1].MayFail = true
+	req.Stages[0].Tasks[0].Retry.Times = 1
+	req.Stages[1].Tasks[0].Skip = true
 	first, _ := New(req, start)
 	seen, stages, builds := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	todo := []*Build{first}
@@ -114,7 +116,7 @@ func fingerprint(b *Build) string {
 	k := fmt.Sprint(b.Started.IsZero(), b.Refused, b.Canceled)
 	for _, s := range b.Stages {
 		for _, t := range s.Tasks {
-			k += " " + string(t.State)
+			k += fmt.Sprint(" ", t.State, len(t.Retried))
 		}
 	}
 	return k

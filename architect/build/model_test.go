@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/velocity-ci/velocity/blueprint/plan"
 )
 
 // A model is what the lifecycle page says, told a second time: it knows only the
@@ -24,7 +26,10 @@ type modelTask struct {
 	key     string
 	state   State
 	attempt int
-	mayFail bool
+	rules   Rules
+	reused  bool
+	begun   bool // a step of the user's, in the current attempt
+	retried int
 }
 
 func (m *model) stage(i int) State {
@@ -36,7 +41,7 @@ func (m *model) stage(i int) State {
 		if t.state == Succeeded || t.state == Failed {
 			final++
 		}
-		bad = bad || t.state == Failed && !t.mayFail
+		bad = bad || t.state == Failed && !t.rules.MayFail
 	}
 	switch {
 	case ready == 0:
@@ -115,22 +120,52 @@ func (m *model) task(ask Move) (recorded, impossible bool) {
 		return false, false
 	}
 	if ask.Kind == StepMoved {
+		t.begun = t.begun || ask.Index > 0 && (t.state == Scheduled || t.state == Building)
 		return t.state == Scheduled || t.state == Building, t.state == Waiting || t.state == Ready
 	}
-	to := square[t.state][ask.Kind]
-	inTurn := ask.Kind != Start || stage == 0 || m.stage(stage-1) == Succeeded
-	if to == "" || !inTurn {
+	kind, allowed := m.turned(t, ask.Kind)
+	to := square[t.state][kind]
+	inTurn := t.state != Waiting || stage == 0 || m.stage(stage-1) == Succeeded
+	if to == "" || !inTurn || !allowed {
 		return false, true
 	}
 	if to == t.state {
 		return false, false
 	}
-	if ask.Kind == Assign {
+	switch kind {
+	case Assign:
 		t.attempt++
+	case Retry:
+		t.retried++
+		t.begun = false
+	case Interrupt:
+		t.begun = false
 	}
 	m.opened = true
 	t.state = to
 	return true, false
+}
+
+// turned is what a task's rules make of a request, and whether they allow it.
+func (m *model) turned(t *modelTask, kind Kind) (Kind, bool) {
+	again := !m.canceled && !t.rules.Effects && t.retried < t.rules.Retry.Times
+	switch kind {
+	case Fail:
+		if again && (t.state == Scheduled || t.state == Building) {
+			return Retry, true
+		}
+	case Interrupt:
+		if t.rules.Effects && t.begun {
+			return Fail, true
+		}
+	case Retry:
+		return kind, again
+	case Skip:
+		return kind, t.rules.Skip
+	case Reuse:
+		return kind, t.reused
+	}
+	return kind, true
 }
 
 func (m *model) find(key string) (int, *modelTask) {
@@ -154,6 +189,8 @@ func (m *model) settle() {
 			switch {
 			case m.canceled && t.state == Ready:
 				t.state = Failed
+			case !m.canceled && t.state == Waiting && (t.rules.Skip || t.reused):
+				t.state = Succeeded
 			case !m.canceled && t.state == Waiting:
 				t.state = Ready
 			}
@@ -171,12 +208,26 @@ func drawRequest(t *rapid.T) (Request, *model) {
 		var stage []*modelTask
 		for j := range req.Stages[i].Tasks {
 			p := &req.Stages[i].Tasks[j]
-			p.MayFail = rapid.Bool().Draw(t, "mayFail")
-			stage = append(stage, &modelTask{key: p.Key, state: Waiting, mayFail: p.MayFail})
+			p.Rules = drawRules(t)
+			if rapid.IntRange(0, 7).Draw(t, "reused") == 0 {
+				p.Reused = Origin{Build: ID{"k3f9a2", 1}, Task: "s0t0"}
+				p.Tests, p.Artifacts = Tests{Passed: 1}, []Artifact{{Name: "x"}}
+			}
+			stage = append(stage, &modelTask{key: p.Key, state: Waiting, rules: p.Rules, reused: !p.Reused.Zero()})
 		}
 		m.stages = append(m.stages, stage)
 	}
 	return req, m
+}
+
+func drawRules(t *rapid.T) Rules {
+	return Rules{
+		MayFail: rapid.Bool().Draw(t, "mayFail"), Skip: rapid.IntRange(0, 7).Draw(t, "skip") == 0,
+		Effects: rapid.IntRange(0, 3).Draw(t, "effects") == 0,
+		Retry: plan.Retry{
+			Times: rapid.SampledFrom([]int{0, 0, 1, 3}).Draw(t, "times"), Backoff: plan.Duration(rapid.Int64Range(0, 1e10).Draw(t, "backoff")),
+		},
+	}
 }
 
 // drawAsk prefers requests that move the build on, so that long lives are seen.
@@ -188,7 +239,7 @@ func drawAsk(t *rapid.T, m *model, at time.Time) Move {
 			keys = append(keys, task.key)
 		}
 	}
-	likely := []Kind{Assign, Assign, Begin, Begin, Succeed, Succeed, Succeed, StepMoved}
+	likely := []Kind{Assign, Assign, Begin, Begin, Succeed, Succeed, Fail, StepMoved}
 	all := slices.Concat(likely, likely, Kinds, []Kind{Refuse, Canceling, Notice})
 	ask.Kind = rapid.SampledFrom(all).Draw(t, "kind")
 	if ask.Kind == Refuse || ask.Kind == Canceling || ask.Kind == Notice {
@@ -200,6 +251,7 @@ func drawAsk(t *rapid.T, m *model, at time.Time) Move {
 	}
 	if ask.Kind == StepMoved {
 		// The exit code makes every one differ; its state keeps the step open.
+		ask.Index = rapid.IntRange(0, 1).Draw(t, "index")
 		ask.Step = &Step{State: Building, Exit: int(at.Unix())}
 	}
 	return ask
@@ -301,6 +353,12 @@ func TestBuildKeepsToTheModel(t *testing.T) {
 	})
 }
 
+// attempted reports whether a task was given to a builder at all.
+func attempted(b *Build, key string) bool {
+	t, _ := b.Task(key)
+	return t.Attempt > 0
+}
+
 // checkEvents holds the promises of docs/lifecycle.md about events.
 func checkEvents(t *rapid.T, b *Build, events []Event) {
 	seen := map[Event]int{} // without their numbers
@@ -321,8 +379,8 @@ func checkEvents(t *rapid.T, b *Build, events []Event) {
 			t.Fatalf("%v before the build started", e)
 		case e.Type != TaskStart && seen[key] > 0:
 			t.Fatalf("%v for a second time", e)
-		case e.Type == TaskSuccess && seen[Event{Type: TaskStart, Task: e.Task}] == 0:
-			t.Fatalf("%v without a start", e)
+		case e.Type == TaskSuccess && (seen[Event{Type: TaskStart, Task: e.Task}] > 0) != attempted(b, e.Task):
+			t.Fatalf("%v without a start, or of nothing that started", e)
 		case seen[Event{Type: BuildComplete}] > 0 && complete == "":
 			t.Fatalf("%v after the end", e)
 		}
@@ -336,6 +394,9 @@ func checkEvents(t *rapid.T, b *Build, events []Event) {
 		for _, task := range s.Tasks {
 			if task.State.Final() != (seen[Event{Type: TaskComplete, Task: task.Key}] == 1) {
 				t.Fatalf("task %s is %s, but TASK_COMPLETE says otherwise", task.Key, task.State)
+			}
+			if n := len(task.Lost) + len(task.Retried); n > task.Attempt || len(task.Retried) > task.Retry.Times || task.Effects && len(task.Retried) > 0 {
+				t.Fatalf("task %s has %d earlier attempts at attempt %d and %d retries of %+v", task.Key, n, task.Attempt, len(task.Retried), task.Retry)
 			}
 			if task.State == Waiting && b.State().Final() && b.TaskReason(&task) != "never ran" {
 				t.Fatalf("task %s never ran and says %q", task.Key, b.TaskReason(&task))

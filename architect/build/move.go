@@ -27,14 +27,14 @@ type Move struct {
 	From    State
 	To      State
 	Reason  string
-	Step    *Step // with StepMoved: the whole step as it now stands
-	Index   int   // with StepMoved: which step
-	Log     *Log  // with Succeed, Fail and Cancel
+	Step    *Step     // with StepMoved: the whole step as it now stands
+	Index   int       // with StepMoved: which step
+	Log     *Log      // with Succeed, Fail, Cancel and Retry
+	Ready   time.Time // with Retry: before it the task is not given to a builder
 	Request *Request
 
-	// With Succeed and Fail.
-	Tests     Tests
-	Findings  []Finding
+	Findings  []Finding // with Succeed, Fail and Retry
+	Tests     Tests     // with Succeed and Fail, as is
 	Artifacts []Artifact
 }
 
@@ -102,19 +102,24 @@ func (b *Build) complete(ask Move) (m Move, changes bool, err error) {
 		return m, false, fmt.Errorf("build %s has no task %q", b.ID, ask.Task)
 	}
 	m.Task, m.Attempt, m.Log = ask.Task, t.Attempt, ask.Log
-	if ask.Kind == Succeed || ask.Kind == Fail {
-		m.Tests, m.Findings, m.Artifacts = ask.Tests, Bounded(ask.Findings), Listed(ask.Artifacts)
-	}
 	if ask.Kind == StepMoved {
 		changes = completeStep(t, ask, &m)
 		return m, changes, nil
 	}
+	b.turn(t, &m)
 	m.From = t.State
-	if m.To, err = Next(t.State, ask.Kind); err != nil {
+	if m.To, err = Next(t.State, m.Kind); err != nil {
 		return m, false, err
 	}
-	if ask.Kind == Assign {
+	if m.Kind == Assign {
 		m.Attempt++
+	}
+	switch m.Kind {
+	case Succeed, Fail:
+		m.Tests, m.Findings = t.flaky(ask.Tests, ask.Findings)
+		m.Artifacts = Listed(ask.Artifacts)
+	case Retry:
+		m.Findings = Bounded(ask.Findings)
 	}
 	return m, m.From != m.To, nil
 }
@@ -167,7 +172,7 @@ func (b *Build) due(at time.Time) (Move, bool) {
 				m.Kind, m.To, m.Reason = Cancel, Failed, b.Canceled
 				return m, true
 			case t.State == Waiting && b.Canceled == "":
-				m.Kind, m.To = Start, Ready
+				m.Kind, m.To, m.Reason = t.first()
 				return m, true
 			}
 		}

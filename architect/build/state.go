@@ -41,10 +41,13 @@ const (
 	Fail      Kind = "fail"      // the builder says so, or its time is up
 	Interrupt Kind = "interrupt" // the attempt ended without a verdict: lost, drained, refused
 	Cancel    Kind = "cancel"    // ended by a person or by a newer push
+	Retry     Kind = "retry"     // the attempt failed, and the task may be tried again
+	Skip      Kind = "skip"      // its turn has come, and the plan says that it is not needed
+	Reuse     Kind = "reuse"     // its turn has come, and an earlier success stands in for it
 )
 
 // Kinds lists everything that can happen to a task.
-var Kinds = []Kind{Start, Assign, Begin, Succeed, Fail, Interrupt, Cancel}
+var Kinds = []Kind{Start, Assign, Begin, Succeed, Fail, Interrupt, Cancel, Retry, Skip, Reuse}
 
 type move struct {
 	from State
@@ -55,6 +58,8 @@ type move struct {
 // state swallows everything.
 var moves = map[move]State{
 	{Waiting, Start}: Ready,
+	{Waiting, Skip}:  Succeeded,
+	{Waiting, Reuse}: Succeeded,
 
 	{Ready, Assign}: Scheduled,
 	{Ready, Fail}:   Failed, // no builder in time, or interrupted too often
@@ -65,12 +70,14 @@ var moves = map[move]State{
 	{Scheduled, Fail}:      Failed,
 	{Scheduled, Interrupt}: Ready, // refused, or no answer
 	{Scheduled, Cancel}:    Failed,
+	{Scheduled, Retry}:     Ready, // failed; the message that it began was lost
 
 	{Building, Begin}:     Building, // said twice
 	{Building, Succeed}:   Succeeded,
 	{Building, Fail}:      Failed,
 	{Building, Interrupt}: Ready,
 	{Building, Cancel}:    Failed,
+	{Building, Retry}:     Ready,
 }
 
 // A MoveError is an impossible move: nothing that may be late or repeated, but a

@@ -10,23 +10,27 @@ import (
 var square = map[State]map[Kind]State{
 	Waiting: {
 		Start: Ready, Assign: "", Begin: "", Succeed: "", Fail: "", Interrupt: "", Cancel: "",
+		Retry: "", Skip: Succeeded, Reuse: Succeeded,
 	},
 	Ready: {
 		Start: "", Assign: Scheduled, Begin: "", Succeed: "", Fail: Failed, Interrupt: "", Cancel: Failed,
+		Retry: "", Skip: "", Reuse: "",
 	},
 	Scheduled: {
 		Start: "", Assign: "", Begin: Building, Succeed: Succeeded, Fail: Failed, Interrupt: Ready, Cancel: Failed,
+		Retry: Ready, Skip: "", Reuse: "",
 	},
 	Building: {
 		Start: "", Assign: "", Begin: Building, Succeed: Succeeded, Fail: Failed, Interrupt: Ready, Cancel: Failed,
+		Retry: Ready, Skip: "", Reuse: "",
 	},
 	Succeeded: {
 		Start: Succeeded, Assign: Succeeded, Begin: Succeeded, Succeed: Succeeded, Fail: Succeeded,
-		Interrupt: Succeeded, Cancel: Succeeded,
+		Interrupt: Succeeded, Cancel: Succeeded, Retry: Succeeded, Skip: Succeeded, Reuse: Succeeded,
 	},
 	Failed: {
 		Start: Failed, Assign: Failed, Begin: Failed, Succeed: Failed, Fail: Failed,
-		Interrupt: Failed, Cancel: Failed,
+		Interrupt: Failed, Cancel: Failed, Retry: Failed, Skip: Failed, Reuse: Failed,
 	},
 }
 

@@ -46,6 +46,13 @@ type Assignment struct {
 	Task       plan.Task
 	Submodules Submodules
 
+	// Needs are the earlier tasks whose artifacts are unpacked before the first step.
+	Needs []Need
+	// Caches says which of the repository's caches the attempt may read; "" is none.
+	// CacheWrite lets it leave new ones there.
+	Caches     CacheClass
+	CacheWrite bool
+
 	// Values of parameters that the plan leaves open: build.*, and what was given
 	// for secret ones. Never logged, and sealed to the builder on the wire.
 	Values map[string]string
@@ -61,6 +68,22 @@ type Submodules struct {
 	Hosts  []string // that are allowed beside Origin's: a name, or name:port
 }
 
+// A Need names a task whose artifacts another one needs.
+type Need struct {
+	Name string   // of the task, for people
+	Of   build.ID // the build that it was built in: this one, or that of a success that stands in for it
+	Task string   // key there
+}
+
+// A CacheClass keeps caches apart whose makers are trusted differently.
+type CacheClass string
+
+// The classes of caches.
+const (
+	TrustedCaches CacheClass = "trusted" // what was pushed to a repository by those who may
+	LocalCaches   CacheClass = "local"   // `velocity run` on somebody's own machine
+)
+
 // A Presence is a builder's sign of life.
 type Presence struct {
 	Builder  string
@@ -71,7 +94,7 @@ type Presence struct {
 	Running  []Attempt
 
 	Labels    map[string]string // what tasks select builders by
-	Executors []string          // kinds of steps it takes: "docker", with an image, and "host", without
+	Executors []string          // kinds of steps it takes: "docker", with an image, "host", without, and "compose"
 	Untrusted bool              // for tasks of untrusted code
 	Mirrors   []string          // repositories it has mirrors of
 	Version   string            // of the builder's program

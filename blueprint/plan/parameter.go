@@ -18,7 +18,8 @@ type Parameter struct {
 
 // A Derived parameter is the output of an executable in the repository.
 type Derived struct {
-	Use       string            `json:"use"` // path in the repository, slash separated
+	Use       string            `json:"use"`              // path in the repository, slash separated, or an https address
+	SHA256    string            `json:"sha256,omitempty"` // of what is at the address, lower-case hex
 	Arguments []Variable        `json:"arguments,omitempty"`
 	Exports   map[string]string `json:"exports,omitempty"` // name it prints → name it gets here
 	Timeout   Duration          `json:"timeout,omitempty"`

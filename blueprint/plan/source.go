@@ -85,6 +85,12 @@ type Trigger struct {
 	Request string `json:"request,omitempty"`
 	// Parent is the id of the build that this one runs again.
 	Parent string `json:"parent,omitempty"`
+	// Failed keeps what succeeded in Parent, and builds only what failed there or
+	// never ran, by the same plan.
+	Failed bool `json:"failed,omitempty"`
+	// NoReuse has every task built, also those that an earlier success could stand
+	// in for.
+	NoReuse bool `json:"noReuse,omitempty"`
 	// Skip asks only to remember the tip: the one who pushed wants no build.
 	Skip bool `json:"skip,omitempty"`
 }

@@ -2,8 +2,10 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A Task is a blueprint made ready to build.
@@ -56,6 +58,19 @@ type Retry struct {
 
 // MaxRetries bounds Retry.Times.
 const MaxRetries = 10
+
+// CleanupTime is what the steps that always run have, all together, once their
+// attempt was canceled or its time is up.
+const CleanupTime = time.Minute
+
+// Cleanup is how much longer than usual the task may take to end once it is told
+// to: CleanupTime if there is something in it that always runs.
+func (t *Task) Cleanup() time.Duration {
+	if slices.ContainsFunc(t.Steps, func(s Step) bool { return s.Always && !s.Skip }) {
+		return CleanupTime
+	}
+	return 0
+}
 
 // A Registry is where the task's steps may pull from and push to. Either Use is
 // set, or Username and Password.

@@ -50,6 +50,7 @@ type Config struct {
 	Engine  []client.Opt // how to reach the engine; as the environment says if there are none
 	Builder string       // name by which Reap knows this builder's containers
 	Limits  Limits
+	Buildx  Buildx // what builds images; the engine itself if there is none
 	Log     *slog.Logger
 }
 
@@ -58,9 +59,11 @@ type Executor struct {
 	api      *client.Client
 	builder  string
 	limits   Limits
+	buildx   Buildx
 	log      *slog.Logger
 	uid, gid int
 	patience time.Duration // see its constant
+	pause    func(context.Context, time.Duration) error
 
 	mu       sync.Mutex
 	rootless *bool // nil until the engine was asked
@@ -80,10 +83,13 @@ func New(c Config) (*Executor, error) {
 		c.Limits.PIDs = defaultPIDs
 	}
 	return &Executor{
-		api: api, builder: c.Builder, limits: c.Limits, log: c.Log,
-		uid: os.Getuid(), gid: os.Getgid(), patience: patience,
+		api: api, builder: c.Builder, limits: c.Limits, buildx: c.Buildx, log: c.Log,
+		uid: os.Getuid(), gid: os.Getgid(), patience: patience, pause: pause,
 	}, nil
 }
+
+// Limits are those that a container is held to.
+func (e *Executor) Limits() Limits { return e.limits }
 
 // Available returns nil when the engine answers. Otherwise the error is an
 // *executor.StartError that also is executor.ErrEngine: nothing was started, and

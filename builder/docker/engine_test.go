@@ -55,7 +55,7 @@ func importImage() (string, error) {
 		return "", err
 	}
 	defer body.Close()
-	if refusal, err := pullOutcome(body); refusal != "" || err != nil {
+	if refusal, err := readMessages(body, func(message) error { return nil }); refusal != "" || err != nil {
 		return "", fmt.Errorf("import image: %s: %w", refusal, err)
 	}
 	return name, nil

@@ -3,10 +3,8 @@ package docker
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -21,13 +19,13 @@ import (
 // us look further.
 func (e *Executor) create(ctx context.Context, name string, s spec, pull executor.Pull) error {
 	if pull == executor.PullAlways {
-		if err := e.pull(ctx, s.config.Image); err != nil {
+		if err := e.pull(ctx, s.config.Image, s.logins); err != nil {
 			return err
 		}
 	}
 	err := e.tryCreate(ctx, name, s)
 	if cerrdefs.IsNotFound(err) && (pull == executor.PullMissing || pull == "") {
-		if err := e.pull(ctx, s.config.Image); err != nil {
+		if err := e.pull(ctx, s.config.Image, s.logins); err != nil {
 			return err
 		}
 		err = e.tryCreate(ctx, name, s)
@@ -46,7 +44,7 @@ func (e *Executor) create(ctx context.Context, name string, s spec, pull executo
 }
 
 func (e *Executor) tryCreate(ctx context.Context, name string, s spec) error {
-	_, err := e.api.ContainerCreate(ctx, s.config, s.host, nil, nil, name)
+	_, err := e.api.ContainerCreate(ctx, s.config, s.host, s.network, nil, name)
 	return err
 }
 
@@ -54,9 +52,13 @@ func (e *Executor) tryCreate(ctx context.Context, name string, s spec) error {
 // making was cut short can still be removed.
 func containerName() string { return "velocity-" + rand.Text() }
 
-// pull fetches ref.
-func (e *Executor) pull(ctx context.Context, ref string) error {
-	body, err := e.api.ImagePull(ctx, ref, image.PullOptions{})
+// pull fetches ref, as whom its registry knows among logins.
+func (e *Executor) pull(ctx context.Context, ref string, logins []executor.Login) error {
+	auth, err := authFor(ref, logins)
+	if err != nil {
+		return pullRefused(ref, err)
+	}
+	body, err := e.api.ImagePull(ctx, ref, image.PullOptions{RegistryAuth: auth})
 	switch {
 	case client.IsErrConnectionFailed(err):
 		return noEngine(err)
@@ -64,7 +66,7 @@ func (e *Executor) pull(ctx context.Context, ref string) error {
 		return pullRefused(ref, err)
 	}
 	defer body.Close()
-	refusal, err := pullOutcome(body)
+	refusal, err := readMessages(body, func(message) error { return nil })
 	switch {
 	case err != nil:
 		return broke("pull image", err)
@@ -77,28 +79,8 @@ func (e *Executor) pull(ctx context.Context, ref string) error {
 func pullRefused(ref string, err error) error {
 	return &executor.StartError{
 		What: fmt.Sprintf("image %q cannot be pulled: %v", ref, err),
-		Hint: "check its name and tag, and whether this builder may read its registry",
+		Hint: "check its name and tag, and that the task is logged in to its registry if that is private",
 		Err:  err,
-	}
-}
-
-// pullOutcome reads progress messages to their end, since the engine answers 200
-// before it knows, and returns the first failure among them. An error means that
-// the engine did not come to the end.
-func pullOutcome(r io.Reader) (refusal string, err error) {
-	for d := json.NewDecoder(r); ; {
-		var message struct {
-			Error string `json:"error"`
-		}
-		err := d.Decode(&message)
-		switch {
-		case errors.Is(err, io.EOF):
-			return "", nil
-		case err != nil:
-			return "", fmt.Errorf("read pull progress: %w", err)
-		case message.Error != "":
-			return message.Error, nil
-		}
 	}
 }
 

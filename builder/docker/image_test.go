@@ -25,21 +25,21 @@ import (
 	"github.com/velocity-ci/velocity/builder/executor"
 )
 
-// A registry serves one image, enough for an engine to pull it.
-type registry struct {
+// An imageServer is a registry that serves one image, enough for an engine to pull it.
+type imageServer struct {
 	ref      string            // the image's reference
 	asked    atomic.Int64      // times it was asked for the image's manifest
 	blobs    map[string][]byte // by digest, the manifest included
 	manifest string            // its digest
 }
 
-func newRegistry(t *testing.T) *registry {
+func newImageServer(t *testing.T) *imageServer {
 	t.Helper()
 	layer, err := busyboxTree()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &registry{blobs: map[string][]byte{}}
+	r := &imageServer{blobs: map[string][]byte{}}
 	add := func(mediaType string, content []byte) ocispec.Descriptor {
 		id := digest.FromBytes(content)
 		r.blobs[id.String()] = content
@@ -68,7 +68,7 @@ func newRegistry(t *testing.T) *registry {
 	return r
 }
 
-func (r *registry) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+func (r *imageServer) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	name := q.URL.Path[strings.LastIndex(q.URL.Path, "/")+1:]
 	if strings.Contains(q.URL.Path, "/manifests/") {
 		r.asked.Add(1)
@@ -87,7 +87,7 @@ func (r *registry) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 
 func TestPull(t *testing.T) {
 	e := newExecutor(t, Limits{})
-	r := newRegistry(t)
+	r := newImageServer(t)
 	cmd := shell(t, "echo ran")
 	cmd.Image = r.ref
 	run := func(pull executor.Pull, asks bool) {
@@ -116,7 +116,7 @@ func TestPull(t *testing.T) {
 	run(executor.PullAlways, true)
 }
 
-func (r *registry) config(t *testing.T) []byte {
+func (r *imageServer) config(t *testing.T) []byte {
 	t.Helper()
 	var m ocispec.Manifest
 	if err := json.Unmarshal(r.blobs[r.manifest], &m); err != nil {
@@ -157,9 +157,9 @@ func TestPullOutcome(t *testing.T) {
 		{progress + `{"errorDetail":{"code":1},"error":"gone"}` + "\n" + progress, "gone", false},
 		{progress + `{"status":`, "", true},
 	} {
-		refusal, err := pullOutcome(strings.NewReader(c.body))
+		refusal, err := readMessages(strings.NewReader(c.body), func(message) error { return nil })
 		if refusal != c.refusal || (err != nil) != c.broken {
-			t.Errorf("pullOutcome(%q) = %q, %v, want %q, broken: %v", c.body, refusal, err, c.refusal, c.broken)
+			t.Errorf("readMessages(%q) = %q, %v, want %q, broken: %v", c.body, refusal, err, c.refusal, c.broken)
 		}
 	}
 }

@@ -26,6 +26,9 @@ const endingTime = 10 * time.Second
 // first, with the exit status the command then came to. A command that ended by
 // itself is no error, whatever its exit status.
 func (e *Executor) Run(ctx context.Context, cmd executor.Command) (executor.Result, error) {
+	if len(cmd.Services) > 0 {
+		return e.runBeside(ctx, cmd)
+	}
 	s, err := e.newSpec(ctx, cmd)
 	if err != nil {
 		return executor.Result{}, canceledOr(ctx, err)

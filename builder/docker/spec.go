@@ -14,6 +14,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/network"
 
 	"github.com/velocity-ci/velocity/builder/executor"
 )
@@ -28,8 +29,10 @@ const (
 
 // A spec is a container as the engine is asked to make it.
 type spec struct {
-	config *container.Config
-	host   *container.HostConfig
+	config  *container.Config
+	host    *container.HostConfig
+	network *network.NetworkingConfig // nil is as host says
+	logins  []executor.Login          // for fetching the image
 }
 
 // newSpec turns cmd into a container, or says with a *executor.StartError why
@@ -54,17 +57,23 @@ func (e *Executor) newSpec(ctx context.Context, cmd executor.Command) (spec, err
 			AttachStderr: true,
 			Healthcheck:  &container.HealthConfig{Test: []string{"NONE"}},
 		},
-		host: &container.HostConfig{
-			Mounts:      mounts(cmd),
-			NetworkMode: container.NetworkMode(cmd.Network),
-			CapDrop:     []string{"NET_RAW", "MKNOD"},
-			SecurityOpt: []string{"no-new-privileges"},
-			Resources:   e.resources(),
-			LogConfig:   logConfig(cmd),
-			// As process 1 a shell would ignore TERM and leave zombies behind.
-			Init: new(true),
-		},
+		host:   e.confine(mounts(cmd), cmd.Network, logConfig(cmd)),
+		logins: cmd.Logins,
 	}, nil
+}
+
+// confine is what every container of a step is held in.
+func (e *Executor) confine(mounts []mount.Mount, network string, log container.LogConfig) *container.HostConfig {
+	return &container.HostConfig{
+		Mounts:      mounts,
+		NetworkMode: container.NetworkMode(network),
+		CapDrop:     []string{"NET_RAW", "MKNOD"},
+		SecurityOpt: []string{"no-new-privileges"},
+		Resources:   e.resources(),
+		LogConfig:   log,
+		// As process 1 a shell would ignore TERM and leave zombies behind.
+		Init: new(true),
+	}
 }
 
 func (e *Executor) resources() container.Resources {

@@ -53,6 +53,9 @@ type Command struct {
 	User       string // docker only: "" keeps the image's own
 	Network    string // docker only: "" is the engine's default, "none" cuts it off
 
+	Logins   []Login   // docker only: for the images of the command and of its services
+	Services []Service // docker only: containers beside it; Network must be "" then
+
 	// Begin, unless nil, is told the name of the container that is about to start;
 	// an error keeps it from starting. By the name a later process finds the
 	// container, whose output the engine keeps until it is removed. docker only.

@@ -23,8 +23,8 @@ type Step struct {
 	closed bool
 
 	resumed bool
-	past    [2]past // by origin
-	err     error   // why nothing more is taken of a resumed step
+	past    [origins]past // by origin
+	err     error         // why nothing more is taken of a resumed step
 }
 
 // A Range is a part of a log's bytes, from From up to To.
@@ -42,6 +42,10 @@ func (l *Log) Step() *Step {
 	s.Stdout, s.Stderr = &stream{step: s, from: fromStdout}, &stream{step: s, from: fromStderr}
 	return s
 }
+
+// Stream is a further stream beside Stdout and Stderr, to be closed like them. A
+// step that has one is not taken up again.
+func (s *Step) Stream() io.WriteCloser { return &stream{step: s, from: fromTail} }
 
 // Close ends the step and returns where its bytes are.
 func (s *Step) Close() Range {

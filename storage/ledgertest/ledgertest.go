@@ -25,9 +25,12 @@ type Ledger interface {
 	Pending(ctx context.Context) ([]plan.Trigger, error)
 	Live(ctx context.Context) ([]storage.Loaded, error)
 	Tips(ctx context.Context) (tips map[string]plan.Commit, known bool, err error)
+	Marks(ctx context.Context) ([]build.Mark, error)
 	OfCommit(ctx context.Context, c plan.Commit) ([]storage.Known, error)
 	Green(ctx context.Context, c plan.Commit, pipeline string) (bool, error)
+	Reusable(ctx context.Context, keys []string) (map[string]build.Success, error)
 	Build(ctx context.Context, id build.ID) (*build.Build, []build.Move, error)
+	Plan(ctx context.Context, id build.ID) (*plan.Plan, error)
 }
 
 // A Make makes an empty ledger, to be ended with the test. folded is called as
@@ -45,6 +48,8 @@ func Run(t *testing.T, open Make) {
 		"tips are set and forgotten":     tips,
 		"append does not wait for done":  held,
 		"what was read is not connected": apart,
+		"successes are found by keys":    reuse,
+		"marks replace those before":     marks,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open) })
 	}
@@ -183,6 +188,10 @@ func life(t *testing.T, open Make) {
 	if live, err := l.Live(t.Context()); err != nil || len(live) != 0 {
 		t.Errorf("Live() after the end = %v, %v; want none", live, err)
 	}
+	p, err := l.Plan(t.Context(), b.ID)
+	if err != nil || !cmp.Equal(p, live[0].Plan) {
+		t.Errorf("Plan() = %+v, %v; want %+v", p, err, live[0].Plan)
+	}
 	begin(t, l, c, 1)
 	known, err := l.OfCommit(t.Context(), c)
 	want := storage.Known{ID: b.ID, Name: "default", Event: plan.EventPush, Ref: "refs/heads/main"}
@@ -289,5 +298,24 @@ func apart(t *testing.T, open Make) {
 	}
 	if again, _, err := l.Build(t.Context(), b.ID); err != nil || again.Canceled != "" {
 		t.Errorf("a build that was read changed the ledger: %q, %v", again.Canceled, err)
+	}
+}
+
+func marks(t *testing.T, open Make) {
+	l, c := open(t, nil)
+	if got, err := l.Marks(t.Context()); err != nil || len(got) != 0 {
+		t.Errorf("Marks() of a new ledger = %v, %v; want none", got, err)
+	}
+	nightly := build.Mark{Pipeline: "nightly", Cron: "30 4 * * *", Zone: "Europe/London", Until: start}
+	weekly := build.Mark{Pipeline: "weekly", Cron: "@weekly", Until: start.Add(time.Hour)}
+	for _, want := range [][]build.Mark{{nightly, weekly}, {weekly}, {}} {
+		Record(t, l, build.Change{Marks: want, Tips: map[string]plan.Commit{"refs/heads/main": c}})
+		Record(t, l, build.Change{Tips: map[string]plan.Commit{"refs/heads/x": c}})
+		if got, err := l.Marks(t.Context()); err != nil || len(got) != len(want) || len(want) > 0 && !cmp.Equal(got, want) {
+			t.Errorf("Marks() = %v, %v; want %v", got, err, want)
+		}
+	}
+	if tips, _, err := l.Tips(t.Context()); err != nil || len(tips) != 2 {
+		t.Errorf("Tips() beside marks = %v, %v; want two", tips, err)
 	}
 }

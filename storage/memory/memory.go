@@ -31,6 +31,7 @@ type Ledger struct {
 	builds map[build.ID]*record
 	inbox  map[string]plan.Trigger
 	tips   map[string]plan.Commit // nil until the first one
+	marks  []build.Mark
 }
 
 type record struct {
@@ -113,6 +114,9 @@ func (l *Ledger) add(c build.Change) error {
 	for _, id := range c.Settled {
 		delete(l.inbox, id)
 	}
+	if c.Marks != nil {
+		l.marks = c.Marks
+	}
 	if l.tips == nil && len(c.Tips) > 0 {
 		l.tips = map[string]plan.Commit{}
 	}
@@ -171,6 +175,13 @@ func (l *Ledger) Tips(context.Context) (tips map[string]plan.Commit, known bool,
 	return maps.Clone(l.tips), l.tips != nil, nil
 }
 
+// Marks are the schedules with the time up to which each was dealt with.
+func (l *Ledger) Marks(context.Context) ([]build.Mark, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.marks), nil
+}
+
 // OfCommit lists the builds of a commit, oldest first.
 func (l *Ledger) OfCommit(_ context.Context, c plan.Commit) ([]storage.Known, error) {
 	var known []storage.Known
@@ -186,8 +197,36 @@ func (l *Ledger) OfCommit(_ context.Context, c plan.Commit) ([]storage.Known, er
 func (l *Ledger) Green(_ context.Context, c plan.Commit, pipeline string) (bool, error) {
 	return slices.ContainsFunc(l.sorted(), func(r *record) bool {
 		b := r.build
-		return b.Trigger.Commit == c && b.Name == pipeline && b.Trigger.Event != plan.EventLocal && b.State() == build.Succeeded
+		return b.Trigger.Commit == c && b.Name == pipeline && b.Trigger.Event != plan.EventLocal && b.State() == build.Succeeded && b.Reason() != build.ReasonSkipped
 	}), nil
+}
+
+// Reusable is as in storage.Store.
+func (l *Ledger) Reusable(_ context.Context, keys []string) (map[string]build.Success, error) {
+	found := map[string]build.Success{}
+	for _, r := range l.sorted() {
+		b := r.build
+		for i := range b.Stages {
+			for j := range b.Stages[i].Tasks {
+				t := &b.Stages[i].Tasks[j]
+				if s, ok := b.Success(t); ok && b.Reliable() && t.ReuseKey != "" && slices.Contains(keys, t.ReuseKey) {
+					found[t.ReuseKey] = s
+				}
+			}
+		}
+	}
+	return found, nil
+}
+
+// Plan is the plan of a build, nil if none could be drawn, or storage.ErrNoBuild.
+func (l *Ledger) Plan(_ context.Context, id build.ID) (*plan.Plan, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r, ok := l.builds[id]
+	if !ok {
+		return nil, fmt.Errorf("%s: %w", id, storage.ErrNoBuild)
+	}
+	return r.plan, nil
 }
 
 // Build is a build and its moves, or storage.ErrNoBuild.
