@@ -59,7 +59,7 @@ func parseAddress(text string) (address, error) {
 	if len(text) > maxAddress || strings.HasPrefix(text, "-") || strings.ContainsFunc(text, bad) {
 		return address{}, errors.New("it is too long, begins with - or has characters that no address has")
 	}
-	if m := scpForm.FindStringSubmatch(text); m != nil && !strings.HasPrefix(m[3], "//") && !strings.HasPrefix(m[3], ":") {
+	if m := scpForm.FindStringSubmatch(text); m != nil && !strings.HasPrefix(m[3], "//") && !strings.HasPrefix(m[3], ":") && !strings.Contains(m[3], "::") {
 		if m[1] == "" && strings.HasPrefix(text, "@") {
 			return address{}, errors.New("its user is empty")
 		}
