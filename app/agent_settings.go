@@ -36,11 +36,15 @@ type agentSettings struct {
 	logLimit, workspaceLimit, mirrorLimit, spoolLimit, diskFloor int64 // bytes
 }
 
+// usualMirrors bounds what nobody uses of a builder's mirrors and submodules, in
+// bytes; the builder within a server has no other bound.
+const usualMirrors = 20 << 30
+
 func defaultAgentSettings() *agentSettings {
 	return &agentSettings{
 		capacity: runtime.NumCPU(), labels: map[string]string{"os": runtime.GOOS, "arch": runtime.GOARCH},
 		execute: executors{docker: true}, reattach: true, timeout: time.Hour, logFormat: "text",
-		logLimit: 64 << 20, mirrorLimit: 20 << 30, spoolLimit: 4 << 30, diskFloor: 2 << 30,
+		logLimit: 64 << 20, mirrorLimit: usualMirrors, spoolLimit: 4 << 30, diskFloor: 2 << 30,
 	}
 }
 

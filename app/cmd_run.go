@@ -191,7 +191,11 @@ func (c *cli) runSite(ctx context.Context, j *job, dir string, a *architect.Arch
 	if err != nil {
 		return nil, nil, err
 	}
-	site := &architect.Site{Name: nameOf(j.repo), Repo: view{j.repo}, Logs: logs, Vault: &vault{c: c, repo: j.repo}}
+	modules, err := modulesOf(ctx, j.repo, repositoryConfig{})
+	if err != nil {
+		return nil, nil, err
+	}
+	site := &architect.Site{Name: nameOf(j.repo), Repo: view{j.repo}, Logs: logs, Vault: &vault{c: c, repo: j.repo}, Modules: modules}
 	if !j.record {
 		ledger := memory.New(a.Folded)
 		site.Ledger, site.Inbox, site.History, site.Source = ledger, ledger, nothing{}, j.repo.WorkTree()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/velocity-ci/velocity/app/client"
+	checkout "github.com/velocity-ci/velocity/builder/source"
 	"github.com/velocity-ci/velocity/storage"
 	"github.com/velocity-ci/velocity/storage/blob"
 )
@@ -108,6 +109,24 @@ type repositoryConfig struct {
 	Limit     int      `yaml:"limit" help:"tasks of it at the same time (default: no limit)"`
 	Protected []string `yaml:"protected" help:"patterns of refs beside the default branch that not everybody who can push can move, such as release/*"`
 	Reuse     *bool    `yaml:"reuse" help:"whether an earlier success may stand in for a task of it (default: as the server's reuse)"`
+
+	URL        string   `yaml:"url" help:"its https or ssh address, from which relative addresses of submodules count (default: that of its remote origin)"`
+	Submodules []string `yaml:"submodules" help:"hosts from which submodules may come, beside that of the address"`
+}
+
+// check finds what submodules could not be fetched with.
+func (r *repositoryConfig) check() error {
+	if r.URL != "" {
+		if _, err := checkout.Address(r.URL); err != nil {
+			return usage("repositories: %s: url: %w", r.Path, err)
+		}
+	}
+	for _, host := range r.Submodules {
+		if err := checkout.CheckHost(host); err != nil {
+			return usage("repositories: %s: submodules: %q: %w", r.Path, host, err)
+		}
+	}
+	return nil
 }
 
 // repositories is a list that flags and variables fill with paths.
@@ -143,17 +162,16 @@ func (s *serverConfig) paths() []string {
 	return paths
 }
 
-// nameAt is the name that was given to the repository at a path; "" if none was.
-func (s *serverConfig) nameAt(path string) string {
-	if s == nil {
-		return ""
-	}
-	for _, one := range s.Repositories {
-		if one.Path == path {
-			return one.Name
+// at is what was said of the repository at a path.
+func (s *serverConfig) at(path string) repositoryConfig {
+	if s != nil {
+		for _, one := range s.Repositories {
+			if one.Path == path {
+				return one
+			}
 		}
 	}
-	return ""
+	return repositoryConfig{}
 }
 
 // protects are the patterns of the repository at a path.
@@ -236,6 +254,9 @@ func (s *serverConfig) check() error {
 			return usage("repositories: the name %q is given twice, or cannot be part of an address: use letters, digits, -, _ and .", one.Name)
 		}
 		seen[one.Name] = true
+		if err := one.check(); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -133,7 +133,7 @@ func TestConfigPaths(t *testing.T) {
 	if err := parseConfig(path, []byte(text), &s); err != nil {
 		t.Fatal(err)
 	}
-	got := []string{s.State, s.TLS.Certificate, s.TLS.Key, s.Repositories[0].Path, s.Repositories[1].Path, s.nameAt(s.Repositories[1].Path)}
+	got := []string{s.State, s.TLS.Certificate, s.TLS.Key, s.Repositories[0].Path, s.Repositories[1].Path, s.at(s.Repositories[1].Path).Name}
 	dir := filepath.Dir(path)
 	want := []string{dir + "/state", dir + "/c.pem", "/k.pem", dir + "/a.git", dir + "/b.git", "b"}
 	if !reflect.DeepEqual(got, want) {

@@ -81,13 +81,19 @@ func (c *cli) serveRepository(ctx context.Context, path string, o serviceOptions
 		return nil, err
 	}
 	ledger.Tell(func(found string) { o.log.Warn("repository", "repo", nameOf(repo), "found", found) })
+	configured := o.configured.at(path)
+	modules, err := modulesOf(ctx, repo, configured)
+	if err != nil {
+		return nil, errors.Join(err, ledger.Release(ctx))
+	}
 	logs, err := runningLogs(repo)
 	if err != nil {
 		return nil, errors.Join(err, ledger.Release(ctx))
 	}
 	s := &served{repo: repo, ledger: ledger, folder: folderOf(repo), publisher: publisher}
 	s.site = &architect.Site{
-		Name: cmp.Or(o.configured.nameAt(path), nameOf(repo)), Source: repo.CommonDir(), Ledger: ledger, Inbox: ledger,
+		Modules: modules,
+		Name:    cmp.Or(configured.Name, nameOf(repo)), Source: repo.CommonDir(), Ledger: ledger, Inbox: ledger,
 		History: history{ledger}, Repo: view{repo}, Logs: logs, Told: o.who == holderHook,
 		NoReuse: !o.configured.reuses(path), Protected: o.configured.protects(path), Clock: o.who == holderServe,
 	}

@@ -196,7 +196,7 @@ func (c *cli) builderHome(name, fallback string) (string, error) {
 func (c *cli) newBuilder(name, home string, o serviceOptions) (*builder.Builder, error) {
 	b := &builder.Builder{
 		Name: name, Boot: rand.Text(), Capacity: o.capacity,
-		Workspaces: &checkout.Fresh{Mirrors: filepath.Join(home, "mirrors"), Work: filepath.Join(home, "work"), Now: c.clock},
+		Workspaces: &checkout.Fresh{Mirrors: filepath.Join(home, "mirrors"), Work: filepath.Join(home, "work"), Now: c.clock, Limit: usualMirrors},
 		Files:      &egress.Files{Dir: filepath.Join(home, "files")},
 		SpoolDir:   filepath.Join(home, "spool"), Memory: memoryFolder(),
 		Grace: stepGrace, Log: o.log, Now: c.clock,

@@ -98,8 +98,9 @@ type Logs interface {
 
 // A Site is one repository in the architect's care.
 type Site struct {
-	Name    string // as people know it
-	Source  string // where builders fetch from
+	Name    string              // as people know it
+	Source  string              // where builders fetch from
+	Modules dispatch.Submodules // from where submodules may come
 	Ledger  Ledger
 	Inbox   Inbox
 	History History

@@ -240,6 +240,6 @@ func (w *work) assignment(t *build.Task) (dispatch.Assignment, error) {
 		Attempt:    dispatch.Attempt{Build: w.b.ID, Task: t.Key, Number: t.Attempt},
 		Repository: w.b.Repository, Source: w.site.Source,
 		Commit: w.plan.Commit, Ref: w.plan.Ref, Git: w.plan.Git,
-		Task: *task, Values: values, Needs: w.needed(task),
+		Task: *task, Values: values, Needs: w.needed(task), Submodules: w.site.Modules,
 	}, nil
 }

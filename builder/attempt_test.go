@@ -275,7 +275,7 @@ func TestWorkspaceErrors(t *testing.T) {
 		reason  string
 	}{
 		"gone":       {fmt.Errorf("commit 0123 is not in /x: %w", source.ErrGone), dispatch.Failed, "open workspace: commit 0123 is not in /x: it is gone"},
-		"submodules": {source.ErrSubmodules, dispatch.Failed, "open workspace: submodules are not supported"},
+		"submodules": {source.ErrSubmodules, dispatch.Failed, "open workspace: submodules cannot be fetched"},
 		"disk full":  {errors.New("no space left on device"), dispatch.Interrupted, "open workspace: no space left on device"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -43,6 +43,8 @@ func (t *attempt) source() (source.Request, error) {
 		Repository: t.given.Source,
 		Commit:     t.given.Commit,
 		Submodules: t.given.Task.Git.Submodule,
+		Origin:     t.given.Submodules.Origin,
+		Hosts:      t.given.Submodules.Hosts,
 		Depth:      t.given.Task.Git.Depth,
 		Password:   t.given.Credential,
 		Own:        t.builder.Untrusted,

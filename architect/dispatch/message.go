@@ -44,6 +44,7 @@ type Assignment struct {
 	Ref        string
 	Git        map[string]string // the plan's git.* values
 	Task       plan.Task
+	Submodules Submodules
 
 	// Needs are the earlier tasks whose artifacts are unpacked before the first step.
 	Needs []Need
@@ -59,6 +60,12 @@ type Assignment struct {
 	// password of the user "attempt". "" when Source asks for none. Never logged,
 	// and sealed like Values.
 	Credential string
+}
+
+// Submodules says from where those of a repository may come.
+type Submodules struct {
+	Origin string   // https or ssh address of the repository itself, without a password; "" is not known
+	Hosts  []string // that are allowed beside Origin's: a name, or name:port
 }
 
 // A Need names a task whose artifacts another one needs.

@@ -79,7 +79,9 @@ func (f *Fresh) open(ctx context.Context, from *origin, hash git.Hash, want Requ
 	if err != nil {
 		return Workspace{}, err
 	}
-	if err := checkSubmodules(repo, hash, want); err != nil {
+	modules := &submodules{fresh: f, want: want}
+	parts, err := modules.first(ctx, repo, hash)
+	if err != nil {
 		return Workspace{}, err
 	}
 	room := filepath.Join(f.Work, want.Name)
@@ -92,6 +94,9 @@ func (f *Fresh) open(ctx context.Context, from *origin, hash git.Hash, want Requ
 	}
 	if err == nil {
 		err = repo.CheckoutDepth(ctx, ws.Dir, hash, want.Depth, want.Own)
+	}
+	if err == nil {
+		err = modules.place(ctx, ws.Dir, parts, 1)
 	}
 	if err != nil {
 		return Workspace{}, errors.Join(err, remove(room))
@@ -112,22 +117,6 @@ func (f *Fresh) Reap(_ context.Context, running func(name string) bool) error {
 		}
 	}
 	return err
-}
-
-// checkSubmodules refuses a commit that would be checked out without what its
-// task relies on.
-func checkSubmodules(repo *git.Repository, commit git.Hash, want Request) error {
-	if !want.Submodules {
-		return nil
-	}
-	_, err := repo.Entry(commit, ".gitmodules")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("look for submodules: %w", err)
-	}
-	return fmt.Errorf("commit %s has a .gitmodules and the configuration says `submodule: true`: %w", want.Commit, ErrSubmodules)
 }
 
 // makeRoom makes an empty directory that nobody else may enter.

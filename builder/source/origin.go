@@ -22,8 +22,9 @@ type origin struct {
 	// open returns the repository as it is, or nil if there is none yet and fetch
 	// will make it.
 	open func(ctx context.Context) (*git.Repository, error)
-	// fetch brings the mirror up to date; nil where there is nothing to fetch.
-	fetch func(ctx context.Context, password string) (*git.Repository, error)
+	// fetch brings the mirror up to date, or the commit alone; nil where there is
+	// nothing to fetch.
+	fetch func(ctx context.Context, commit git.Hash, password string) (*git.Repository, error)
 
 	dir  string          // of the mirror, "" where there is none
 	uses int             // attempts that look at it or borrow from it; Fresh.mu guards it
@@ -34,21 +35,26 @@ type origin struct {
 // origin returns the one origin that a repository has here. It stays until release
 // is called as often.
 func (f *Fresh) origin(repository string) *origin {
+	if filepath.IsAbs(repository) {
+		return f.shared(repository, local)
+	}
+	return f.shared(repository, f.mirror)
+}
+
+// shared is the one origin that all who come with an equal address use.
+func (f *Fresh) shared(address string, begin func(address string) *origin) *origin {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if o, ok := f.origins[repository]; ok {
+	if o, ok := f.origins[address]; ok {
 		o.uses++
 		return o
 	}
-	o := local(repository)
-	if !filepath.IsAbs(repository) {
-		o = f.mirror(repository)
-	}
+	o := begin(address)
 	o.uses, o.turn = 1, make(chan struct{}, 1)
 	if f.origins == nil {
 		f.origins = map[string]*origin{}
 	}
-	f.origins[repository] = o
+	f.origins[address] = o
 	return o
 }
 
@@ -63,10 +69,24 @@ func local(path string) *origin {
 const fetchUser = "attempt"
 
 func (f *Fresh) mirror(address string) *origin {
-	sum := sha256.Sum256([]byte(address))
+	o := f.kept(address)
+	o.name = redacted(address)
+	o.fetch = func(ctx context.Context, _ git.Hash, password string) (*git.Repository, error) {
+		options := f.Fetch
+		if password != "" {
+			options.Credential = git.Credential{User: fetchUser, Password: password}
+		}
+		return f.fetched(ctx, func() (*git.Repository, error) { return git.FetchMirror(ctx, address, o.dir, options) })
+	}
+	return o
+}
+
+// kept is an origin whose repository is ours, in a folder that the key names.
+func (f *Fresh) kept(key string) *origin {
+	sum := sha256.Sum256([]byte(key))
 	dir := filepath.Join(f.Mirrors, hex.EncodeToString(sum[:8])+".git")
 	return &origin{
-		name: redacted(address), dir: dir,
+		dir: dir,
 		open: func(ctx context.Context) (*git.Repository, error) {
 			// Looked for here, since Open would go on to look above dir.
 			if _, err := os.Stat(filepath.Join(dir, "HEAD")); errors.Is(err, fs.ErrNotExist) {
@@ -74,21 +94,19 @@ func (f *Fresh) mirror(address string) *origin {
 			}
 			return git.Open(ctx, dir)
 		},
-		fetch: func(ctx context.Context, password string) (*git.Repository, error) {
-			if err := os.MkdirAll(f.Mirrors, 0o700); err != nil {
-				return nil, fmt.Errorf("make mirror: %w", err)
-			}
-			options := f.Fetch
-			if password != "" {
-				options.Credential = git.Credential{User: fetchUser, Password: password}
-			}
-			repo, err := git.FetchMirror(ctx, address, dir, options)
-			if err == nil {
-				f.maintain(ctx, repo)
-			}
-			return repo, err
-		},
 	}
+}
+
+// fetched does a fetch and what belongs before and after it.
+func (f *Fresh) fetched(ctx context.Context, fetch func() (*git.Repository, error)) (*git.Repository, error) {
+	if err := os.MkdirAll(f.Mirrors, 0o700); err != nil {
+		return nil, fmt.Errorf("make mirror: %w", err)
+	}
+	repo, err := fetch()
+	if err == nil {
+		f.maintain(ctx, repo)
+	}
+	return repo, err
 }
 
 // maintain looks after a mirror while the attempt that has fetched goes on. It may
@@ -118,7 +136,7 @@ func (o *origin) with(ctx context.Context, commit git.Hash, password string) (*g
 	}
 	has, err := o.has(ctx, commit)
 	if err == nil && !has && o.fetch != nil {
-		if o.repo, err = o.fetch(ctx, password); err == nil {
+		if o.repo, err = o.fetch(ctx, commit, password); err == nil {
 			has, err = o.has(ctx, commit)
 		}
 	}

@@ -3,7 +3,8 @@
 // the user's own work tree.
 //
 // A checkout borrows the objects of where it came from and changes nothing
-// there. Whoever sees the workspace also needs to see Workspace.ReadOnly, at the
+// there. Submodules are the exception: they come from the network only, from few
+// servers, and are whole copies, each with a .git folder of its own. Whoever sees the workspace also needs to see Workspace.ReadOnly, at the
 // same paths, or its .git is of no use.
 package source
 
@@ -21,8 +22,9 @@ var (
 	// ErrGone says that a commit is no longer where it was said to be: trying
 	// again will not bring it back.
 	ErrGone = errors.New("it is gone")
-	// ErrSubmodules says that a task asks for submodules, and its commit has some.
-	ErrSubmodules = errors.New("submodules are not supported")
+	// ErrSubmodules says that the submodules which a task asks for cannot be had:
+	// they are not for this builder, or their commit says something that is refused.
+	ErrSubmodules = git.ErrSubmodules
 )
 
 // A Request says which files an attempt needs.
@@ -30,8 +32,11 @@ type Request struct {
 	Name       string // of the attempt, unique and fit for a file name
 	Repository string // an absolute path on this machine, or a URL
 	Commit     plan.Commit
-	Submodules bool // the task wants them
-	Depth      int  // commits of the history in a fresh checkout; 0 is all
+	Depth      int // commits of the history in a fresh checkout; 0 is all
+
+	Submodules bool     // the task wants them
+	Origin     string   // where people fetch the repository, as Address has it; "" is not known
+	Hosts      []string // from where submodules may come beside Origin's, as CheckHost accepts them
 
 	// Password is shown to the Repository's server, if that asks for one; "" is none.
 	Password string

@@ -165,22 +165,19 @@ func TestFreshSaysWhatIsGone(t *testing.T) {
 	}
 }
 
-func TestFreshRefusesSubmodules(t *testing.T) {
+func TestFreshWithoutSubmodules(t *testing.T) {
 	dir, plain := repository(t)
+	left := plan.Commit(sh(t, dir, "git config -f .gitmodules submodule.gone.path gone; git config -f .gitmodules submodule.gone.url ../gone; "+
+		"git add .; git commit -qm modules; git rev-parse HEAD"))
 	f := fresh(t)
-	want := Request{Name: "a", Repository: dir, Commit: plain, Submodules: true}
-	if _, done, err := f.Open(t.Context(), want); err != nil {
-		t.Errorf("a commit without submodules: %v", err)
-	} else if err := done(); err != nil {
-		t.Error(err)
-	}
-	want.Commit = plan.Commit(sh(t, dir, "touch .gitmodules; git add .; git commit -qm modules; git rev-parse HEAD"))
-	if _, _, err := f.Open(t.Context(), want); !errors.Is(err, ErrSubmodules) {
-		t.Errorf("Open = %v; want ErrSubmodules", err)
-	}
-	want.Submodules = false
-	if _, _, err := f.Open(t.Context(), want); err != nil {
-		t.Errorf("a task that does not want them: %v", err)
+	for _, commit := range []plan.Commit{plain, left} {
+		_, done, err := f.Open(t.Context(), Request{Name: "a", Repository: dir, Commit: commit, Submodules: true})
+		if err != nil {
+			t.Fatalf("a commit without submodules: %v", err)
+		}
+		if err := done(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
