@@ -86,7 +86,7 @@ func (c *cli) plan(ctx context.Context, f planFlags, name string) error {
 	trigger.NoReuse = trigger.NoReuse || *f.anew
 	req := blueprint.Request{
 		Trigger: trigger, Config: planCommit(src.commit), Given: given, Lookup: c.lookup,
-		Git: facts(ctx, src.repo, trigger.Ref, commit),
+		Git: facts(ctx, src.repo, trigger.Ref, commit), Stored: c.deskAt(src.repo).stored,
 	}
 	return c.plans(ctx, c.forecast(src, trigger), config, req, f)
 }

@@ -80,6 +80,8 @@ func (t *attempt) runStep(ctx context.Context, i int) error {
 		return t.buildImage(ctx, i, step.Build, state)
 	case plan.StepPush:
 		return t.pushImages(ctx, i, step.Push, state)
+	case plan.StepCompose:
+		return t.runProject(ctx, i, step.Compose, state)
 	}
 	return t.runCommand(ctx, i, step.Run, state)
 }
