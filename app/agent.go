@@ -67,8 +67,8 @@ func (a *agent) newBuilder() (*builder.Builder, error) {
 		Source:   a.credential.source,
 		Keeper:   far,
 		Files:    &egress.Files{Dir: filepath.Join(a.state, "files")},
-		SpoolDir: filepath.Join(a.state, "spool"),
-		Grace:    stepGrace, Log: a.log, Now: a.c.clock,
+		SpoolDir: filepath.Join(a.state, "spool"), Memory: memoryFolder(),
+		Grace: stepGrace, Log: a.log, Now: a.c.clock,
 		Keep: keepResults, Lease: dispatch.LostAfter + leaseMargin,
 		Limit: s.timeout, LogLimit: s.logLimit, WorkspaceLimit: s.workspaceLimit, DiskFloor: s.diskFloor, SpoolLimit: s.spoolLimit,
 	}
@@ -81,11 +81,9 @@ func (a *agent) newBuilder() (*builder.Builder, error) {
 	}
 	if s.execute.docker {
 		limits := docker.Limits{PIDs: s.pids, Memory: s.memory, CPUs: s.cpus}
-		d, err := a.c.engine(b, a.state, limits, a.log)
-		if err != nil {
+		if err := a.c.engine(b, a.state, limits, a.log); err != nil {
 			return nil, err
 		}
-		b.Docker = d
 	}
 	return b, nil
 }

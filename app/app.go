@@ -91,7 +91,7 @@ func (c *cli) commands() []*cobra.Command {
 		c.runCommand(),
 		c.serveCommand(),
 		c.builderCommand(),
-		c.tokenCommand(),
+		c.tokenCommand(), c.secretCommand(),
 		c.loginCommand(),
 		c.hookCommand(),
 		c.startCommand(),

@@ -74,7 +74,7 @@ func (c *cli) plan(ctx context.Context, f planFlags, name string) error {
 	trigger.Commit = planCommit(commit)
 	req := blueprint.Request{
 		Trigger: trigger, Config: planCommit(src.commit), Given: given, Lookup: c.lookup,
-		Git: facts(ctx, src.repo, trigger.Ref, commit),
+		Git: facts(ctx, src.repo, trigger.Ref, commit), Stored: c.deskAt(src.repo).stored,
 	}
 	matched, err := config.Match(trigger, nil)
 	if err != nil {

@@ -148,7 +148,7 @@ func (c *cli) job(ctx context.Context, from *origin, f runFlags, name string) (*
 	t.Request = t.ID
 	req := blueprint.Request{
 		Name: name, Trigger: t, Config: t.Commit, Given: given, Lookup: c.lookup,
-		Git: facts(ctx, from.repo, from.ref, from.commit),
+		Git: facts(ctx, from.repo, from.ref, from.commit), Stored: c.deskAt(from.repo).stored,
 	}
 	p, err := c.draw(ctx, config, &req)
 	if err != nil {
@@ -191,7 +191,7 @@ func (c *cli) runSite(ctx context.Context, j *job, dir string, a *architect.Arch
 	if err != nil {
 		return nil, nil, err
 	}
-	site := &architect.Site{Name: nameOf(j.repo), Repo: view{j.repo}, Logs: logs}
+	site := &architect.Site{Name: nameOf(j.repo), Repo: view{j.repo}, Logs: logs, Vault: &vault{c: c, repo: j.repo}}
 	if !j.record {
 		ledger := memory.New(a.Folded)
 		site.Ledger, site.Inbox, site.History, site.Source = ledger, ledger, nothing{}, j.repo.WorkTree()

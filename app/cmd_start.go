@@ -92,7 +92,7 @@ func (c *cli) request(ctx context.Context, from place, follow bool,
 	server = client.Local(folderOf(repo))
 	id, err := ask(ctx, server)
 	if errors.Is(err, client.ErrNoServer) {
-		if _, err := store(ctx, desk{c, repo, c.openStore(repo)}); err != nil {
+		if _, err := store(ctx, c.deskAt(repo)); err != nil {
 			return err
 		}
 		fmt.Fprintf(c.Out, "stored; no server is running for this repository: the next velocity serve or push builds it\n")
@@ -178,7 +178,7 @@ func (c *cli) cancel(ctx context.Context, from place, text string) error {
 
 // cancelAlone ends a build that a server left unfinished.
 func (c *cli) cancelAlone(ctx context.Context, repo *git.Repository, text string) error {
-	b, err := desk{c, repo, c.openStore(repo)}.Find(ctx, text)
+	b, err := c.deskAt(repo).Find(ctx, text)
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func (c *cli) localOffice(ctx context.Context, state string) (running, alone *cl
 	if err != nil {
 		return nil, nil, err
 	}
-	here := &web.Front{Roster: roster.Open(repo, c.clock), Now: c.now, Log: silent()}
+	here := &web.Front{Roster: roster.Open(repo, c.clock), Secrets: c.stateVault(repo), Now: c.now, Log: silent()}
 	return client.Local(folderOf(repo)), client.Within(web.Local(here.Handler())), nil
 }
 

@@ -102,11 +102,12 @@ func (s *serverConfig) retention() storage.Retention {
 
 // A repositoryConfig is one repository to serve.
 type repositoryConfig struct {
-	Path   string `yaml:"path" file:"yes" help:"of the repository"`
-	Name   string `yaml:"name" help:"as users know it (default: the name of its folder)"`
-	Weight int    `yaml:"weight" help:"its share of the builders beside other repositories (default 1)"`
-	Limit  int    `yaml:"limit" help:"tasks of it at the same time (default: no limit)"`
-	Reuse  *bool  `yaml:"reuse" help:"whether an earlier success may stand in for a task of it (default: as the server's reuse)"`
+	Path      string   `yaml:"path" file:"yes" help:"of the repository"`
+	Name      string   `yaml:"name" help:"as users know it (default: the name of its folder)"`
+	Weight    int      `yaml:"weight" help:"its share of the builders beside other repositories (default 1)"`
+	Limit     int      `yaml:"limit" help:"tasks of it at the same time (default: no limit)"`
+	Protected []string `yaml:"protected" help:"patterns of refs beside the default branch that not everybody who can push can move, such as release/*"`
+	Reuse     *bool    `yaml:"reuse" help:"whether an earlier success may stand in for a task of it (default: as the server's reuse)"`
 }
 
 // repositories is a list that flags and variables fill with paths.
@@ -153,6 +154,19 @@ func (s *serverConfig) nameAt(path string) string {
 		}
 	}
 	return ""
+}
+
+// protects are the patterns of the repository at a path.
+func (s *serverConfig) protects(path string) []string {
+	if s == nil {
+		return nil
+	}
+	for _, one := range s.Repositories {
+		if one.Path == path {
+			return one.Protected
+		}
+	}
+	return nil
 }
 
 // reuses reports whether successes in the repository at a path may be reused.

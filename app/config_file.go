@@ -130,7 +130,8 @@ func (r *configReader) scalar(n *yaml.Node, into reflect.Value, path bool) {
 	}
 }
 
-// sequence reads a list of structs. One that is a text only is its first field.
+// sequence reads a list of texts, or of structs: one that is a text only is its
+// first field.
 func (r *configReader) sequence(n *yaml.Node, into reflect.Value) {
 	if n.Kind != yaml.SequenceNode {
 		r.errorf(n, "expected a list")
@@ -138,9 +139,12 @@ func (r *configReader) sequence(n *yaml.Node, into reflect.Value) {
 	}
 	for _, item := range n.Content {
 		one := reflect.New(into.Type().Elem()).Elem()
-		if item.Kind == yaml.ScalarNode {
+		switch {
+		case one.Kind() != reflect.Struct:
+			r.scalar(item, one, false)
+		case item.Kind == yaml.ScalarNode:
 			r.scalar(item, one.Field(0), one.Type().Field(0).Tag.Get("file") != "")
-		} else {
+		default:
 			r.mapping(item, one)
 		}
 		into.Set(reflect.Append(into, one))

@@ -20,6 +20,12 @@ type desk struct {
 	c     *cli
 	repo  *git.Repository
 	store *storage.Store
+	vault *vault
+}
+
+// deskAt is the desk of a repository that no server answers for.
+func (c *cli) deskAt(repo *git.Repository) desk {
+	return desk{c, repo, c.openStore(repo), &vault{c: c, repo: repo}}
 }
 
 func (c *cli) newTriggerID() string { return storage.NewTriggerID(c.now(), rand.Uint64()) }
@@ -68,11 +74,11 @@ func (d desk) check(ctx context.Context, t plan.Trigger) error {
 		return usage("there is no configuration at %s", commit.Short()).hint("velocity init writes one")
 	}
 	p, err := config.Draw(blueprint.Request{
-		Name: t.Name, Trigger: t, Config: commit, Git: view{d.repo}.Facts(ctx, commit, t.Ref),
+		Name: t.Name, Trigger: t, Config: commit, Git: view{d.repo}.Facts(ctx, commit, t.Ref), Stored: d.stored,
 	})
 	var missing *blueprint.MissingError
 	if errors.As(err, &missing) { // the variables of whoever asks are not looked at
-		return usage("%w", missing).hint("--param name=value gives one; secrets can only be given to velocity run")
+		return usage("%w", missing).hint("--param name=value gives one; velocity secret set keeps a secret")
 	}
 	if err != nil {
 		return err
@@ -83,6 +89,13 @@ func (d desk) check(ctx context.Context, t plan.Trigger) error {
 		}
 	}
 	return nil
+}
+
+// stored tells which secrets there are: that one cannot be read is for the build to
+// say.
+func (d desk) stored(name string) bool {
+	has, err := d.vault.Has(name)
+	return has || err != nil
 }
 
 // secretNames are the secret parameters of a plan.

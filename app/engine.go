@@ -9,24 +9,31 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/velocity-ci/velocity/builder"
+	"github.com/velocity-ci/velocity/builder/compose"
 	"github.com/velocity-ci/velocity/builder/docker"
 	"github.com/velocity-ci/velocity/builder/host"
 )
 
-// engine is the Docker engine as a builder uses it, which has home for its files.
-func (c *cli) engine(b *builder.Builder, home string, limits docker.Limits, log *slog.Logger) (*docker.Executor, error) {
+// engine gives a builder its Docker engine and the plugins for it. They have home
+// for their files.
+func (c *cli) engine(b *builder.Builder, home string, limits docker.Limits, log *slog.Logger) error {
+	buildx, processes := c.dockerPlugin("docker-buildx"), &host.Executor{Builder: b.Name, Base: c.engineEnvironment()}
 	d, err := docker.New(docker.Config{
 		Builder: b.Name, Limits: limits, Log: log,
 		Buildx: docker.Buildx{
-			Path:      c.dockerPlugin("docker-buildx"),
-			Processes: &host.Executor{Builder: b.Name, Base: c.engineEnvironment()},
-			Private:   privateMemory(filepath.Join(home, "private")),
+			Path: buildx, Processes: processes, Private: privateMemory(filepath.Join(home, "private")),
 		},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("set up Docker: %w", err)
+		return fmt.Errorf("set up Docker: %w", err)
 	}
-	return d, nil
+	b.Docker = d
+	if plugin := c.dockerPlugin("docker-compose"); plugin != "" {
+		b.Compose = &compose.Executor{
+			Path: plugin, Buildx: buildx, Processes: processes, Engine: d, Limits: compose.Limits(d.Limits()), Log: log,
+		}
+	}
+	return nil
 }
 
 // pluginDirs are where the docker command looks for plugins of all users.

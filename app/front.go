@@ -104,6 +104,10 @@ func (c *cli) openFront(ctx context.Context, s *service, conf *serverConfig) (f 
 	if f.web, err = c.frontOf(s, registered, conf); err != nil {
 		return f, err
 	}
+	f.web.Secrets = c.stateVault(repo)
+	for _, h := range s.houses {
+		h.vault.server = f.web.Secrets
+	}
 	if f.local, err = socket.Listen(ctx, folderOf(repo)); err != nil {
 		return f, err
 	}

@@ -89,6 +89,7 @@ func setUp(env *testscript.Env) error {
 		"NO_COLOR":            "",
 		"TERM":                "xterm",
 		"DOCKER_HOST":         os.Getenv("DOCKER_HOST"),
+		"COMPOSE_PLUGIN":      os.Getenv("VELOCITY_COMPOSE"),
 		"BUILDX":              os.Getenv("VELOCITY_BUILDX"),
 		"GORACE":              "atexit_sleep_ms=0", // else each command takes a second
 	} {

@@ -36,6 +36,7 @@ type served struct {
 	folder string // ours within the git directory
 
 	publisher *publisher // nil if nothing is published
+	vault     *vault
 }
 
 // folderOf is where Velocity keeps its files in a repository.
@@ -88,8 +89,10 @@ func (c *cli) serveRepository(ctx context.Context, path string, o serviceOptions
 	s.site = &architect.Site{
 		Name: cmp.Or(o.configured.nameAt(path), nameOf(repo)), Source: repo.CommonDir(), Ledger: ledger, Inbox: ledger,
 		History: history{ledger}, Repo: view{repo}, Logs: logs, Told: o.who == holderHook,
-		NoReuse: !o.configured.reuses(path), Clock: o.who == holderServe,
+		NoReuse: !o.configured.reuses(path), Protected: o.configured.protects(path), Clock: o.who == holderServe,
 	}
+	s.vault = &vault{c: c, repo: repo, repository: s.site.Name}
+	s.site.Vault = s.vault
 	if err := a.Open(ctx, s.site); err != nil {
 		return nil, errors.Join(err, ledger.Release(ctx))
 	}

@@ -198,13 +198,22 @@ func (c *cli) newBuilder(name, home string, o serviceOptions) (*builder.Builder,
 		Name: name, Boot: rand.Text(), Capacity: o.capacity,
 		Workspaces: &checkout.Fresh{Mirrors: filepath.Join(home, "mirrors"), Work: filepath.Join(home, "work"), Now: c.clock},
 		Files:      &egress.Files{Dir: filepath.Join(home, "files")},
-		SpoolDir:   filepath.Join(home, "spool"),
-		Grace:      stepGrace, Log: o.log, Now: c.clock,
+		SpoolDir:   filepath.Join(home, "spool"), Memory: memoryFolder(),
+		Grace: stepGrace, Log: o.log, Now: c.clock,
 	}
 	if b.Capacity <= 0 {
 		b.Capacity = runtime.NumCPU()
 	}
 	return b, c.execute(b, home, o.execute, o.log)
+}
+
+// memoryFolder is where Linux has files in memory; "" where there is none.
+func memoryFolder() string {
+	const folder = "/dev/shm"
+	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+		return ""
+	}
+	return folder
 }
 
 // execute gives a builder its executors, which have home for their files.
@@ -214,11 +223,7 @@ func (c *cli) execute(b *builder.Builder, home string, on executors, log *slog.L
 		b.HostForImages = on.forImages
 	}
 	if on.docker {
-		d, err := c.engine(b, home, docker.Limits{}, log)
-		if err != nil {
-			return err
-		}
-		b.Docker = d
+		return c.engine(b, home, docker.Limits{}, log)
 	}
 	return nil
 }

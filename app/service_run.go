@@ -104,7 +104,7 @@ func (s *service) api(ctx context.Context, h *served) *http.Server {
 
 // answers is the API over one repository.
 func (s *service) answers(h *served) *web.Server {
-	d := desk{s.c, h.repo, h.ledger.Store}
+	d := desk{s.c, h.repo, h.ledger.Store, h.vault}
 	return &web.Server{
 		Architect: s.architect, Site: h.site, Desk: d, Shelf: shelf{s.shelves.of},
 		Encode: storage.EncodeBuild, Log: s.log, Builds: d.builds, Why: s.why,

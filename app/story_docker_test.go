@@ -30,7 +30,7 @@ var dockerMissing = sync.OnceValue(func() error {
 // VELOCITY_REQUIRE demands and is missing fails the script.
 func condition(name string) (bool, error) {
 	check, ok := map[string]func() error{
-		"docker": dockerMissing, "registry": registryMissing, "buildx": buildxMissing,
+		"docker": dockerMissing, "registry": registryMissing, "buildx": buildxMissing, "compose": composeMissing,
 	}[name]
 	if !ok {
 		return false, fmt.Errorf("unknown condition %q", name)
@@ -40,6 +40,13 @@ func condition(name string) (bool, error) {
 		return false, fmt.Errorf("%s is required: %w", name, missing)
 	}
 	return missing == nil, nil
+}
+
+// composeMissing says what keeps stories with the docker compose plugin from
+// running.
+func composeMissing() error {
+	_, err := os.Stat(os.Getenv("VELOCITY_COMPOSE"))
+	return err
 }
 
 // busyboxImage is a command of scripts, `image`: it gives the engine an image with

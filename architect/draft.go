@@ -157,7 +157,7 @@ func (s *Site) unwanted(ctx context.Context, t plan.Trigger) bool {
 // draw draws one plan, by what has changed.
 func (s *Site) draw(ctx context.Context, config *blueprint.Config, name string, t plan.Trigger, c *since) draft {
 	p, err := config.Draw(blueprint.Request{
-		Name: name, Trigger: t, Config: t.Commit, Git: s.Repo.Facts(ctx, t.Commit, t.Ref),
+		Name: name, Trigger: t, Config: t.Commit, Git: s.Repo.Facts(ctx, t.Commit, t.Ref), Stored: s.stored,
 		Changed: c.changed, Digest: c.digest,
 	})
 	if err != nil {

@@ -48,28 +48,37 @@ func needsOf(p *plan.Plan) map[string]queue.Needs {
 	for i := range p.Stages {
 		for j := range p.Stages[i].Tasks {
 			t := &p.Stages[i].Tasks[j]
-			needs[t.Key] = queue.NewNeeds(t.Labels, executorsOf(t), false)
+			needs[t.Key] = queue.NewNeeds(t.Labels, executorsOf(t), !trusted(p))
 		}
 	}
 	return needs
 }
 
+// hostExecutor is the builder's own machine among the executors.
+const hostExecutor = "host"
+
 // executorsOf are the executors that a task's steps run in.
 func executorsOf(t *plan.Task) []string {
-	docker, host := false, false
+	compose, docker, host := false, false, false
 	for _, s := range t.Steps {
-		if s.Run != nil && s.Run.Image == "" {
+		switch {
+		case s.Type == plan.StepCompose:
+			compose, docker = true, true
+		case s.Run != nil && s.Run.Image == "":
 			host = true
-		} else {
+		default:
 			docker = true
 		}
 	}
 	var all []string
+	if compose {
+		all = append(all, "compose")
+	}
 	if docker {
 		all = append(all, "docker")
 	}
 	if host {
-		all = append(all, "host")
+		all = append(all, hostExecutor)
 	}
 	return all
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
+	"github.com/velocity-ci/velocity/architect/grant"
 	"github.com/velocity-ci/velocity/blueprint/plan"
 )
 
@@ -27,27 +28,17 @@ func (w *work) needed(task *plan.Task) []dispatch.Need {
 	return needs
 }
 
-// caches says which caches the attempts of a build may read, and whether they may
-// leave new ones there: those of the default branch and of tags, once they were
-// pushed or their time came. What a later build goes on with must not come from
-// whoever could push some other branch. Without the lock: it asks the repository.
-func (a *Architect) caches(w *work) (class dispatch.CacheClass, write bool) {
-	switch p := w.plan; p.Event {
-	case plan.EventLocal:
-		return dispatch.LocalCaches, true
-	case plan.EventManual:
-		return dispatch.TrustedCaches, false
-	case plan.EventPush, plan.EventSchedule:
-		if plan.Tag(p.Ref) != "" {
-			return dispatch.TrustedCaches, true
-		}
-		head, err := w.site.Repo.Head(context.Background())
-		if err != nil {
-			a.Logger.Warn("the default branch is not known: caches are only read", "build", w.b.ID.String(), "err", err)
-		}
-		return dispatch.TrustedCaches, err == nil && head != "" && p.Ref == head
+// cachesOf says which caches the attempts of a build may read, and whether they may
+// leave new ones there. What a later build goes on with must not come from whoever
+// could push some other branch.
+func cachesOf(p *plan.Plan, d grant.Decision) (class dispatch.CacheClass, write bool) {
+	switch {
+	case !d.ReadCache:
+		return "", false
+	case p.Event == plan.EventLocal:
+		return dispatch.LocalCaches, d.WriteCache
 	}
-	return "", false // a pull request may be anybody's
+	return dispatch.TrustedCaches, d.WriteCache
 }
 
 // Holds finds the assignment of the attempt under way that has a credential. It is
@@ -57,7 +48,7 @@ func (a *Architect) Holds(credential string) (dispatch.Assignment, bool) {
 	if !ok {
 		return held, false
 	}
-	held.Caches, held.CacheWrite = a.caches(w)
+	held.Caches, held.CacheWrite = cachesOf(w.plan, a.rights(context.Background(), w.site, w.plan, &held.Task))
 	return held, true
 }
 

@@ -14,7 +14,7 @@ type headed struct{ Repository }
 
 func (headed) Head(context.Context) (string, error) { return "refs/heads/main", nil }
 
-// Only the default branch and tags leave caches, and what may be a stranger's does
+// Only protected refs leave caches, and what may be a stranger's does
 // not even read them.
 func TestWhoMayKeepCaches(t *testing.T) {
 	a := New(nil, slog.New(slog.DiscardHandler), nil)
@@ -27,7 +27,8 @@ func TestWhoMayKeepCaches(t *testing.T) {
 		{plan.EventPush, "refs/heads/main", dispatch.TrustedCaches, true},
 		{plan.EventPush, "refs/heads/side", dispatch.TrustedCaches, false},
 		{plan.EventPush, "refs/heads/main/x", dispatch.TrustedCaches, false},
-		{plan.EventPush, "refs/tags/v1", dispatch.TrustedCaches, true},
+		{plan.EventPush, "refs/tags/v1", dispatch.TrustedCaches, false},
+		{plan.EventPush, "refs/heads/release/1", dispatch.TrustedCaches, true},
 		{plan.EventPush, "", dispatch.TrustedCaches, false},
 		{plan.EventSchedule, "refs/heads/main", dispatch.TrustedCaches, true},
 		{plan.EventSchedule, "refs/heads/side", dispatch.TrustedCaches, false},
@@ -37,8 +38,8 @@ func TestWhoMayKeepCaches(t *testing.T) {
 		{plan.EventLocal, "refs/heads/side", dispatch.LocalCaches, true},
 		{"unheard of", "refs/heads/main", "", false},
 	} {
-		w := &work{site: &Site{Repo: headed{}}, plan: &plan.Plan{Event: tt.event, Ref: tt.ref}}
-		if class, write := a.caches(w); class != tt.class || write != tt.write {
+		w := &work{site: &Site{Repo: headed{}, Protected: []string{"release/*"}}, plan: &plan.Plan{Event: tt.event, Ref: tt.ref}}
+		if class, write := cachesOf(w.plan, a.rights(t.Context(), w.site, w.plan, &plan.Task{})); class != tt.class || write != tt.write {
 			t.Errorf("%s of %q: %q, %v; want %q, %v", tt.event, tt.ref, class, write, tt.class, tt.write)
 		}
 	}

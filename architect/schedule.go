@@ -92,9 +92,10 @@ func (a *Architect) send(w *work, key, builder string) {
 	assignment.Credential = a.credential(assignment.Attempt)
 	a.mu.Unlock()
 	if err == nil {
-		assignment.Caches, assignment.CacheWrite = a.caches(w)
 		ctx, cancel := context.WithTimeout(context.Background(), acceptWithin)
-		err = a.Wire.Assign(ctx, builder, assignment)
+		if err = a.endow(ctx, w, builder, &assignment); err == nil {
+			err = a.Wire.Assign(ctx, builder, assignment)
+		}
 		cancel()
 	}
 	a.mu.Lock()
@@ -109,8 +110,12 @@ func (a *Architect) accepted(w *work, key string, at dispatch.Attempt, answer er
 		return
 	}
 	var refused *dispatch.RefusedError
+	var unendowed *unendowedError
 	var err error
 	switch {
+	case errors.As(answer, &unendowed): // nobody was asked
+		err = w.do(build.Move{Kind: build.Fail, Task: key, Attempt: at.Number, Reason: unendowed.Error(), At: a.Now()}, nil)
+		a.touch(w)
 	case answer == nil:
 		f.taken = true
 		err = w.do(build.Move{Kind: build.Begin, Task: key, Attempt: at.Number, Builder: f.builder, At: a.Now()}, nil)

@@ -112,6 +112,9 @@ type Site struct {
 	Logs    Logs
 	Share   queue.Share // of the builders, beside other sites
 
+	Vault     Vault    // nil: there are no secrets but those that people give
+	Protected []string // patterns of refs that not everybody who can push can move, beside the default branch
+
 	// NoReuse has every task built, also those that an earlier success could stand
 	// in for.
 	NoReuse bool

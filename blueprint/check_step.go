@@ -12,7 +12,7 @@ func (k *checker) step(s *step) {
 	if s.common == nil {
 		return
 	}
-	k.secrets(s.common)
+	k.secrets(s.common.Secrets)
 	k.when(&s.common.When)
 	switch {
 	case s.run != nil:
@@ -37,8 +37,8 @@ func (k *checker) step(s *step) {
 }
 
 // secrets checks the names of the secrets that a step asks for.
-func (k *checker) secrets(c *common) {
-	for _, name := range c.Secrets.List {
+func (k *checker) secrets(names words) {
+	for _, name := range names.List {
 		d, ok := k.scope.names[name.Value]
 		switch {
 		case ok && d.class == known:
@@ -57,6 +57,7 @@ func (k *checker) run(s *runStep) {
 	k.text(&s.MountPoint, rule{field: "mountPoint", before: -1})
 	k.text(&s.WorkingDir, rule{field: "workingDir", late: true, before: -1})
 	k.environment(s.Environment, stepEnvironment)
+	k.secrets(s.SecretFiles)
 	k.command(s)
 	k.container(s)
 	k.services(s)

@@ -31,6 +31,9 @@ type Request struct {
 	// Lookup, if not nil, is asked for parameters that nobody gave, before their
 	// defaults: for the environment, or to tell which secrets exist.
 	Lookup func(name string) (value string, ok bool)
+	// Stored, if not nil, tells which secret parameters have a value that comes with
+	// the assignment, unless one was given: before their defaults, like Lookup.
+	Stored func(name string) bool
 	// Git returns the value of a built-in parameter without `.clean`: "git.branch"
 	// is "" if the build is not about a branch. Each is asked for at most once,
 	// git.describe and git.describe.all only if the plan uses them.

@@ -136,6 +136,7 @@ func (t *task) run(s *runStep) *plan.Run {
 		WorkingDir: t.workingDir(s), IgnoreExitCode: s.IgnoreExitCode.Value, Pull: s.Pull.Value,
 	}
 	out.Environment = t.variables(s.Environment)
+	out.SecretFiles = s.SecretFiles.valuesOrNil()
 	for i := range s.Services {
 		out.Services = append(out.Services, t.service(&s.Services[i]))
 	}

@@ -55,10 +55,19 @@ func (t *task) source(b *basic) *text {
 	if _, ok := t.combination.value(b.Name.Value); ok {
 		return nil
 	}
-	if _, ok := t.given(b.Name.Value); ok {
+	if _, ok := t.outside(b); ok {
 		return nil
 	}
 	return t.entry.value(b)
+}
+
+// outside looks for a parameter's value outside the repository. That of a secret
+// does not matter.
+func (d *drawer) outside(b *basic) (string, bool) {
+	if v, ok := d.given(b.Name.Value); ok {
+		return v, true
+	}
+	return "", b.Secret.Value && d.req.Stored != nil && d.req.Stored(b.Name.Value)
 }
 
 // given looks for a value from outside the repository.
@@ -112,7 +121,7 @@ func (t *task) basic(b *basic) (plan.Parameter, bool) {
 	t.declared[name] = true
 	if v, ok := t.combination.value(name); ok {
 		out.Value = &v
-	} else if v, ok := t.given(name); ok {
+	} else if v, ok := t.outside(b); ok {
 		if err := checkValue(b, v); err != nil {
 			t.fail(err)
 		}

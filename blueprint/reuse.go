@@ -73,7 +73,11 @@ func (k *checker) stepHindrances(s *step, refs []reference, toolchain bool, add 
 	if s.common == nil || s.blueprint != nil {
 		return
 	}
-	for _, name := range s.common.Secrets.List {
+	seen := s.common.Secrets.List
+	if s.run != nil {
+		seen = slices.Concat(seen, s.run.SecretFiles.List)
+	}
+	for _, name := range seen {
 		add(name.at, "a step sees a secret", "")
 	}
 	for _, ref := range refs {

@@ -38,6 +38,7 @@ type runStep struct {
 	Command        command     `yaml:"command" jsonschema_description:"Words of a command, or a string that is split into words"`
 	Script         word        `yaml:"script" jsonschema_description:"Shell code for sh -eu; parameters are environment variables in it"`
 	Environment    environment `yaml:"environment" jsonschema_description:"Environment variables"`
+	SecretFiles    words       `yaml:"secretFiles" jsonschema_description:"Secret parameters that the step finds in files, whose paths are in variables named after them with _FILE"`
 	WorkingDir     text        `yaml:"workingDir" jsonschema_description:"Directory in the workspace"`
 	MountPoint     text        `yaml:"mountPoint" jsonschema_description:"Where the container sees the workspace, /velocity_ci if not set"`
 	IgnoreExitCode boolean     `yaml:"ignoreExitCode" jsonschema_description:"Whether every exit code is a success"`

@@ -13,6 +13,7 @@ import (
 	"github.com/velocity-ci/velocity/blueprint/plan"
 	"github.com/velocity-ci/velocity/builder/executor"
 	"github.com/velocity-ci/velocity/builder/mask"
+	"github.com/velocity-ci/velocity/builder/report"
 	"github.com/velocity-ci/velocity/builder/source"
 	"github.com/velocity-ci/velocity/builder/spool"
 )
@@ -32,18 +33,21 @@ type attempt struct {
 	hidden    []map[string]string // the secrets that masker knows
 	keeping   keeping
 	journal   *journal
-	report    *report
+	report    *reporter
 	workspace source.Workspace
 	caches    []cache
 	artifacts []build.Artifact
-	avowed    bool // the architect knows that steps begin
+	avowed    bool            // the architect knows that steps begin
+	suspects  []*report.Lines // of steps that failed
+	tests     build.Tests
+	findings  []build.Finding
 }
 
 // newAttempt makes the attempt of a slot, without its journal.
 func (b *Builder) newAttempt(a dispatch.Assignment, s *slot) *attempt {
 	log := b.logFor(a.Attempt)
 	k := b.keeping(a.Attempt)
-	r := newReport(b.Architect, a.Attempt, k.base(), b.pace, log)
+	r := newReporter(b.Architect, a.Attempt, k.base(), b.pace, log)
 	r.stale = func() { s.stop(dispatch.ErrStale); s.drop(dispatch.ErrStale) }
 	return &attempt{
 		builder: b, given: a, began: b.Now(), log: log, keeping: k, report: r, masker: new(mask.Masker), steps: steps(a.Task),
@@ -121,7 +125,7 @@ func (t *attempt) work(ctx, reporting context.Context) (err error) {
 		return err
 	}
 	defer t.guardWorkspace(ctx, end)()
-	defer func() { err = t.keep(ctx, err) }()
+	defer func() { t.gather(); err = t.keep(ctx, err) }()
 	return t.runSteps(ctx, reporting, 0, nil)
 }
 
@@ -164,5 +168,8 @@ func (t *attempt) result(err error) dispatch.Result {
 	verdict, reason := judge(err)
 	reason = shown(t.masker, reason)
 	t.log.Info("attempt ended", slog.String("verdict", string(verdict)), slog.String("reason", reason))
-	return dispatch.Result{Attempt: t.given.Attempt, Verdict: verdict, Reason: reason, Steps: t.steps, Artifacts: build.Listed(t.artifacts)}
+	return dispatch.Result{
+		Attempt: t.given.Attempt, Verdict: verdict, Reason: reason, Steps: t.steps,
+		Tests: t.tests, Findings: t.findings, Artifacts: build.Listed(t.artifacts),
+	}
 }

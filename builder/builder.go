@@ -94,6 +94,13 @@ type Images interface {
 	Push(ctx context.Context, p executor.ImagePush) ([]executor.Image, error)
 }
 
+// Projects run Compose projects. When ctx ends, Run stops what it started and
+// returns once all of it is gone; what an earlier process left is removed by the
+// ContainerExecutor of the same engine.
+type Projects interface {
+	Run(ctx context.Context, p executor.Project) (executor.Result, error)
+}
+
 // Files fetches an executable by its https address and its SHA-256, and returns
 // its path on this machine.
 type Files interface {
@@ -122,10 +129,12 @@ type Builder struct {
 
 	Host          Executor          // nil: steps without an image are refused
 	Docker        ContainerExecutor // nil: steps with an image are refused
+	Compose       Projects          // nil: compose steps are refused
 	HostForImages bool              // steps with an image run on the host, too
 
 	Files    Files         // executables from the network; nil: none are fetched
 	SpoolDir string        // an existing directory of this builder alone
+	Memory   string        // an existing directory that is in memory, for the files of secrets; "": steps that ask for them fail
 	Grace    time.Duration // between asking a process to end and making it
 	Log      *slog.Logger
 	Now      func() time.Time

@@ -88,7 +88,7 @@ func (t *attempt) restoreCache(ctx context.Context, root *os.Root, c plan.Cache,
 func (t *attempt) saveCaches(ctx context.Context, root *os.Root) {
 	for _, c := range t.caches {
 		if !t.given.CacheWrite {
-			t.journal.note(t.masker, "cache %s: not kept: only builds of the default branch and of tags may", c.key)
+			t.journal.note(t.masker, "cache %s: not kept: only builds of protected refs may, such as the default branch", c.key)
 			continue
 		}
 		err := t.packFiles(ctx, root, c.paths, parcel.Cache, func(p Pack) error {

@@ -49,6 +49,9 @@ func (t *attempt) command(step *plan.Step) (executor.Command, error) {
 	if x.err != nil {
 		return cmd, x.err
 	}
+	if err := t.secretFiles(step.Run.SecretFiles, &cmd); err != nil {
+		return cmd, err
+	}
 	if cmd.MountPoint == "" {
 		cmd.MountPoint = plan.DefaultMountPoint
 	}

@@ -25,7 +25,7 @@ func (t *attempt) avow(ctx context.Context, s *build.Step) error {
 
 // taken returns once the architect has taken what was published by now, or a
 // newer state, or with why ctx ended.
-func (r *report) taken(ctx context.Context) error {
+func (r *reporter) taken(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for want := r.published; r.heard < want; {
@@ -44,7 +44,7 @@ func (r *report) taken(ctx context.Context) error {
 }
 
 // took notes that the architect has taken the n-th state that was published.
-func (r *report) took(n int) {
+func (r *reporter) took(n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.heard = n

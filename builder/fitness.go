@@ -35,6 +35,9 @@ func (b *Builder) presence() dispatch.Presence {
 	if b.Docker != nil || b.HostForImages { // it takes steps with an image
 		p.Executors = append(p.Executors, "docker")
 	}
+	if b.Docker != nil && b.Compose != nil {
+		p.Executors = append(p.Executors, "compose")
+	}
 	if b.Host != nil {
 		p.Executors = append(p.Executors, "host")
 	}

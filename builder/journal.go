@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/velocity-ci/velocity/builder/mask"
+	"github.com/velocity-ci/velocity/builder/report"
 	"github.com/velocity-ci/velocity/builder/spool"
 )
 
@@ -19,6 +20,8 @@ type journal struct {
 	log  *spool.Log
 	size atomic.Int64
 	open atomic.Bool // the last line has no end yet
+
+	lines *report.Lines // looks at the output of the step under way, unless nil
 }
 
 // newJournal makes a log at base, a path without endings. grown is called whenever
@@ -55,7 +58,7 @@ func (j *journal) page(m *mask.Masker, write func(p *page)) { j.pass(m, j.log.St
 // pass has write fill the step s of the log.
 func (j *journal) pass(m *mask.Masker, s *spool.Step, write func(p *page)) {
 	p := &page{step: s, masker: m}
-	p.stdout, p.stderr = p.open(p.step.Stdout), p.open(p.step.Stderr)
+	p.stdout, p.stderr = p.open(j.watched(p.step.Stdout)), p.open(j.watched(p.step.Stderr))
 	write(p)
 	for _, c := range p.ends {
 		// None of these need be looked at: the log keeps errors of the disk for its end,

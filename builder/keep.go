@@ -198,7 +198,7 @@ func (b *Builder) redeliver(k keeping, result dispatch.Result, ended time.Time) 
 // deliver reports a result to the end and leaves the slot.
 func (b *Builder) deliver(reporting context.Context, s *slot, k keeping, result dispatch.Result, ended time.Time) {
 	log := b.logFor(result.Attempt)
-	r := newReport(b.Architect, result.Attempt, k.base(), b.pace, log)
+	r := newReporter(b.Architect, result.Attempt, k.base(), b.pace, log)
 	r.stale = func() { s.drop(dispatch.ErrStale) }
 	r.giveUp(b.Now, ended.Add(b.keepFor()))
 	log.Info("reporting what an earlier process did", slog.String("verdict", string(result.Verdict)))

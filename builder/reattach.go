@@ -31,11 +31,11 @@ func (t *attempt) begin(i int) func(container string) error {
 }
 
 // resumable reports whether a resumption tells all that an attempt of the task
-// knows while it runs: what was logged in to, kept or found for others by the way
-// is not in it, nor are containers beside that of the step.
+// knows while it runs: what it logged in to or keeps for others is not in it, nor are
+// containers beside that of the step.
 func resumable(task *plan.Task) bool {
 	more := func(s plan.Step) bool { return s.Type != plan.StepRun || s.Run == nil || len(s.Run.Services) > 0 }
-	return len(task.Registries)+len(task.Caches)+len(task.Artifacts)+len(task.Reports.JUnit)+len(task.Reports.SARIF) == 0 &&
+	return len(task.Registries)+len(task.Caches)+len(task.Artifacts) == 0 &&
 		!slices.ContainsFunc(task.Steps, more)
 }
 
@@ -120,16 +120,19 @@ func (t *attempt) workOn(ctx, reporting context.Context, past *resumption) error
 	defer cancel()
 	release, openErr := t.reopenWorkspace(ctx)
 	defer func() { t.release(release) }()
-	if openErr == nil {
-		defer t.guardWorkspace(ctx, end)()
-	}
 	i := past.Step
 	s := &t.given.Task.Steps[i]
-	err := t.step(ctx, i+1, t.left(s.Timeout, past.Steps[i+1].Started), func(ctx context.Context) error {
-		if openErr != nil {
-			return interrupted("builder restarted: %v", openErr)
-		}
-		return t.resumeStep(ctx, past)
+	if openErr == nil {
+		defer t.guardWorkspace(ctx, end)()
+		defer t.gather()
+	}
+	err := t.heed(func() error {
+		return t.step(ctx, i+1, t.left(s.Timeout, past.Steps[i+1].Started), func(ctx context.Context) error {
+			if openErr != nil {
+				return interrupted("builder restarted: %v", openErr)
+			}
+			return t.resumeStep(ctx, past)
+		})
 	})
 	return t.runSteps(ctx, reporting, i+1, tolerated(ctx, s, err))
 }

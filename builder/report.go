@@ -13,10 +13,10 @@ import (
 	"github.com/velocity-ci/velocity/architect/dispatch"
 )
 
-// A report tells the architect how one attempt goes, beside the attempt's work
+// A reporter tells the architect how one attempt goes, beside the attempt's work
 // and never in its way. It ends when the result was taken, or with its context,
 // or when nobody waits for the attempt any more; then it calls stale.
-type report struct {
+type reporter struct {
 	to      Architect
 	attempt dispatch.Attempt
 	base    string // path of the log without its endings
@@ -38,19 +38,19 @@ type report struct {
 	news      chan struct{} // closed, and made anew: heard has changed
 }
 
-func newReport(to Architect, a dispatch.Attempt, base string, p pace, log *slog.Logger) *report {
-	return &report{
+func newReporter(to Architect, a dispatch.Attempt, base string, p pace, log *slog.Logger) *reporter {
+	return &reporter{
 		to: to, attempt: a, base: base, pace: p, log: log,
 		more: make(chan struct{}, 1), complete: make(chan struct{}), moved: make(chan struct{}, 1),
 		news: make(chan struct{}),
 	}
 }
 
-func (r *report) textPath() string  { return r.base + ".txt" }
-func (r *report) timesPath() string { return r.base + ".times" }
+func (r *reporter) textPath() string  { return r.base + ".txt" }
+func (r *reporter) timesPath() string { return r.base + ".times" }
 
 // start sends the log, whose length is size, and the progress from now on.
-func (r *report) start(ctx context.Context, size *atomic.Int64) {
+func (r *reporter) start(ctx context.Context, size *atomic.Int64) {
 	progress, quiet := context.WithCancel(ctx)
 	r.quiet = quiet
 	r.loops.Go(func() { r.sendProgress(progress) })
@@ -58,11 +58,11 @@ func (r *report) start(ctx context.Context, size *atomic.Int64) {
 }
 
 // grown says that the log has grown. It returns at once.
-func (r *report) grown() { wake(r.more) }
+func (r *reporter) grown() { wake(r.more) }
 
 // publish says where the steps are. It returns at once; of several states only
 // the newest may be sent.
-func (r *report) publish(steps []build.Step) {
+func (r *reporter) publish(steps []build.Step) {
 	r.mu.Lock()
 	r.steps = append(r.steps[:0], steps...)
 	r.published++
@@ -77,7 +77,7 @@ func wake(c chan<- struct{}) {
 	}
 }
 
-func (r *report) sendProgress(ctx context.Context) {
+func (r *reporter) sendProgress(ctx context.Context) {
 	for {
 		select {
 		case <-r.moved:
@@ -103,13 +103,13 @@ func (r *report) sendProgress(ctx context.Context) {
 var errTooLate = errors.New("the architect did not take it in time, it is given up")
 
 // giveUp ends the report at a time of the clock now.
-func (r *report) giveUp(now func() time.Time, at time.Time) {
+func (r *reporter) giveUp(now func() time.Time, at time.Time) {
 	late := func() bool { return !now().Before(at) }
 	r.late.Store(&late)
 }
 
 // over returns why nothing more is said, or nil.
-func (r *report) over(ctx context.Context) error {
+func (r *reporter) over(ctx context.Context) error {
 	if late := r.late.Load(); late != nil && (*late)() {
 		return errTooLate
 	}
@@ -118,7 +118,7 @@ func (r *report) over(ctx context.Context) error {
 
 // finish sends what is left of the log and then the result. The log must be
 // complete. It ends all that start began, and reports like deliver.
-func (r *report) finish(ctx context.Context, result dispatch.Result) (settled bool) {
+func (r *reporter) finish(ctx context.Context, result dispatch.Result) (settled bool) {
 	close(r.complete)
 	r.quiet() // the result says it all
 	r.loops.Wait()
@@ -129,7 +129,7 @@ func (r *report) finish(ctx context.Context, result dispatch.Result) (settled bo
 // deliver sends the log and the result of an attempt that ended in an earlier
 // process. It reports whether nobody will ask for them again: they were taken,
 // are not wanted, or it is too late.
-func (r *report) deliver(ctx context.Context, result dispatch.Result) (settled bool) {
+func (r *reporter) deliver(ctx context.Context, result dispatch.Result) (settled bool) {
 	r.send(ctx, dispatch.TextFile, r.textPath(), result.Log.Bytes)
 	r.send(ctx, dispatch.TimesFile, r.timesPath(), result.Times)
 	return r.end(ctx, result)
@@ -137,7 +137,7 @@ func (r *report) deliver(ctx context.Context, result dispatch.Result) (settled b
 
 // end repeats the result until it is taken. An architect that does not take it
 // may have lost its copy of the log, or found it damaged: it gets that again.
-func (r *report) end(ctx context.Context, result dispatch.Result) (settled bool) {
+func (r *reporter) end(ctx context.Context, result dispatch.Result) (settled bool) {
 	wait := r.pace.backoff()
 	err := r.over(ctx)
 	for err == nil {
@@ -163,7 +163,7 @@ func (r *report) end(ctx context.Context, result dispatch.Result) (settled bool)
 }
 
 // ask asks once.
-func (r *report) ask(ctx context.Context, ask func(context.Context) error) error {
+func (r *reporter) ask(ctx context.Context, ask func(context.Context) error) error {
 	one, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
 	err := ask(one)
@@ -174,7 +174,7 @@ func (r *report) ask(ctx context.Context, ask func(context.Context) error) error
 }
 
 // insist asks until there is an answer, or nobody waits for it.
-func (r *report) insist(ctx context.Context, ask func(context.Context) error) error {
+func (r *reporter) insist(ctx context.Context, ask func(context.Context) error) error {
 	wait := r.pace.backoff()
 	for tries := 1; ; tries++ {
 		if err := r.over(ctx); err != nil {

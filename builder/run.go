@@ -78,7 +78,7 @@ func (b *Builder) drain() (left <-chan struct{}, working bool) {
 // before the first Take. What Run can take up again it leaves.
 func (b *Builder) Reap(ctx context.Context) error {
 	b.adopt()
-	err := errors.Join(b.reapRunning(ctx), b.reapSpool(b.Keep > 0), b.Workspaces.Reap(ctx, b.has))
+	err := errors.Join(b.reapRunning(ctx), b.reapSpool(b.Keep > 0), b.reapSecretFiles(), b.Workspaces.Reap(ctx, b.has))
 	if err != nil {
 		return fmt.Errorf("remove leftovers: %w", err)
 	}
@@ -173,7 +173,7 @@ func (b *Builder) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		err := errors.Join(b.reapRunning(ctx), b.reapSpool(false), b.Workspaces.Reap(ctx, b.has))
+		err := errors.Join(b.reapRunning(ctx), b.reapSpool(false), b.reapSecretFiles(), b.Workspaces.Reap(ctx, b.has))
 		if err != nil && ctx.Err() == nil {
 			b.Log.Warn("leftovers stay", slog.Any("error", err))
 		}

@@ -89,6 +89,14 @@ func (t *attempt) engineFor(i int, s *plan.Step) (need string, err error) {
 			return "", failed("step %d (%s): this builder has no Docker engine: start it with --executor docker", n, s.Type)
 		}
 		return fmt.Sprintf("(%s)", s.Type), nil
+	case s.Type == plan.StepCompose && s.Compose != nil:
+		if t.builder.Docker == nil {
+			return "", failed("step %d (%s): this builder has no Docker engine: start it with --executor docker", n, s.Type)
+		}
+		if t.builder.Compose == nil {
+			return "", failed("step %d (%s): this builder has no docker compose plugin (version 2.20 or newer)", n, s.Type)
+		}
+		return fmt.Sprintf("(%s)", s.Type), nil
 	case s.Type != plan.StepRun || s.Run == nil:
 		return "", failed("step %d (%s): this builder cannot run %s steps", n, s.Type, s.Type)
 	case t.onHost(s.Run) && len(s.Run.Services) > 0:

@@ -36,8 +36,12 @@ func TestSetupRefuses(t *testing.T) {
 		change func(*Builder)
 		want   string
 	}{
-		"step type": {task: plan.Task{Steps: []plan.Step{script("true").Steps[0], {Type: plan.StepCompose, Compose: &plan.ComposeStep{}}}},
-			want: "step 2 (compose): this builder cannot run compose steps"},
+		"step type": {task: plan.Task{Steps: []plan.Step{script("true").Steps[0], {Type: "dance"}}},
+			want: "step 2 (dance): this builder cannot run dance steps"},
+		"no plugin": {task: plan.Task{Steps: []plan.Step{{Type: plan.StepCompose, Compose: &plan.ComposeStep{}}}}, change: func(b *Builder) { b.Docker = &engine{} },
+			want: "step 1 (compose): this builder has no docker compose plugin (version 2.20 or newer)"},
+		"no engine for a project": {task: plan.Task{Steps: []plan.Step{{Type: plan.StepCompose, Compose: &plan.ComposeStep{}}}}, change: func(b *Builder) { b.Docker = nil },
+			want: "step 1 (compose): this builder has no Docker engine: start it with --executor docker"},
 		"no engine for a build": {task: plan.Task{Steps: []plan.Step{{Type: plan.StepBuild, Build: &plan.ImageBuild{}}}}, change: func(b *Builder) { b.Docker, b.HostForImages = nil, true },
 			want: "step 1 (build): this builder has no Docker engine: start it with --executor docker"},
 		"no engine for a push": {task: plan.Task{Steps: []plan.Step{{Type: plan.StepPush, Push: &plan.ImagePush{}}}},

@@ -59,6 +59,9 @@ func limited(ctx context.Context, d plan.Duration) (context.Context, context.Can
 
 // runCommand runs the command of step i.
 func (t *attempt) runCommand(ctx context.Context, i int, run *plan.Run, state *build.Step) error {
+	if len(run.SecretFiles) > 0 {
+		defer t.removeSecretFiles()
+	}
 	cmd, err := t.command(&t.given.Task.Steps[i])
 	if err != nil {
 		return failed("step %d: %v", i+1, err)

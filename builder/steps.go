@@ -46,7 +46,9 @@ func (t *attempt) runSteps(ctx, reporting context.Context, next int, first error
 // oneStep runs step i of the plan's task. Its failure is none if it may fail.
 func (t *attempt) oneStep(ctx context.Context, i int) error {
 	s := &t.given.Task.Steps[i]
-	err := t.step(ctx, i+1, s.Timeout, func(ctx context.Context) error { return t.runStep(ctx, i) })
+	err := t.heed(func() error {
+		return t.step(ctx, i+1, s.Timeout, func(ctx context.Context) error { return t.runStep(ctx, i) })
+	})
 	return tolerated(ctx, s, err)
 }
 
@@ -78,6 +80,8 @@ func (t *attempt) runStep(ctx context.Context, i int) error {
 		return t.buildImage(ctx, i, step.Build, state)
 	case plan.StepPush:
 		return t.pushImages(ctx, i, step.Push, state)
+	case plan.StepCompose:
+		return t.runProject(ctx, i, step.Compose, state)
 	}
 	return t.runCommand(ctx, i, step.Run, state)
 }

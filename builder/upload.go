@@ -11,7 +11,7 @@ import (
 )
 
 // sendText sends the log while it grows, until the architect has all of it.
-func (r *report) sendText(ctx context.Context, size *atomic.Int64) {
+func (r *reporter) sendText(ctx context.Context, size *atomic.Int64) {
 	u := upload{report: r, file: dispatch.TextFile, path: r.textPath()}
 	defer u.close()
 	for {
@@ -34,7 +34,7 @@ func (r *report) sendText(ctx context.Context, size *atomic.Int64) {
 }
 
 // send sends a finished file, as far as the architect lacks it.
-func (r *report) send(ctx context.Context, file dispatch.File, path string, size int64) {
+func (r *reporter) send(ctx context.Context, file dispatch.File, path string, size int64) {
 	u := upload{report: r, file: file, path: path}
 	defer u.close()
 	if err := u.upTo(ctx, size); err != nil {
@@ -44,7 +44,7 @@ func (r *report) send(ctx context.Context, file dispatch.File, path string, size
 
 // failed tells of a log that could not be sent. The result goes out all the
 // same, and says how long the log is.
-func (r *report) failed(ctx context.Context, file dispatch.File, err error) {
+func (r *reporter) failed(ctx context.Context, file dispatch.File, err error) {
 	if ctx.Err() == nil {
 		r.log.Warn("log not sent", slog.String("file", string(file)), slog.Any("error", err))
 	}
@@ -52,7 +52,7 @@ func (r *report) failed(ctx context.Context, file dispatch.File, err error) {
 
 // An upload carries one file over, from what the architect has of it.
 type upload struct {
-	report *report
+	report *reporter
 	file   dispatch.File
 	path   string
 	open   *os.File // nil until there is something to send

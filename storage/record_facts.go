@@ -60,6 +60,7 @@ type retriedRecord struct {
 	Started instant   `json:"started,omitzero"`
 	Ended   instant   `json:"ended"`
 	Log     logRecord `json:"log,omitzero"`
+	Failing []string  `json:"failing,omitempty"`
 }
 
 func storedImages(all []build.Image) (records []imageRecord) {
@@ -122,7 +123,7 @@ func storedRetried(all []build.Retried) (records []retriedRecord) {
 	for _, r := range all {
 		records = append(records, retriedRecord{
 			Attempt: r.Attempt, Builder: r.Builder, Reason: r.Reason,
-			Started: stored(r.Started), Ended: stored(r.Ended), Log: logRecord(r.Log),
+			Started: stored(r.Started), Ended: stored(r.Ended), Log: logRecord(r.Log), Failing: r.Failing,
 		})
 	}
 	return records
@@ -132,7 +133,7 @@ func loadedRetried(records []retriedRecord) (all []build.Retried) {
 	for _, r := range records {
 		all = append(all, build.Retried{
 			Attempt: r.Attempt, Builder: r.Builder, Reason: r.Reason,
-			Started: r.Started.time(), Ended: r.Ended.time(), Log: build.Log(r.Log),
+			Started: r.Started.time(), Ended: r.Ended.time(), Log: build.Log(r.Log), Failing: r.Failing,
 		})
 	}
 	return all

@@ -25,6 +25,7 @@ const (
 	PathRegister      = "/api/v1/builders/register" // POST Register → Registered
 	PathRegistrations = "/api/v1/registrations"     // POST Leave → Minted
 	PathTokens        = "/api/v1/tokens"            // GET → []Token; POST Token → Issued; DELETE /{id}
+	PathSecrets       = "/api/v1/secrets"           // GET → []Secret; POST SetSecret → Secret; DELETE /{name}, by ParamOf
 	PathSelf          = "/api/v1/self"              // GET → Token: whose the token of the request is
 )
 
@@ -33,6 +34,7 @@ const (
 	ParamRepository = "repository" // which one; not needed where the asker sees one only, nor with a build's id
 	ParamBuild      = "build"      // of POSTs: the build that the body is about
 	ParamAttempt    = "attempt"    // of logs; the newest if absent
+	ParamOf         = "of"         // of secrets: the repository that has it; the whole site if absent
 )
 
 // A Start asks for a build by name.

@@ -10,6 +10,7 @@ import (
 	"github.com/velocity-ci/velocity/app/api"
 	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/storage/roster"
+	"github.com/velocity-ci/velocity/storage/seal"
 )
 
 // A Front is the server's one public port: the API over all repositories, and the
@@ -18,8 +19,10 @@ import (
 type Front struct {
 	Sites  []*Server
 	Roster *roster.Roster
-	Now    func() time.Time
-	Log    *slog.Logger
+	// Secrets are those of the site and of its repositories.
+	Secrets *seal.Vault
+	Now     func() time.Time
+	Log     *slog.Logger
 
 	// Ready is nil as long as builds are taken in.
 	Ready func() error
@@ -114,6 +117,9 @@ func Routes() []Route {
 		{Pattern: "GET " + api.PathTokens, Need: roster.Admin, On: OnServer, serve: (*Front).tokens},
 		{Pattern: "POST " + api.PathTokens, Need: roster.Admin, On: OnServer, serve: (*Front).issue},
 		{Pattern: "DELETE " + api.PathTokens + "/{id}", Need: roster.Admin, On: OnServer, serve: (*Front).withdraw},
+		{Pattern: "GET " + api.PathSecrets, Need: roster.Admin, On: OnServer, serve: (*Front).secrets},
+		{Pattern: "POST " + api.PathSecrets, Need: roster.Admin, On: OnServer, serve: (*Front).setSecret},
+		{Pattern: "DELETE " + api.PathSecrets + "/{name}", Need: roster.Admin, On: OnServer, serve: (*Front).removeSecret},
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/velocity-ci/velocity/storage"
 	"github.com/velocity-ci/velocity/storage/git"
 	"github.com/velocity-ci/velocity/storage/roster"
+	"github.com/velocity-ci/velocity/storage/seal"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -108,6 +109,7 @@ func newRig(t *testing.T) *rig {
 	r.front = &web.Front{
 		Roster: roster.Open(repo, func() time.Time { return r.now() }), Now: func() time.Time { return r.now() }, Log: log,
 		Ready: func() error { return nil }, Architect: "UARCHITECT", Address: "/nats",
+		Secrets: seal.Open(repo, func() (seal.Key, error) { return seal.NewKey(), nil }, now),
 		NATS:    http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }),
 		Attempt: func(repository, token string) bool { return repository == "shop" && token == "under way" },
 	}

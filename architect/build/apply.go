@@ -158,7 +158,7 @@ func (t *Task) move(m Move) {
 		t.resetSteps()
 	case Retry:
 		t.Retried = append(slices.Clip(t.Retried), Retried{
-			Attempt: t.Attempt, Builder: t.Builder, Reason: m.Reason, Started: t.Started, Ended: m.At, Log: logOf(m),
+			Attempt: t.Attempt, Builder: t.Builder, Reason: m.Reason, Started: t.Started, Ended: m.At, Log: logOf(m), Failing: failing(m.Findings),
 		})
 		t.Ready, t.Started, t.Builder = m.Ready, time.Time{}, ""
 		t.resetSteps()

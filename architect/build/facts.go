@@ -74,6 +74,7 @@ type Retried struct {
 	Started time.Time
 	Ended   time.Time
 	Log     Log
+	Failing []string // names of tests that failed in it, at most 50
 }
 
 // Bounds of what is kept of one task, so that a tool that finds fault with every

@@ -33,9 +33,8 @@ type Move struct {
 	Ready   time.Time // with Retry: before it the task is not given to a builder
 	Request *Request
 
-	// With Succeed and Fail.
-	Tests     Tests
-	Findings  []Finding
+	Findings  []Finding // with Succeed, Fail and Retry
+	Tests     Tests     // with Succeed and Fail, as is
 	Artifacts []Artifact
 }
 
@@ -115,8 +114,12 @@ func (b *Build) complete(ask Move) (m Move, changes bool, err error) {
 	if m.Kind == Assign {
 		m.Attempt++
 	}
-	if m.Kind == Succeed || m.Kind == Fail {
-		m.Tests, m.Findings, m.Artifacts = ask.Tests, Bounded(ask.Findings), Listed(ask.Artifacts)
+	switch m.Kind {
+	case Succeed, Fail:
+		m.Tests, m.Findings = t.flaky(ask.Tests, ask.Findings)
+		m.Artifacts = Listed(ask.Artifacts)
+	case Retry:
+		m.Findings = Bounded(ask.Findings)
 	}
 	return m, m.From != m.To, nil
 }

@@ -87,7 +87,7 @@ type Presence struct {
 	Running  []Attempt
 
 	Labels    map[string]string // what tasks select builders by
-	Executors []string          // kinds of steps it takes: "docker", with an image, and "host", without
+	Executors []string          // kinds of steps it takes: "docker", with an image, "host", without, and "compose"
 	Untrusted bool              // for tasks of untrusted code
 	Mirrors   []string          // repositories it has mirrors of
 	Version   string            // of the builder's program

@@ -38,8 +38,9 @@ type Run struct {
 	Command        []Text     `json:"command,omitempty"` // one text an argument
 	Script         string     `json:"script,omitempty"`  // run by `sh -eu`; nothing is expanded in it
 	Environment    []Variable `json:"environment,omitempty"`
-	WorkingDir     Text       `json:"workingDir,omitempty"` // relative to the workspace
-	MountPoint     string     `json:"mountPoint,omitempty"` // where a container sees the workspace
+	SecretFiles    []string   `json:"secretFiles,omitempty"` // parameters that it finds in files
+	WorkingDir     Text       `json:"workingDir,omitempty"`  // relative to the workspace
+	MountPoint     string     `json:"mountPoint,omitempty"`  // where a container sees the workspace
 	IgnoreExitCode bool       `json:"ignoreExitCode,omitempty"`
 	Network        string     `json:"network,omitempty"`
 	User           string     `json:"user,omitempty"`

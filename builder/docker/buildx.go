@@ -131,7 +131,7 @@ func writeConfig(dir string, logins []executor.Login) error {
 // reapPlugin ends plugins that an earlier process of this builder left running
 // and removes the credentials that they had.
 func (e *Executor) reapPlugin(ctx context.Context, running func(owner string) bool) (int, error) {
-	if e.buildx.Path == "" {
+	if e.buildx.Processes == nil {
 		return 0, nil
 	}
 	removed, err := e.buildx.Processes.Reap(ctx, running)

@@ -88,6 +88,9 @@ func New(c Config) (*Executor, error) {
 	}, nil
 }
 
+// Limits are those that a container is held to.
+func (e *Executor) Limits() Limits { return e.limits }
+
 // Available returns nil when the engine answers. Otherwise the error is an
 // *executor.StartError that also is executor.ErrEngine: nothing was started, and
 // it is not the step's doing.

@@ -9,24 +9,22 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/volume"
 	"github.com/docker/docker/client"
 )
 
-// Reap removes the containers, networks and volumes labelled with this builder's
-// name whose owner (executor.Owner's String) is not running any more, and
+// Reap removes the containers, networks, volumes and attempts' own images
+// labelled with this builder's name whose owner (executor.Owner's String) is not running any more, and
 // returns how many it removed, plugins that build images and their credentials
 // included. Others' are not looked at. One that cannot be
 // removed does not keep the rest from being removed.
 func (e *Executor) Reap(ctx context.Context, running func(owner string) bool) (int, error) {
 	r := reaper{api: e.api, mine: filters.NewArgs(filters.Arg("label", labelBuilder+"="+e.builder)), running: running}
-	// Containers first: they hold on to the others.
-	r.containers(ctx)
-	r.networks(ctx)
-	r.volumes(ctx)
+	r.sweep(ctx)
 	ended, err := e.reapPlugin(ctx, running)
-	return r.removed + ended, errors.Join(append(r.errs, err)...)
+	return r.removed + ended, errors.Join(r.err(), err)
 }
 
 // A reaper is one sweep over one engine.
@@ -37,6 +35,16 @@ type reaper struct {
 	removed int
 	errs    []error
 }
+
+// sweep removes all there is. Containers come first: they hold on to the others.
+func (r *reaper) sweep(ctx context.Context) {
+	r.containers(ctx)
+	r.networks(ctx)
+	r.volumes(ctx)
+	r.images(ctx)
+}
+
+func (r *reaper) err() error { return errors.Join(r.errs...) }
 
 func (r *reaper) containers(ctx context.Context) {
 	found, err := r.api.ContainerList(ctx, container.ListOptions{All: true, Filters: r.mine})
@@ -59,6 +67,21 @@ func (r *reaper) volumes(ctx context.Context) {
 	r.failed("list volumes", err)
 	for _, v := range found.Volumes {
 		r.remove(v.Labels, "volume "+v.Name, func() error { return r.api.VolumeRemove(ctx, v.Name, true) })
+	}
+}
+
+// images removes those that are of use to one attempt alone, with what they alone
+// were built from.
+func (r *reaper) images(ctx context.Context) {
+	own := r.mine.Clone()
+	own.Add("label", labelAttempt)
+	found, err := r.api.ImageList(ctx, image.ListOptions{Filters: own})
+	r.failed("list images", err)
+	for _, i := range found {
+		r.remove(i.Labels, "image "+i.ID, func() error {
+			_, err := r.api.ImageRemove(ctx, i.ID, image.RemoveOptions{Force: true, PruneChildren: true})
+			return err
+		})
 	}
 }
 

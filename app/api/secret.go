@@ -1,0 +1,29 @@
+package api
+
+import "time"
+
+// A Secret is all that is told of a secret: everything but its value.
+type Secret struct {
+	Name       string    `json:"name"`
+	Repository string    `json:"repository,omitempty"` // "" is for all repositories of the site
+	Refs       []string  `json:"refs,omitempty"`       // patterns; none: the protected refs
+	Events     []string  `json:"events,omitempty"`     // none: push, schedule, manual and local
+	Blueprints []string  `json:"blueprints,omitempty"` // none: all
+	Number     int       `json:"number,omitempty"`     // of the value, from 1
+	Set        time.Time `json:"set,omitzero"`
+	By         string    `json:"by,omitempty"`
+	Used       *Use      `json:"used,omitempty"` // the last time
+}
+
+// A Use is one attempt that was given a secret.
+type Use struct {
+	At      time.Time `json:"at"`
+	Attempt string    `json:"attempt"` // build/task/number
+	Builder string    `json:"builder"`
+}
+
+// A SetSecret sets a secret's value and what it is bound to.
+type SetSecret struct {
+	Secret Secret `json:"secret"`
+	Value  []byte `json:"value"`
+}
