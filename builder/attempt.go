@@ -37,10 +37,10 @@ type attempt struct {
 	workspace source.Workspace
 	caches    []cache
 	artifacts []build.Artifact
+	avowed    bool            // the architect knows that steps begin
 	suspects  []*report.Lines // of steps that failed
 	tests     build.Tests
 	findings  []build.Finding
-	avowed    bool // the architect knows that steps begin
 }
 
 // newAttempt makes the attempt of a slot, without its journal.
