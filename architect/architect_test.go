@@ -535,7 +535,7 @@ func (g *rig) untilBuilding(id build.ID) {
 
 // plan is twoStages, drawn.
 func (g *rig) plan() *plan.Plan {
-	p := &plan.Plan{Version: plan.Version, Name: "default", Commit: head, Ref: "refs/heads/main", Stages: []plan.Stage{{Name: "one", Tasks: make([]plan.Task, 2)}, {Name: "two", Tasks: make([]plan.Task, 1)}}}
+	p := &plan.Plan{Version: plan.Version, Name: "default", Event: plan.EventManual, Commit: head, Ref: "refs/heads/main", Stages: []plan.Stage{{Name: "one", Tasks: make([]plan.Task, 2)}, {Name: "two", Tasks: make([]plan.Task, 1)}}}
 	for i, key := range []string{"s0t0", "s0t1", "s1t0"} {
 		stage, index, _ := plan.ParseKey(key)
 		p.Stages[stage].Tasks[index] = plan.Task{Key: key, Name: string(rune('a' + i)), Steps: []plan.Step{{Type: plan.StepRun, Run: &plan.Run{}}}}

@@ -295,6 +295,7 @@ type worker struct {
 
 	mu      sync.Mutex
 	boot    string
+	strange bool // takes code of strangers
 	running map[dispatch.Attempt]chan string
 	refuse  error
 }
@@ -302,7 +303,7 @@ type worker struct {
 func (w *worker) presence() dispatch.Presence {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	p := dispatch.Presence{Boot: w.boot, Capacity: 4}
+	p := dispatch.Presence{Boot: w.boot, Capacity: 4, Untrusted: w.strange}
 	for at := range w.running {
 		p.Running = append(p.Running, at)
 	}
@@ -381,6 +382,14 @@ func twoStages() files {
 		".velocityci/blueprints/a.yml": step, ".velocityci/blueprints/b.yml": step, ".velocityci/blueprints/c.yml": step,
 		".velocityci/pipelines/default.yml": "stages:\n  - name: one\n    blueprints: [a, b]\n  - name: two\n    blueprints: [c]\n",
 	}
+}
+
+// contained are the same files with steps in containers.
+func contained(f files) files {
+	for name, text := range f {
+		f[name] = strings.ReplaceAll(text, "    command:", "    image: busybox\n    command:")
+	}
+	return f
 }
 
 // build is what the ledger has of a build.

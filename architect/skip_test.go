@@ -82,7 +82,7 @@ func TestMessageThatAsksForNoBuild(t *testing.T) {
 func TestNewerHeadOfAPullRequest(t *testing.T) {
 	started := make(chan build.ID, 10)
 	release := make(chan struct{})
-	g := newRig(t, twoStages(), func(a dispatch.Assignment, wait func() string) dispatch.Result {
+	g := newRig(t, contained(twoStages()), func(a dispatch.Assignment, wait func() string) dispatch.Result {
 		started <- a.Attempt.Build
 		if a.Commit == head && a.Ref == "refs/pull/1/head" {
 			return dispatch.Result{Verdict: dispatch.Failed, Reason: wait()}
@@ -90,9 +90,10 @@ func TestNewerHeadOfAPullRequest(t *testing.T) {
 		<-release
 		return dispatch.Result{Verdict: dispatch.Succeeded}
 	})
+	g.worker.strange = true
 	g.run()
 	g.here()
-	g.commits("refs/pull/1/head", second, head, twoStages())
+	g.commits("refs/pull/1/head", second, head, contained(twoStages()))
 	head1 := plan.Trigger{Event: plan.EventPullRequest, Ref: "refs/pull/1/head", Target: "refs/heads/main", Commit: head}
 	other := head1
 	other.Ref = "refs/pull/2/head"
