@@ -318,8 +318,8 @@ func (v *witness) overdue() {
 				continue
 			}
 			allowed := dispatch.LostAfter
-			if !t.sent.After(v.since) && !v.silence[t.builder].After(v.since) {
-				allowed = dispatch.BackWithin // nobody was there to hear it
+			if begun := v.since.Add(time.Second); !t.sent.After(begun) && !v.silence[t.builder].After(begun) {
+				allowed = dispatch.BackWithin // nobody was there to hear it, or it came while the architect began
 			}
 			if late(allowed, t.sent, v.silence[t.builder]) {
 				v.accuse("%s/%s is still %s on %s, which was heard last at %s", b.id, t.key, t.state, t.builder, v.silence[t.builder])

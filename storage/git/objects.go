@@ -28,6 +28,9 @@ type objectStore struct {
 	folder string // the repository's own objects folder
 	sleep  func(time.Duration)
 	memo   memo
+	// mend gives packs that lost their index one again, and reports whether there
+	// were any. It may be nil.
+	mend func() bool
 
 	mu         sync.RWMutex
 	folders    []string // own first, then alternates; nil until first listed
@@ -89,6 +92,7 @@ func (s *objectStore) has(h Hash) (bool, error) {
 // find locates h and hands it to use, again from a new list of packs when either
 // fails. An object is certainly missing if the list did not change meanwhile.
 func (s *objectStore) find(h Hash, use func(entry) error) error {
+	mended := false
 	for try := 0; ; try++ {
 		generation, err := s.lookup(h, use)
 		if err == nil || errors.Is(err, ErrTooLarge) {
@@ -99,7 +103,11 @@ func (s *objectStore) find(h Hash, use func(entry) error) error {
 			return listErr
 		}
 		if errors.Is(err, ErrObjectNotFound) && now == generation || try == readTries {
-			return err
+			if mended || s.mend == nil || !s.mend() {
+				return err
+			}
+			mended, try = true, 0
+			continue
 		}
 		if now == generation || try > 0 {
 			s.sleep(pause(try))

@@ -79,6 +79,10 @@ func (r *Repository) removePack(base string) error {
 	return nil
 }
 
+// packTemp is the pattern of unfinished packs in our folder: files of writers,
+// folders of upkeep.
+const packTemp = "pack-*"
+
 // complete reports whether a pack and its index are there.
 func complete(base string) bool {
 	for _, extension := range []string{".pack", ".idx"} {
@@ -89,12 +93,9 @@ func complete(base string) bool {
 	return true
 }
 
-// packTemp is the pattern of unfinished packs in our folder: files of writers,
-// folders of upkeep.
-const packTemp = "pack-*"
-
 // sweep removes what writers and upkeep left behind when they were killed: packs
-// that never became complete, in our folder and among the packs. The caller holds
+// that never became complete, in our folder and among the packs. One that lacks
+// only its index stays, for refs may lead into it: see reindex. The caller holds
 // both locks, so nobody is at work on any of them.
 func (r *Repository) sweep() error {
 	marks, err := filepath.Glob(filepath.Join(escapeGlob(r.packFolder()), "pack-*.keep"))
@@ -105,6 +106,9 @@ func (r *Repository) sweep() error {
 		base := strings.TrimSuffix(mark, ".keep")
 		if complete(base) || !isOurs(mark) {
 			continue
+		}
+		if _, sound, err := sumOf(base + ".pack"); err == nil && sound {
+			continue // only its index is missing
 		}
 		if err := r.removePack(base); err != nil {
 			return err

@@ -66,6 +66,7 @@ func Open(ctx context.Context, path string) (*Repository, error) {
 		sleep:     sleep,
 	}
 	r.objects = newObjectStore(filepath.Join(r.commonDir, "objects"), r.pauseRead)
+	r.objects.mend = r.reindex
 	return r, nil
 }
 
