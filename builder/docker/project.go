@@ -50,7 +50,7 @@ func (e *Executor) Deaths(ctx context.Context, o executor.Owner) <-chan struct{}
 		for {
 			select {
 			case <-messages:
-			case <-errs:
+			case <-errs: //nolint:errcheck // that it is over is all that counts
 				return
 			}
 			select {
