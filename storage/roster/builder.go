@@ -159,18 +159,18 @@ func (r *Roster) turn(ctx context.Context, name, verb, by string, with func(*Bui
 	if err := checkName(name); err != nil {
 		return errors.Join(ErrNone, err)
 	}
-	return r.change(ctx, func(head git.Hash) (draft, error) {
+	return r.change(ctx, func(head git.Hash) (git.Revision, error) {
 		b, err := r.builder(head, name)
 		if err != nil {
-			return draft{}, err
+			return git.Revision{}, err
 		}
 		drained, revoked := b.Drained, b.Revoked
 		with(&b)
 		if b.Drained == drained && b.Revoked == revoked {
-			return draft{}, nil
+			return git.Revision{}, nil
 		}
 		data, err := encodeBuilder(b)
 		subject := fmt.Sprintf("builder %s: %s by %s", name, verb, actor(by))
-		return draft{subject, []put{{kindBuilder, name, data}}}, err
+		return git.Revision{Subject: subject, Files: []git.FileEdit{edit(kindBuilder, name, data)}}, err
 	})
 }

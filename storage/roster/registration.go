@@ -57,18 +57,18 @@ func (r *Roster) Mint(ctx context.Context, g Registration, goodFor time.Duration
 	if err != nil {
 		return "", g, err
 	}
-	err = r.change(ctx, func(head git.Hash) (draft, error) {
-		puts, err := r.overdue(head)
+	err = r.change(ctx, func(head git.Hash) (git.Revision, error) {
+		edits, err := r.overdue(head)
 		subject := fmt.Sprintf("registration %s: made by %s", g.ID, actor(g.By))
-		return draft{subject, append(puts, put{kindRegistration, g.ID, data})}, err
+		return git.Revision{Subject: subject, Files: append(edits, edit(kindRegistration, g.ID, data))}, err
 	})
 	return secret, g, err
 }
 
 // overdue drops the registration tokens whose time is over.
-func (r *Roster) overdue(head git.Hash) ([]put, error) {
+func (r *Roster) overdue(head git.Hash) ([]git.FileEdit, error) {
 	ids, err := r.ids(head, kindRegistration)
-	var puts []put
+	var edits []git.FileEdit
 	for _, id := range ids {
 		data, err := r.read(head, kindRegistration, id)
 		if err != nil {
@@ -83,10 +83,10 @@ func (r *Roster) overdue(head git.Hash) ([]put, error) {
 			return nil, err
 		}
 		if !r.now().Before(g.Expires) {
-			puts = append(puts, put{kind: kindRegistration, id: id})
+			edits = append(edits, edit(kindRegistration, id, nil))
 		}
 	}
-	return puts, err
+	return edits, err
 }
 
 // Register uses up a registration token and enters a builder, both in one commit:
@@ -100,21 +100,21 @@ func (r *Roster) Register(ctx context.Context, secret string, b Builder) (Builde
 	if err != nil {
 		return Builder{}, ErrRefused
 	}
-	err = r.change(ctx, func(head git.Hash) (draft, error) {
+	err = r.change(ctx, func(head git.Hash) (git.Revision, error) {
 		g, err := r.registration(head, id, secret)
 		if err != nil {
-			return draft{}, err
+			return git.Revision{}, err
 		}
 		if b, err = g.admit(b, r.now()); err != nil {
-			return draft{}, err
+			return git.Revision{}, err
 		}
 		if err := r.free(head, b); err != nil {
-			return draft{}, err
+			return git.Revision{}, err
 		}
 		data, err := encodeBuilder(b)
-		return draft{
-			subject: fmt.Sprintf("builder %s: registered with %s, made by %s", b.Name, g.ID, actor(g.By)),
-			puts:    []put{{kindBuilder, b.Name, data}, {kind: kindRegistration, id: g.ID}},
+		return git.Revision{
+			Subject: fmt.Sprintf("builder %s: registered with %s, made by %s", b.Name, g.ID, actor(g.By)),
+			Files:   []git.FileEdit{edit(kindBuilder, b.Name, data), edit(kindRegistration, g.ID, nil)},
 		}, err
 	})
 	return b, err

@@ -100,65 +100,14 @@ func (r *Roster) ids(head git.Hash, kind string) ([]string, error) {
 
 func recordPath(kind, id string) string { return path.Join(kind, id+".json") }
 
-// A put sets a record, or with nil data removes it.
-type put struct {
-	kind, id string
-	data     []byte
+// edit sets a record, or with nil data removes it.
+func edit(kind, id string, data []byte) git.FileEdit {
+	return git.FileEdit{Path: recordPath(kind, id), Data: data}
 }
-
-// A draft is a change before it is made.
-type draft struct {
-	subject string // of the commit: a line of history
-	puts    []put
-}
-
-// maxTries bounds the races one change may lose.
-const maxTries = 100
 
 // change makes what draw drafts from the newest commit, durable when it returns.
-// draw is called again after each race that was lost.
-func (r *Roster) change(ctx context.Context, draw func(head git.Hash) (draft, error)) error {
-	for range maxTries {
-		head, err := r.head()
-		if err != nil {
-			return err
-		}
-		d, err := draw(head)
-		if err != nil || len(d.puts) == 0 {
-			return err
-		}
-		if err := r.commit(ctx, head, d); !errors.Is(err, git.ErrRefMoved) {
-			return err
-		}
-	}
-	return fmt.Errorf("gave up after %d tries: %w", maxTries, git.ErrRefMoved)
-}
-
-func (r *Roster) commit(ctx context.Context, head git.Hash, d draft) error {
-	batch := r.repo.NewBatch()
-	var edits []git.TreeEdit
-	for _, p := range d.puts {
-		edit := git.TreeEdit{Path: recordPath(p.kind, p.id)}
-		if p.data != nil {
-			edit.Mode, edit.Hash = git.ModeFile, batch.Blob(p.data)
-		}
-		edits = append(edits, edit)
-	}
-	spec := git.CommitSpec{Name: "Velocity", Email: "velocity@localhost", When: r.now(), Message: d.subject + "\n"}
-	base := git.Zero
-	if !head.IsZero() {
-		commit, err := r.repo.Commit(head)
-		if err != nil {
-			return err
-		}
-		base, spec.Parents = commit.Tree, []git.Hash{head}
-	}
-	var err error
-	if spec.Tree, err = batch.EditTree(base, edits); err != nil {
-		return err
-	}
-	update := git.RefUpdate{Name: Ref, Old: head, New: batch.Commit(spec)}
-	return r.repo.Write(ctx, batch, []git.RefUpdate{update})
+func (r *Roster) change(ctx context.Context, draw func(head git.Hash) (git.Revision, error)) error {
+	return r.repo.Revise(ctx, Ref, r.now, draw)
 }
 
 // checkName accepts what may be a name of a builder or token: it becomes part of

@@ -90,9 +90,9 @@ func (r *Roster) Issue(ctx context.Context, t Token) (secret string, made Token,
 	if err != nil {
 		return "", t, err
 	}
-	err = r.change(ctx, func(git.Hash) (draft, error) {
+	err = r.change(ctx, func(git.Hash) (git.Revision, error) {
 		subject := fmt.Sprintf("token %s (%s, %s): made by %s", t.ID, t.Name, t.Rights, actor(t.By))
-		return draft{subject, []put{{kindToken, t.ID, data}}}, nil
+		return git.Revision{Subject: subject, Files: []git.FileEdit{edit(kindToken, t.ID, data)}}, nil
 	})
 	return secret, t, err
 }
@@ -126,17 +126,17 @@ func (r *Roster) Withdraw(ctx context.Context, id, by string) error {
 	if err := checkID(id); err != nil {
 		return err
 	}
-	return r.change(ctx, func(head git.Hash) (draft, error) {
+	return r.change(ctx, func(head git.Hash) (git.Revision, error) {
 		data, err := r.read(head, kindToken, id)
 		if err != nil {
-			return draft{}, fmt.Errorf("token %s: %w", id, err)
+			return git.Revision{}, fmt.Errorf("token %s: %w", id, err)
 		}
 		name := "unreadable"
 		if t, err := decodeToken(data); err == nil { // a damaged one can be revoked, too
 			name = t.Name
 		}
 		subject := fmt.Sprintf("token %s (%s): revoked by %s", id, name, actor(by))
-		return draft{subject, []put{{kind: kindToken, id: id}}}, nil
+		return git.Revision{Subject: subject, Files: []git.FileEdit{edit(kindToken, id, nil)}}, nil
 	})
 }
 

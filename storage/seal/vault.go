@@ -74,10 +74,10 @@ func (v *Vault) Put(ctx context.Context, e Entry, value Secret) (Entry, error) {
 	}
 	e.Set, e.Used, e.By = v.now().UTC(), Use{}, actor(e.By)
 	unbound := len(e.Refs)+len(e.Events)+len(e.Blueprints) == 0
-	err = v.change(ctx, func(head git.Hash) (draft, error) {
+	err = v.change(ctx, func(head git.Hash) (git.Revision, error) {
 		store, err := v.store(head)
 		if err != nil {
-			return draft{}, err
+			return git.Revision{}, err
 		}
 		e.Number = 1
 		if old, err := v.record(head, id(e)); err == nil {
@@ -86,21 +86,21 @@ func (v *Vault) Put(ctx context.Context, e Entry, value Secret) (Entry, error) {
 				e.Refs, e.Events, e.Blueprints = old.Refs, old.Events, old.Blueprints
 			}
 		} else if !errors.Is(err, ErrNone) {
-			return draft{}, err
+			return git.Revision{}, err
 		}
 		r := recordOf(e)
 		under, err := r.under(store)
 		if err != nil {
-			return draft{}, err
+			return git.Revision{}, err
 		}
 		if r.Sealed, err = key.seal(value, under); err != nil {
-			return draft{}, err
+			return git.Revision{}, err
 		}
 		data, err := encode(r)
-		d := draft{subject: e.title() + ": set by " + e.By}
-		d.put(fileStore, []byte(store))
-		d.put(pathOf(folderSecrets, id(e)), data)
-		d.put(pathOf(folderUses, id(e)), nil)
+		d := git.Revision{Subject: e.title() + ": set by " + e.By}
+		d.Put(fileStore, []byte(store))
+		d.Put(pathOf(folderSecrets, id(e)), data)
+		d.Put(pathOf(folderUses, id(e)), nil)
 		return d, err
 	})
 	return e, err
@@ -110,10 +110,10 @@ func (v *Vault) Put(ctx context.Context, e Entry, value Secret) (Entry, error) {
 // Errors: ErrNone.
 func (v *Vault) Remove(ctx context.Context, repository, name, by string) error {
 	e := Entry{Repository: repository, Name: name}
-	return v.change(ctx, func(head git.Hash) (draft, error) {
-		d := draft{subject: e.title() + ": removed by " + actor(by)}
-		d.put(pathOf(folderSecrets, id(e)), nil)
-		d.put(pathOf(folderUses, id(e)), nil)
+	return v.change(ctx, func(head git.Hash) (git.Revision, error) {
+		d := git.Revision{Subject: e.title() + ": removed by " + actor(by)}
+		d.Put(pathOf(folderSecrets, id(e)), nil)
+		d.Put(pathOf(folderUses, id(e)), nil)
 		_, err := v.read(head, pathOf(folderSecrets, id(e))) // a damaged one can be removed, too
 		return d, err
 	})
@@ -179,8 +179,8 @@ func (v *Vault) Give(ctx context.Context, entries []Entry, to Use) ([]Secret, er
 		return nil, err
 	}
 	var values []Secret
-	err = v.change(ctx, func(head git.Hash) (draft, error) {
-		d := draft{}
+	err = v.change(ctx, func(head git.Hash) (git.Revision, error) {
+		d := git.Revision{}
 		values = nil
 		var titles []string
 		for _, e := range entries {
@@ -193,9 +193,9 @@ func (v *Vault) Give(ctx context.Context, entries []Entry, to Use) ([]Secret, er
 				return d, err
 			}
 			values, titles = append(values, value), append(titles, e.title())
-			d.put(pathOf(folderUses, id(e)), data)
+			d.Put(pathOf(folderUses, id(e)), data)
 		}
-		d.subject = strings.Join(titles, ", ") + ": given to " + actor(to.Attempt) + " on builder " + actor(to.Builder)
+		d.Subject = strings.Join(titles, ", ") + ": given to " + actor(to.Attempt) + " on builder " + actor(to.Builder)
 		return d, nil
 	})
 	return values, err
