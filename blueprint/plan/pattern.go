@@ -65,8 +65,9 @@ func below(path, dir string) bool {
 func Matches(patterns []string, name string) bool { return Patterns(patterns).Selects(name) }
 
 // ValidPattern reports whether p, without the ! before it, is a pattern for
-// Matches. It also refuses those with so many alternatives that matching them
-// would take long: the matcher tries them one by one.
+// Matches. It also refuses a second !, which would take away what is not picked,
+// and so many alternatives that matching them would take long: the matcher tries
+// them one by one.
 func ValidPattern(p string) bool {
-	return p != "" && len(p) <= 256 && strings.Count(p, "{") <= 4 && strings.Count(p, ",") <= 16 && doublestar.ValidatePattern(p)
+	return p != "" && p[0] != '!' && len(p) <= 256 && strings.Count(p, "{") <= 4 && strings.Count(p, ",") <= 16 && doublestar.ValidatePattern(p)
 }
