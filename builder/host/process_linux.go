@@ -42,7 +42,7 @@ func parseStat(stat []byte) (process, error) {
 		exiting = 0x4 // PF_EXITING in linux/sched.h
 	)
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) <= start {
+	if len(fields) <= start || fields[0] < "A" || fields[0] > "z" { // the state is a letter
 		return process{}, errStat
 	}
 	p := process{state: fields[0][0], start: fields[start]}
