@@ -1,12 +1,11 @@
 package app
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/velocity-ci/velocity/builder"
 	"github.com/velocity-ci/velocity/builder/compose"
@@ -21,7 +20,7 @@ func (c *cli) engine(b *builder.Builder, home string, limits docker.Limits, log 
 	d, err := docker.New(docker.Config{
 		Builder: b.Name, Limits: limits, Log: log,
 		Buildx: docker.Buildx{
-			Path: buildx, Processes: processes, Private: privateMemory(filepath.Join(home, "private")),
+			Path: buildx, Processes: processes, Private: cmp.Or(memoryFolder(), filepath.Join(home, "private")),
 		},
 	})
 	if err != nil {
@@ -73,14 +72,4 @@ func (c *cli) engineEnvironment() []string {
 		}
 	}
 	return env
-}
-
-// privateMemory is a directory whose files are in memory, if this machine has
-// one for all, and otherwise the given one.
-func privateMemory(otherwise string) string {
-	const shared = "/dev/shm"
-	if unix.Access(shared, unix.W_OK|unix.X_OK) == nil {
-		return shared
-	}
-	return otherwise
 }

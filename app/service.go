@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/architect/dispatch"
 	"github.com/velocity-ci/velocity/architect/dispatch/server"
@@ -207,10 +209,11 @@ func (c *cli) newBuilder(name, home string, o serviceOptions) (*builder.Builder,
 	return b, c.execute(b, home, o.execute, o.log)
 }
 
-// memoryFolder is where Linux has files in memory; "" where there is none.
+// memoryFolder is where everybody has files in memory on Linux; "" where there is
+// no such place.
 func memoryFolder() string {
 	const folder = "/dev/shm"
-	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+	if unix.Access(folder, unix.W_OK|unix.X_OK) != nil {
 		return ""
 	}
 	return folder

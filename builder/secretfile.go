@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/velocity-ci/velocity/blueprint/plan"
 	"github.com/velocity-ci/velocity/builder/executor"
@@ -28,11 +29,14 @@ func (t *attempt) secretFiles(names []string, cmd *executor.Command) error {
 	if t.builder.Memory == "" {
 		return errors.New("secretFiles: this builder has no folder in memory to put them in: use secrets instead")
 	}
-	outer := t.builder.secretFolder(fileName(t.given.Attempt))
-	if err := os.MkdirAll(outer, 0o700); err != nil {
+	// The folder in memory is everybody's: only a name that nobody can know
+	// beforehand is surely a new folder, and our own.
+	outer, err := os.MkdirTemp(t.builder.Memory, t.builder.secretPrefix()+fileName(t.given.Attempt)+secretMark)
+	if err != nil {
 		return fmt.Errorf("secretFiles: %w", err)
 	}
-	folder, err := os.MkdirTemp(outer, "step-")
+	folder := filepath.Join(outer, "step")
+	err = os.Mkdir(folder, 0o700)
 	if err == nil {
 		err = os.Chmod(folder, 0o755) // a container's user may be any
 	}
@@ -54,36 +58,44 @@ func (t *attempt) secretFiles(names []string, cmd *executor.Command) error {
 	return nil
 }
 
-// secretFolder is where the files of an attempt's secrets are. Builders with the
-// same folder in memory do not meet: they differ in their spools.
-func (b *Builder) secretFolder(attempt string) string {
+// secretMark ends an attempt's name in that of its folder.
+const secretMark = "~"
+
+// secretPrefix begins the names of all folders with this builder's secrets.
+// Builders with the same folder in memory do not meet: they differ in their spools.
+func (b *Builder) secretPrefix() string {
 	sum := sha256.Sum256([]byte(b.SpoolDir))
-	return filepath.Join(b.Memory, "velocity-"+hex.EncodeToString(sum[:8]), attempt)
+	return "velocity-" + hex.EncodeToString(sum[:8]) + "-"
 }
 
 // removeSecretFiles removes those of the step that has ended.
 func (t *attempt) removeSecretFiles() {
-	if t.builder.Memory == "" {
-		return // nothing was written
-	}
-	if err := os.RemoveAll(t.builder.secretFolder(fileName(t.given.Attempt))); err != nil {
+	mine := fileName(t.given.Attempt)
+	if err := t.builder.dropSecretFiles(func(attempt string) bool { return attempt == mine }); err != nil {
 		t.log.Warn("files of secrets stay in memory", slog.Any("error", err))
 	}
 }
 
 // reapSecretFiles removes those of attempts that are not under way here.
 func (b *Builder) reapSecretFiles() error {
+	return b.dropSecretFiles(func(attempt string) bool { return !b.has(attempt) })
+}
+
+// dropSecretFiles removes the folders of the attempts that are meant. One that
+// somebody else put there under such a name is not ours to remove.
+func (b *Builder) dropSecretFiles(meant func(attempt string) bool) error {
 	if b.Memory == "" {
-		return nil
+		return nil // nothing was written
 	}
-	all := b.secretFolder("")
-	attempts, err := os.ReadDir(all)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	for _, a := range attempts {
-		if !b.has(a.Name()) {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(all, a.Name())))
+	all, err := os.ReadDir(b.Memory)
+	for _, folder := range all {
+		rest, ours := strings.CutPrefix(folder.Name(), b.secretPrefix())
+		attempt, _, marked := strings.Cut(rest, secretMark)
+		if !ours || !marked || !meant(attempt) {
+			continue
+		}
+		if gone := os.RemoveAll(filepath.Join(b.Memory, folder.Name())); !errors.Is(gone, fs.ErrPermission) {
+			err = errors.Join(err, gone)
 		}
 	}
 	return err
