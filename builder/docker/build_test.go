@@ -55,10 +55,7 @@ func fill(tb testing.TB, dir string, files ...string) {
 // fromTest is a Dockerfile on top of the test image.
 func fromTest(tb testing.TB, lines ...string) string {
 	tb.Helper()
-	name, err := testImage()
-	if err != nil {
-		tb.Fatal(err)
-	}
+	name := imageFor(tb)
 	return strings.Join(append([]string{"FROM " + name}, lines...), "\n") + "\n"
 }
 
@@ -200,10 +197,7 @@ func TestBuildCancel(t *testing.T) {
 // awaitNoSleeper returns once no container of the test image runs sleep 600.
 func awaitNoSleeper(t *testing.T) {
 	t.Helper()
-	name, err := testImage()
-	if err != nil {
-		t.Fatal(err)
-	}
+	name := imageFor(t)
 	api := newClient(t)
 	for t.Context().Err() == nil {
 		left, err := api.ContainerList(t.Context(), container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("ancestor", name))})

@@ -111,8 +111,7 @@ func newExecutor(tb testing.TB, limits Limits, opts ...client.Opt) *Executor {
 		tb.Fatalf("New: %v", err)
 	}
 	require.Have(tb, "docker", e.Available(tb.Context()))
-	_, err = testImage()
-	require.Have(tb, "docker", err)
+	imageFor(tb)
 	tb.Cleanup(func() {
 		direct := newClient(tb)
 		for _, name := range containersOf(tb, direct, e.builder) {
@@ -147,13 +146,18 @@ func containersOf(tb testing.TB, api *client.Client, builder string) (ids []stri
 	return ids
 }
 
+// imageFor is the test image, for tests that need one.
+func imageFor(tb testing.TB) string {
+	tb.Helper()
+	name, err := testImage()
+	require.Have(tb, "docker", err)
+	return name
+}
+
 // shell is a step that runs script in the test image, in a workspace of its own.
 func shell(tb testing.TB, script string) executor.Command {
 	tb.Helper()
-	name, err := testImage()
-	if err != nil {
-		tb.Fatal(err)
-	}
+	name := imageFor(tb)
 	return executor.Command{
 		Owner:      executor.Owner{Build: "k3f9a2-1", Task: "s0t0", Attempt: 1},
 		Argv:       []string{"/bin/sh", "-eu", "-c", script},

@@ -18,10 +18,7 @@ import (
 // leaveContainer makes what a builder that was killed would leave behind.
 func leaveContainer(t *testing.T, api *client.Client, labels map[string]string, start bool) string {
 	t.Helper()
-	name, err := testImage()
-	if err != nil {
-		t.Fatal(err)
-	}
+	name := imageFor(t)
 	made, err := api.ContainerCreate(t.Context(), &container.Config{
 		Image: name, Cmd: []string{"/bin/sleep", "1000"}, Labels: labels,
 		Volumes: map[string]struct{}{"/anonymous": {}},

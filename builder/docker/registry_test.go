@@ -120,10 +120,7 @@ func awaitListening(tb testing.TB, address string) {
 // tag names the test image as one of the registry's, until the test ends.
 func (r *realRegistry) tag(tb testing.TB) string {
 	tb.Helper()
-	name, err := testImage()
-	if err != nil {
-		tb.Fatal(err)
-	}
+	name := imageFor(tb)
 	tag := r.host + "/" + strings.ToLower(rand.Text()) + ":1"
 	api := newClient(tb)
 	if err := api.ImageTag(tb.Context(), name, tag); err != nil {

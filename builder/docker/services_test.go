@@ -18,10 +18,7 @@ import (
 // aService is one that runs script in the test image.
 func aService(tb testing.TB, alias, script string, ready ...string) executor.Service {
 	tb.Helper()
-	name, err := testImage()
-	if err != nil {
-		tb.Fatal(err)
-	}
+	name := imageFor(tb)
 	return executor.Service{
 		Alias: alias, Image: name, Argv: []string{"/bin/sh", "-euc", script}, Ready: ready,
 		Stdout: io.Discard, Stderr: io.Discard,
