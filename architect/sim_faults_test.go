@@ -151,6 +151,9 @@ func (w *world) harm(ctx context.Context) {
 		during(func() { w.net.weather(true) }, func() { w.net.weather(false) })
 	case 6:
 		w.restart()
+		if pause(ctx, w.between(time.Millisecond, 5*time.Second)) { // heard once or twice, and then no more
+			during(b.freeze, b.thaw)
+		}
 	}
 }
 
