@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"time"
 )
 
 // firstRead is how much memory a body gets before any of it has come: a sender who
@@ -24,11 +23,10 @@ type body struct {
 
 // read reads the body of a request. Memory is taken as bytes come, never as they are
 // promised; if there is none left, that is a refusal, as is a body that is too large,
-// too slow or cut off.
+// too slow or cut off. The server lifts the deadline before the next request.
 func (g *gate) read(ctx context.Context, w http.ResponseWriter, r *http.Request) (*body, error) {
-	conn := http.NewResponseController(w)
 	ends, _ := ctx.Deadline()
-	if err := conn.SetReadDeadline(ends); err != nil {
+	if err := http.NewResponseController(w).SetReadDeadline(ends); err != nil {
 		return nil, noDeadline
 	}
 	limit := g.Limits.Body
@@ -39,11 +37,6 @@ func (g *gate) read(ctx context.Context, w http.ResponseWriter, r *http.Request)
 	if err := b.fill(http.MaxBytesReader(w, r.Body, limit), limit+1); err != nil {
 		b.free()
 		return nil, err
-	}
-	// Or the server would cancel the request in the middle of its being stored.
-	if err := conn.SetReadDeadline(time.Time{}); err != nil {
-		b.free()
-		return nil, noDeadline
 	}
 	return b, nil
 }

@@ -8,8 +8,10 @@ import (
 	"strings"
 )
 
-// A Secret is what a forge proves itself with. No way of printing shows it.
-type Secret struct{ value *[]byte } // a pointer, so that reflection in fmt stops there
+// A Secret is what a forge proves itself with. No way of printing shows it, not even
+// of a struct that it is a hidden part of: there fmt calls no method and follows
+// pointers, but does not look into a function.
+type Secret struct{ value func() []byte }
 
 // Format implements fmt.Formatter: no verb and no flag tells the value.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "(secret)") }
@@ -21,7 +23,7 @@ func (s Secret) bytes() []byte {
 	if s.value == nil {
 		return nil
 	}
-	return *s.value
+	return s.value()
 }
 
 // NewSecret takes a webhook secret of GitHub or a token of GitLab. An empty one is an
@@ -30,8 +32,7 @@ func NewSecret(value string) (Secret, error) {
 	if strings.TrimSpace(value) == "" {
 		return Secret{}, errors.New("webhook secret: it is empty, and everybody could sign with it")
 	}
-	own := []byte(value)
-	return Secret{value: &own}, nil
+	return Secret{value: func() []byte { return []byte(value) }}, nil
 }
 
 // keyPrefix marks a signing key; smallestKey is how many bytes one has at least.
@@ -54,7 +55,7 @@ func ParseSigningKey(text string) (Secret, error) {
 	if len(value) < smallestKey {
 		return Secret{}, fmt.Errorf("webhook signing key: it has %d bytes, and %d are the least", len(value), smallestKey)
 	}
-	return Secret{value: &value}, nil
+	return Secret{value: func() []byte { return value }}, nil
 }
 
 // noneEmpty looks for a secret that was made by nobody.

@@ -58,9 +58,9 @@ const (
 	skipped       = "The tip counts as seen, so that looking at the refs later builds nothing either."
 )
 
-// Table is what is done about events: of the rows of a kind, the first whose
+// table is what is done about events: of the rows of a kind, the first whose
 // condition holds. docs/webhooks.md shows it.
-var Table = []Row{
+var table = []Row{
 	{BranchPushed, "", "Push Hook", Unbuilt, Remember, skipped},
 	{BranchPushed, "`push` of a branch", "Push Hook", Always, Build,
 		"The branch is read from git; what its pipelines match is built. If a pull request of the same repository has this commit, there is one build for both."},
@@ -123,7 +123,7 @@ var Table = []Row{
 // Decide finds the row for an event. app is the number of our GitHub App; 0 if there
 // is none, and then no check is ours.
 func Decide(e Event, app int64) Row {
-	for _, row := range Table {
+	for _, row := range table {
 		if row.Kind == e.Kind && row.When.holds(e, app) {
 			return row
 		}
