@@ -22,7 +22,6 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v4"
-	"github.com/google/go-github/v62/github"
 )
 
 // DefaultAPI is where github.com answers.
@@ -69,7 +68,11 @@ func Open(o Options) (*App, error) {
 		return nil, errors.New("github: the App has no number")
 	}
 	a := &App{options: o, base: base, key: key, cache: newCache(maxCache), runs: newRuns(), doors: map[int64]*door{}}
-	a.self = a.session(&appAuth{a.apps()})
+	apps, err := a.apps()
+	if err != nil {
+		return nil, err
+	}
+	a.self = a.session(&appAuth{apps})
 	return a, nil
 }
 
@@ -93,8 +96,5 @@ func parseBase(address string) (*url.URL, error) {
 
 // session is a client that asks with one credential.
 func (a *App) session(auth http.RoundTripper) *session {
-	c := github.NewClient(httpClient(auth))
-	c.BaseURL = a.base
-	c.UserAgent = a.options.UserAgent
-	return &session{client: c, gate: &gate{now: a.options.Now}}
+	return &session{http: httpClient(auth), base: a.base, agent: a.options.UserAgent, gate: &gate{now: a.options.Now}}
 }

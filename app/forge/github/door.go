@@ -47,14 +47,6 @@ func (a *App) door(installation int64) *door {
 	return d
 }
 
-// apps signs requests as the App. There is one for every door, since ghinstallation
-// writes to its fields.
-func (a *App) apps() *ghinstallation.AppsTransport {
-	t := ghinstallation.NewAppsTransportFromPrivateKey(bounded{a.options.Transport}, a.options.AppID, a.key)
-	t.BaseURL = a.base.String()
-	return t
-}
-
 // RoundTrip sends a request with the installation's token. A token that is refused
 // may have died early (the App was suspended, its key or permissions changed): it
 // is replaced once.
@@ -115,7 +107,11 @@ func (d *door) open(ctx context.Context, stale *ghinstallation.Transport) (*ghin
 	if in.SuspendedAt != "" {
 		return nil, nil, fmt.Errorf("%w: installation %d is suspended", forge.ErrForbidden, d.id)
 	}
-	tr := ghinstallation.NewFromAppsTransport(d.app.apps(), d.id)
+	apps, err := d.app.apps()
+	if err != nil {
+		return nil, nil, err
+	}
+	tr := ghinstallation.NewFromAppsTransport(apps, d.id)
 	tr.InstallationTokenOptions = &github.InstallationTokenOptions{Permissions: wanted(in.Permissions)}
 	d.transport, d.granted, d.opened = tr, in.Permissions, now
 	return tr, in.Permissions, nil
@@ -153,12 +149,4 @@ func wanted(granted map[string]string) *github.InstallationPermissions {
 		}
 	}
 	return p
-}
-
-// appAuth signs a copy of each request: ghinstallation signs what it is given, and
-// the copy that a redirect makes of that would be signed twice.
-type appAuth struct{ next http.RoundTripper }
-
-func (t *appAuth) RoundTrip(req *http.Request) (*http.Response, error) {
-	return t.next.RoundTrip(req.Clone(req.Context()))
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/bradleyfalzon/ghinstallation/v2"
 	"github.com/google/go-github/v62/github"
@@ -23,8 +22,8 @@ type failure struct {
 	status  int
 	header  http.Header
 	message string
-	until   time.Time // when it may be asked again, if go-github knows from earlier
-	token   bool      // it was a token that was asked for
+	limit   bool // go-github says that it is a limit
+	token   bool // it was a token that was asked for
 }
 
 func (f *failure) Error() string {
@@ -36,7 +35,7 @@ func (f *failure) Error() string {
 	case f.moved():
 		text += " (the repository has another name by now)"
 	case f.status == http.StatusUnauthorized:
-		text += " (the App's number and key do not fit, or a clock is wrong by more than half a minute)"
+		text += " (the App's number and key do not fit, or a clock is wrong by a minute or more)"
 	}
 	return text
 }
@@ -64,13 +63,11 @@ func failureOf(err error) *failure {
 		return f
 	case errors.As(err, &primary):
 		f := newFailure(primary.Response, primary.Message)
-		f.until = primary.Rate.Reset.Time
+		f.limit = true
 		return f
 	case errors.As(err, &secondary):
 		f := newFailure(secondary.Response, secondary.Message)
-		if secondary.RetryAfter != nil {
-			f.until = time.Now().Add(*secondary.RetryAfter)
-		}
+		f.limit = true
 		return f
 	}
 	return nil
@@ -108,7 +105,7 @@ func (f *failure) limited() bool {
 		return false
 	}
 	text := strings.ToLower(f.message)
-	return f.status == http.StatusTooManyRequests || !f.until.IsZero() ||
+	return f.status == http.StatusTooManyRequests || f.limit ||
 		f.header.Get("Retry-After") != "" || f.header.Get("X-RateLimit-Remaining") == "0" ||
 		strings.Contains(text, "rate limit") || strings.Contains(text, "abuse detection")
 }
@@ -122,8 +119,11 @@ func (f *failure) kind() error {
 	case http.StatusNotFound, http.StatusGone, http.StatusUnavailableForLegalReasons:
 		return forge.ErrGone
 	case http.StatusUnprocessableEntity:
-		if f.token { // more was asked for than is granted
+		switch {
+		case f.token: // more was asked for than is granted
 			return forge.ErrForbidden
+		case strings.HasPrefix(f.message, "No commit found"): // or not yet
+			return forge.ErrGone
 		}
 		return forge.ErrInvalid
 	}

@@ -91,8 +91,5 @@ func (f *failure) told(now time.Time) (time.Duration, bool) {
 			return time.Unix(at, 0).Sub(now), true
 		}
 	}
-	if !f.until.IsZero() {
-		return f.until.Sub(now), true
-	}
 	return 0, false
 }

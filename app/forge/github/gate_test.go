@@ -41,9 +41,10 @@ func TestGateKnowsLimits(t *testing.T) {
 		"an old sentence":          {refusal(403, "You have triggered an abuse detection mechanism."), firstPause},
 		"429 alone":                {refusal(429, ""), firstPause},
 		"go-github's own kind": {&github.RateLimitError{
-			Rate:     github.Rate{Reset: github.Timestamp{Time: noon.Add(5 * time.Minute)}},
-			Response: &http.Response{StatusCode: 403, Header: http.Header{}}, Message: "API rate limit of 5000 still exceeded",
-		}, 5 * time.Minute},
+			Response: &http.Response{StatusCode: 403, Header: http.Header{
+				"X-Ratelimit-Remaining": {"0"}, "X-Ratelimit-Reset": {reset}}},
+		}, 20 * time.Minute},
+		"go-github's other kind": {&github.AbuseRateLimitError{Response: &http.Response{StatusCode: 403, Header: http.Header{}}}, firstPause},
 	} {
 		g := &gate{now: func() time.Time { return noon }}
 		var limit *forge.LimitError
@@ -113,6 +114,7 @@ func TestFailuresHaveKinds(t *testing.T) {
 		{refusal(410, ""), forge.ErrGone},
 		{refusal(451, ""), forge.ErrGone},
 		{refusal(422, "Validation Failed"), forge.ErrInvalid},
+		{refusal(422, "No commit found for SHA: 1"), forge.ErrGone},
 		{&failure{status: 422, token: true}, forge.ErrForbidden},
 		{refusal(401, ""), nil},
 		{refusal(301, "Moved Permanently"), nil},

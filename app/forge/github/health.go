@@ -19,8 +19,9 @@ type Health struct {
 	Installations []Installation
 }
 
-// MaxSkew is how far a clock may be off: GitHub refuses what is signed later.
-const MaxSkew = 30 * time.Second
+// MaxSkew is how far a clock may be ahead: GitHub refuses what was signed in its
+// future.
+const MaxSkew = backdate
 
 // Check asks GitHub what it knows of the App and what was granted to it. If GitHub
 // refuses to know the App, the health beside the error still has the skew, which is

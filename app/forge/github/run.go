@@ -91,12 +91,18 @@ func compose(c forge.Check) run {
 	if c.State == forge.Final {
 		r.Conclusion, r.Completed = string(c.Conclusion), moment(c.Ended)
 		for _, a := range c.Annotations {
-			r.Output.Annotations = append(r.Output.Annotations, annotate(a))
+			if b := annotate(a); b.Path != "" { // without one GitHub would refuse all
+				r.Output.Annotations = append(r.Output.Annotations, b)
+			}
 		}
 	}
 	for _, a := range c.Actions {
-		if len(a.Identifier) <= maxIdentifier && len(r.Actions) < maxActions {
-			r.Actions = append(r.Actions, action{line(a.Label, maxLabel), line(a.Description, maxPurpose), a.Identifier})
+		b := action{line(a.Label, maxLabel), line(a.Description, maxPurpose), a.Identifier}
+		if b.Description == "" {
+			b.Description = b.Label
+		}
+		if b.Label != "" && b.Identifier != "" && len(b.Identifier) <= maxIdentifier && len(r.Actions) < maxActions {
+			r.Actions = append(r.Actions, b)
 		}
 	}
 	return r
@@ -104,7 +110,7 @@ func compose(c forge.Check) run {
 
 func annotate(a forge.Annotation) annotation {
 	out := annotation{
-		Path:      clean(a.Path),
+		Path:      strings.TrimLeft(clean(a.Path), "/"),
 		StartLine: max(a.Line, 1),
 		EndLine:   max(a.EndLine, a.Line, 1),
 		Level:     a.Level,

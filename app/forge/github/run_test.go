@@ -16,9 +16,10 @@ func TestComposeKeepsTheLimits(t *testing.T) {
 		Name: "velocity / default", External: "b1", Commit: "1111111111111111111111111111111111111111",
 		State: forge.Final, Conclusion: forge.Failure, Ended: time.Date(2026, 3, 1, 12, 0, 0, 5, time.FixedZone("", 3600)),
 		Title: long, Summary: long, Text: long, Page: "javascript:alert(1)",
-		Annotations: []forge.Annotation{{Path: "a.go", Line: 3, Column: 2, Level: "odd", Title: long, Message: long, Raw: long}, {}},
+		Annotations: []forge.Annotation{{Path: "a.go", Line: 3, Column: 2, Level: "odd", Title: long, Message: long, Raw: long}, {}, {Path: "/b.go"}},
 		Actions: []forge.Action{
-			{Identifier: forge.DoFailed, Label: long, Description: long}, {Identifier: long}, {Identifier: "a"}, {Identifier: "b"}, {Identifier: "c"},
+			{Identifier: forge.DoFailed, Label: long, Description: long}, {Identifier: long, Label: "x"}, {Identifier: "e"},
+			{Identifier: "a", Label: "a"}, {Identifier: "b", Label: "b"}, {Identifier: "c", Label: "c"},
 		},
 	}
 	r := compose(c)
@@ -35,7 +36,7 @@ func TestComposeKeepsTheLimits(t *testing.T) {
 			t.Errorf("%s has %d bytes; want about %d", what, len(s.text), s.limit)
 		}
 	}
-	if len(r.Actions) != 3 || r.Actions[1].Identifier != "a" {
+	if len(r.Actions) != 3 || r.Actions[1] != (action{"a", "a", "a"}) {
 		t.Errorf("actions %+v", r.Actions)
 	}
 	if r.Details != "" {
@@ -48,7 +49,7 @@ func TestComposeKeepsTheLimits(t *testing.T) {
 	if first.Level != "warning" || first.StartColumn != 2 || first.EndColumn != 2 || first.EndLine != 3 {
 		t.Errorf("annotation %+v", first)
 	}
-	want := annotation{StartLine: 1, EndLine: 1, Level: "warning", Message: "(no message)"}
+	want := annotation{Path: "b.go", StartLine: 1, EndLine: 1, Level: "warning", Message: "(no message)"}
 	if diff := cmp.Diff(want, second); diff != "" {
 		t.Errorf("empty annotation (-want +got):\n%s", diff)
 	}

@@ -3,6 +3,7 @@ package github
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/google/go-github/v62/github"
@@ -17,8 +18,10 @@ const (
 
 // A session asks GitHub with one credential, behind one gate.
 type session struct {
-	client *github.Client
-	gate   *gate
+	http  *http.Client
+	base  *url.URL
+	agent string
+	gate  *gate
 }
 
 // ask sends one request and decodes the answer into a pointer, or drops it if that
@@ -27,11 +30,15 @@ func (s *session) ask(ctx context.Context, method, path string, body, into any) 
 	if err := s.gate.open(); err != nil {
 		return nil, err
 	}
-	req, err := s.client.NewRequest(method, path, body)
+	// A client remembers limits, by another clock than ours: there is a new one each
+	// time, so that the gate is the only one.
+	client := github.NewClient(s.http)
+	client.BaseURL, client.UserAgent = s.base, s.agent
+	req, err := client.NewRequest(method, path, body)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := s.client.Do(ctx, req, into)
+	resp, err := client.Do(ctx, req, into)
 	return resp, s.gate.judge(err)
 }
 
