@@ -92,7 +92,10 @@ func (s *Sender) Send(d Delivery) int64 {
 		s.held = nil
 	}
 	if f.duplicated && !f.undelivered {
-		s.queue = append(s.queue, d)
+		again := d
+		s.last++
+		again.ID = s.last
+		s.queue = append(s.queue, again)
 	}
 	s.changed.ring()
 	return d.ID

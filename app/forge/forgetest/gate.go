@@ -2,6 +2,7 @@ package forgetest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -41,6 +42,7 @@ type gate struct {
 
 	mu         sync.Mutex
 	calls      []Call
+	changed    bell
 	violations []string
 	untrue     []string
 }
@@ -116,10 +118,15 @@ func (g *gate) compare(r *http.Request, a *answer) {
 		return
 	}
 	if err := g.spec.CheckAnswer(r, a.status, a.header, a.body.Bytes()); err != nil && !errors.Is(err, ErrUnknown) {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		g.untrue = append(g.untrue, fmt.Sprintf("answer to %s %s: %v", r.Method, r.URL.Path, err))
+		g.mistake(fmt.Sprintf("answer to %s %s: %v", r.Method, r.URL.Path, err))
 	}
+}
+
+// mistake keeps what the fake itself did that the forge never would.
+func (g *gate) mistake(what string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.untrue = append(g.untrue, what)
 }
 
 // violate keeps what a client did that the forge would refuse.
@@ -133,6 +140,28 @@ func (g *gate) log(c Call) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.calls = append(g.calls, c)
+	g.changed.ring()
+}
+
+// waitCall waits for a call in the log.
+func (g *gate) waitCall(ctx context.Context, match func(Call) bool) (Call, error) {
+	for {
+		g.mu.Lock()
+		i, changed := slices.IndexFunc(g.calls, match), g.changed.next()
+		var found Call
+		if i >= 0 {
+			found = g.calls[i]
+		}
+		g.mu.Unlock()
+		if i >= 0 {
+			return found, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return Call{}, fmt.Errorf("wait for a call: %w", ctx.Err())
+		}
+	}
 }
 
 // Calls are all calls of the API so far, in the order in which they ended.
