@@ -62,9 +62,7 @@ func (p *posting) find(ctx context.Context) (bool, error) {
 func (p *posting) adopt(r found) bool {
 	ours := r.External == p.check.External
 	if r.Status != completed {
-		if p.born = r.Started; p.born.IsZero() {
-			p.born = p.app.options.Now()
-		}
+		p.born = p.began(r)
 		if p.old(p.born) || !ours && r.Output.Annotations > 0 {
 			return false
 		}
@@ -80,6 +78,18 @@ func (p *posting) adopt(r found) bool {
 		At: p.app.options.Now(), Digest: digest("run", r.Conclusion, p.whole),
 	}
 	return true
+}
+
+// began is when a run was made, as far as that can be known: GitHub says when it was
+// started.
+func (p *posting) began(r found) time.Time {
+	switch {
+	case !r.Started.IsZero():
+		return r.Started
+	case !p.told.At.IsZero():
+		return p.told.At
+	}
+	return p.app.options.Now()
 }
 
 // after reports whether a build that ended so may go on: when it was held, or when

@@ -23,6 +23,9 @@ type Proposal struct {
 	Public   bool   // others may install it too
 }
 
+// maxName is how many bytes the name of an App may have.
+const maxName = 34
+
 // Manifest is the JSON that a form sends in its field "manifest" to make the App.
 // It asks for exactly the needs of the table.
 func (p Proposal) Manifest() []byte {
@@ -41,7 +44,7 @@ func (p Proposal) Manifest() []byte {
 		Events      []string          `json:"default_events"`
 		Permissions map[string]string `json:"default_permissions"`
 	}{
-		Name: p.Name, URL: p.Page, Redirect: p.Redirect, Setup: p.Setup, Public: p.Public,
+		Name: line(p.Name, maxName), URL: p.Page, Redirect: p.Redirect, Setup: p.Setup, Public: p.Public,
 		Hook:        hook{URL: p.Hook, Active: p.Hook != ""},
 		Description: "Builds what is pushed, and shows how it went.",
 		Permissions: map[string]string{},
@@ -143,7 +146,7 @@ func Convert(ctx context.Context, o Options, given string) (Registration, error)
 	}
 	_, err = a.session(bounded{o.Transport}).ask(ctx, http.MethodPost, "app-manifests/"+given+"/conversions", nil, &got)
 	if err != nil {
-		return Registration{}, withoutCode(err, given)
+		return Registration{}, &withoutCode{err: err, code: given}
 	}
 	r := Registration{
 		ID: got.ID, Slug: got.Slug, Owner: got.Owner.Login, Page: got.HTMLURL, ClientID: got.ClientID,
@@ -155,16 +158,15 @@ func Convert(ctx context.Context, o Options, given string) (Registration, error)
 	return r, nil
 }
 
-// withoutCode takes the code out of an error: a try that broke off may have left it
-// good.
-func withoutCode(err error, code string) error {
-	var f *failure
-	if errors.As(err, &f) {
-		f.where = strings.ReplaceAll(f.where, code, "CODE")
-	}
-	var at *url.Error
-	if errors.As(err, &at) {
-		at.URL = strings.ReplaceAll(at.URL, code, "CODE")
-	}
-	return fmt.Errorf("exchange the code for the App: %w", err)
+// withoutCode keeps the code out of the text of an error: a try that broke off may
+// have left it good.
+type withoutCode struct {
+	err  error
+	code string
 }
+
+func (e *withoutCode) Error() string {
+	return "exchange the code for the App: " + strings.ReplaceAll(e.err.Error(), e.code, "CODE")
+}
+
+func (e *withoutCode) Unwrap() error { return e.err }

@@ -2,12 +2,17 @@ package github
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/velocity-ci/velocity/app/forge"
+	"github.com/velocity-ci/velocity/app/forge/forgetest"
+	"github.com/velocity-ci/velocity/builder/require"
 )
 
 func TestManifestAsksForTheTableAndNoMore(t *testing.T) {
@@ -81,5 +86,51 @@ func TestOpenRefuses(t *testing.T) {
 		if a, err := Open(o); err == nil || strings.Contains(err.Error(), "hidden") {
 			t.Errorf("%s: Open = %v, %v", name, a, err)
 		}
+	}
+}
+
+func TestManifestFlow(t *testing.T) {
+	hub, err := forgetest.NewGitHub(forgetest.GitHubOptions{Dir: t.TempDir(), Data: require.ForgeData(unvalidated{t}), NoApp: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hub.Close()
+	p := Proposal{Name: strings.Repeat("Velocity ", 9), Page: "https://ci.example.com", Redirect: "https://ci.example.com/made"}
+	page, err := NewAppPage(hub.URL(), "", "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := browser.PostForm(page, url.Values{"manifest": {string(p.Manifest())}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	back, err := resp.Location()
+	if err != nil || back.Query().Get("state") != "s" {
+		t.Fatalf("%s, %v", back, err)
+	}
+	given := back.Query().Get("code")
+	api, err := APIOf(hub.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{API: api, Transport: &http.Transport{}, Now: hub.Clock.Now}
+	r, err := Convert(t.Context(), o, given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if known := hub.App(t); r.ID != known.ID || r.WebhookSecret != hub.HookSecret() || r.Key != known.PEM() || r.Slug == "" || r.Page == "" {
+		t.Errorf("App %d: %+v", r.ID, r)
+	}
+	_, err = Convert(t.Context(), o, given)
+	if !errors.Is(err, forge.ErrGone) || strings.Contains(err.Error(), given) {
+		t.Errorf("the code again: %v", err)
+	}
+	if _, err := Convert(t.Context(), o, "../../x"); !errors.Is(err, forge.ErrInvalid) {
+		t.Errorf("what is no code: %v", err)
+	}
+	for _, v := range append(hub.Violations(), hub.Untrue()...) {
+		t.Errorf("against the rules: %s", v)
 	}
 }

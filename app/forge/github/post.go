@@ -40,25 +40,26 @@ func (a *App) Post(ctx context.Context, c forge.Check, told forge.Told) (forge.T
 }
 
 func (a *App) post(ctx context.Context, c forge.Check, told forge.Told) (forge.Told, error) {
-	d := a.door(c.Repository.Installation)
 	where, err := within(c.Repository, "")
 	if err != nil {
 		return told, err
 	}
-	ok, err := d.grants(ctx, "checks")
+	p := &posting{app: a, door: a.door(c.Repository.Installation), where: where, check: c, told: told, whole: compose(c)}
+	p.digest = p.whole.digest()
+	status := describe(c)
+	if settled(c, told) || p.shown() || told.External == c.External && told.Digest == status.digest() {
+		return told, nil
+	}
+	ok, err := p.door.grants(ctx, "checks")
 	if err != nil {
 		return told, err
 	}
-	if !ok {
-		return a.status(ctx, d, where, c, told)
+	if ok {
+		if err = p.do(ctx); !refused(err) {
+			return p.told, err
+		}
 	}
-	p := &posting{app: a, door: d, where: where, check: c, told: told, whole: compose(c)}
-	p.digest = p.whole.digest()
-	err = p.do(ctx)
-	if refused(err) {
-		return a.status(ctx, d, where, c, told)
-	}
-	return p.told, err
+	return p.status(ctx, status)
 }
 
 // refused reports whether check runs are not for this App here, as opposed to
@@ -89,12 +90,6 @@ type posting struct {
 }
 
 func (p *posting) do(ctx context.Context) error {
-	switch {
-	case settled(p.check, p.told):
-		return nil
-	case p.shown() && !p.old(p.told.At):
-		return nil
-	}
 	going, err := p.goOn(ctx)
 	if err != nil {
 		return err
@@ -104,15 +99,15 @@ func (p *posting) do(ctx context.Context) error {
 			return err
 		}
 	}
-	if p.told.Done && going {
+	if going && p.told.Done { // it was over, and the answer had been lost
 		return nil
 	}
 	return p.send(ctx)
 }
 
-// shown reports whether GitHub shows it all.
+// shown reports whether GitHub shows it all, and will for a while.
 func (p *posting) shown() bool {
-	return p.told.ID != 0 && p.told.External == p.check.External && p.told.Digest == p.digest
+	return p.told.ID != 0 && p.told.External == p.check.External && p.told.Digest == p.digest && !p.old(p.told.At)
 }
 
 // old reports whether a run that began at a time will soon be given up by GitHub.
@@ -181,7 +176,7 @@ func (p *posting) next() (part run, sent int, last bool) {
 		return part, len(rest), true
 	}
 	part.Status, part.Conclusion, part.Completed = inProgress, "", nil
-	part.Output.Annotations, part.Actions = rest[:perRequest], nil
+	part.Output.Annotations, part.Actions = rest[:perRequest], []action{}
 	return part, perRequest, false
 }
 

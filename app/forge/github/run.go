@@ -25,7 +25,8 @@ const (
 )
 
 // run is a check run as it is sent, to create one or to change it. It has what
-// go-github's forms lack: the start in a change.
+// go-github's forms lack: the start in a change, and ways to take a text or a button
+// away again, as what is left out of a change stays.
 type run struct {
 	Name       string     `json:"name"`
 	HeadSHA    string     `json:"head_sha,omitempty"` // to create it only
@@ -36,13 +37,13 @@ type run struct {
 	Started    *time.Time `json:"started_at,omitempty"`
 	Completed  *time.Time `json:"completed_at,omitempty"`
 	Output     output     `json:"output"`
-	Actions    []action   `json:"actions,omitempty"`
+	Actions    []action   `json:"actions"`
 }
 
 type output struct {
 	Title       string       `json:"title"`
 	Summary     string       `json:"summary"`
-	Text        string       `json:"text,omitempty"`
+	Text        string       `json:"text"`
 	Annotations []annotation `json:"annotations,omitempty"`
 }
 
@@ -81,6 +82,7 @@ func compose(c forge.Check) run {
 		Status:   map[forge.State]string{forge.Queued: queued, forge.Running: inProgress, forge.Final: completed}[c.State],
 		Output:   output{Title: line(c.Title, maxTitle), Summary: text(c.Summary, maxOutput), Text: text(c.Text, maxOutput)},
 		Started:  moment(c.Started),
+		Actions:  []action{},
 	}
 	if r.Output.Title == "" {
 		r.Output.Title = line(c.Name, maxTitle)
@@ -134,7 +136,7 @@ func annotate(a forge.Annotation) annotation {
 // is better than one that hangs.
 func (r run) minimal() run {
 	r.Output = output{Title: r.Output.Title, Summary: "GitHub refused the details. They are on the build's page."}
-	r.Actions = nil
+	r.Actions = []action{}
 	return r
 }
 

@@ -31,10 +31,18 @@ var states = map[forge.Conclusion]string{
 	forge.Cancelled: "error", forge.ActionRequired: "pending",
 }
 
-// describe is a check as a commit status.
-func describe(c forge.Check) *github.RepoStatus {
-	s := &github.RepoStatus{Context: github.String(c.Name), State: github.String("pending")}
+// A status is a check as a commit status, and what it says in one word.
+type status struct {
+	*github.RepoStatus
+	verdict string
+}
+
+func (s status) digest() string { return digest("status", s.verdict, s.RepoStatus) }
+
+func describe(c forge.Check) status {
+	s := status{&github.RepoStatus{Context: github.String(c.Name), State: github.String("pending")}, "pending"}
 	if c.State == forge.Final {
+		s.verdict = string(c.Conclusion)
 		s.State = github.String("error")
 		if state := states[c.Conclusion]; state != "" && !c.Error {
 			s.State = &state
@@ -49,24 +57,16 @@ func describe(c forge.Check) *github.RepoStatus {
 	return s
 }
 
-// status shows a check as a commit status. One that is shown is not sent again: a
+// status shows the check as a commit status. One that is shown is not sent again: a
 // commit takes a thousand of one context, and then none for ever.
-func (a *App) status(ctx context.Context, d *door, where string, c forge.Check, told forge.Told) (forge.Told, error) {
-	s := describe(c)
-	verdict := s.GetState()
-	if c.State == forge.Final {
-		verdict = string(c.Conclusion)
-	}
-	name := digest("status", verdict, s)
-	if settled(c, told) || told.External == c.External && told.Digest == name {
-		return told, nil
-	}
-	_, err := d.ask(ctx, http.MethodPost, where+"statuses/"+string(c.Commit), s, nil)
+func (p *posting) status(ctx context.Context, s status) (forge.Told, error) {
+	_, err := p.door.ask(ctx, http.MethodPost, p.where+"statuses/"+string(p.check.Commit), s.RepoStatus, nil)
 	var f *failure
 	if err != nil && !(errors.As(err, &f) && f.full()) {
-		return told, err
+		return p.told, err
 	}
 	return forge.Told{
-		External: c.External, State: c.State, Digest: name, Done: c.State == forge.Final, At: a.options.Now(),
+		External: p.check.External, State: p.check.State, Digest: s.digest(), Done: p.check.State == forge.Final,
+		At: p.app.options.Now(),
 	}, nil
 }
