@@ -124,6 +124,9 @@ func (c *cli) serve(ctx context.Context, conf *serverConfig, once bool) error {
 		if s.front, err = c.openFront(ctx, s, conf); err != nil {
 			return errors.Join(err, s.close())
 		}
+		for _, h := range s.houses.list() {
+			s.show(h)
+		}
 	}
 	return errors.Join(s.forever(ctx, conf.retention()), s.close())
 }
@@ -149,7 +152,7 @@ func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // forever serves until ctx ends.
 func (s *service) forever(ctx context.Context, keep storage.Retention) error {
-	s.log.Info("serving", "repos", len(s.houses))
+	s.log.Info("serving", "repos", len(s.houses.list()))
 	return s.run(ctx, func(ctx context.Context) error { return s.watchAndRetain(ctx, keep) })
 }
 
@@ -186,14 +189,14 @@ func (c *cli) once(ctx context.Context, o serviceOptions, keep storage.Retention
 		return err
 	}
 	err = s.run(ctx, func(ctx context.Context) error {
-		for _, h := range s.houses {
+		for _, h := range s.houses.list() {
 			h.site.Look()
 		}
 		if err := s.architect.WaitIdle(ctx); err != nil {
 			return err
 		}
 		if keep != (storage.Retention{}) || s.keepBlobs != (blob.Retention{}) {
-			s.retainAll(ctx, keep, map[*served]bool{}, true)
+			s.retainAll(ctx, keep, true)
 		}
 		return errIdle
 	})
@@ -214,7 +217,7 @@ var errIdle = errors.New("nothing left to do")
 // newest build says counts.
 func (c *cli) onceOutcome(ctx context.Context, s *service, closed []*build.Build) error {
 	if len(closed) == 0 {
-		for _, h := range s.houses {
+		for _, h := range s.houses.list() {
 			b, err := c.newestAtHead(ctx, h)
 			if err != nil {
 				return err
