@@ -100,6 +100,9 @@ func (x *examination) packs(ctx context.Context) error {
 			return err
 		}
 	}
+	if x.ledger != nil {
+		x.repo.Reindex() // those that were too young to tell of: what follows asks git
+	}
 	return nil
 }
 
