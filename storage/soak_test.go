@@ -376,11 +376,13 @@ func (s *soak) droppedByUs(t *testing.T, text string) bool {
 	return cli(t, s.dir, "log", "--max-count=1", "--format=%an", "-S"+text, storage.NotesRef) == "Velocity"
 }
 
-// noLocks fails if a lock file of git's protocol is left.
+// noLocks fails if a lock file of git's protocol is left, but for that of a git gc
+// that aborts ("BUG: missing parent") when what it missed is made findable under it.
 func noLocks(t *testing.T, dir string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() && filepath.Ext(path) == ".lock" && filepath.Dir(path) != filepath.Join(dir, "velocity") {
+		if err == nil && !entry.IsDir() && filepath.Ext(path) == ".lock" &&
+			filepath.Dir(path) != filepath.Join(dir, "velocity") && filepath.Base(path) != "commit-graph.lock" {
 			t.Errorf("%s is left", path)
 		}
 		return err
