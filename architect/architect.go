@@ -72,7 +72,7 @@ type Architect struct {
 	heard     time.Time     // since when builders can be heard
 	watches   int           // open ones
 	changed   chan struct{} // closed and renewed whenever something a waiter may wait for changes
-	sooner    chan struct{} // the sweep shall look when its next turn is; capacity 1
+	sooner    chan struct{} // the sweep shall look when the next backoff ends; capacity 1
 	fatal     chan error
 }
 

@@ -1,0 +1,106 @@
+// Package forge has the words that Velocity and forges share: repositories, pull
+// requests, people, checks. The packages below it speak to forges with our
+// credentials: github and gitlab in each one's dialect, report by showing builds.
+//
+// What a forge says of itself is believed as far as its numbers go. A name is for
+// people and for the address of a request: it may belong to another repository or
+// person tomorrow.
+package forge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/velocity-ci/velocity/blueprint/plan"
+)
+
+// A Kind is what a forge is.
+type Kind string
+
+// The kinds of forges.
+const (
+	GitHub Kind = "github" // github.com, or an Enterprise Server
+	GitLab Kind = "gitlab" // gitlab.com, or a GitLab of one's own
+)
+
+// A Key is a repository for ever: it outlives renames and transfers.
+type Key struct {
+	Kind Kind
+	ID   int64 // the forge's number of the repository or project
+}
+
+// String is the key in names of files and in logs, such as "github-1296269".
+func (k Key) String() string { return fmt.Sprintf("%s-%d", k.Kind, k.ID) }
+
+// A Repository is one on a forge, as the forge told us last.
+type Repository struct {
+	Key
+	Installation  int64  // of the GitHub App, through which it is reached; 0 on GitLab
+	Name          string // as in its address: "owner/name", "group/sub/name"
+	DefaultBranch string // full name of the ref; "" if the repository is empty
+	Clone         string // https address that git fetches from
+	Page          string // address for people
+	Public        bool
+	Archived      bool
+}
+
+// A User is somebody on a forge. The zero value is nobody that is known.
+type User struct {
+	ID    int64
+	Login string
+	Bot   bool
+}
+
+// A Pull is a pull request, or a merge request of GitLab.
+type Pull struct {
+	Number   int64       // as people know it: GitLab's iid
+	Head     plan.Commit // its newest commit
+	HeadRef  string      // full name of the branch in the head's repository; "" if unknown
+	BaseRef  string      // full name of the branch that it is for
+	Fork     bool        // the head is in another repository, or in one that is gone
+	Author   User
+	Labels   []string
+	Draft    bool
+	Open     bool
+	Modified time.Time
+}
+
+// Ref is where the forge shows the head of a pull request in its own repository.
+func (k Kind) Ref(pull int64) string {
+	if k == GitLab {
+		return fmt.Sprintf("refs/merge-requests/%d/head", pull)
+	}
+	return fmt.Sprintf("refs/pull/%d/head", pull)
+}
+
+// A Credential opens one repository for fetching. Close gives it back; the forge
+// takes it from nobody after that.
+type Credential struct {
+	User, Password string
+	Close          func(ctx context.Context) error
+}
+
+// Errors of forges that a caller acts on. They are looked for with errors.Is.
+var (
+	// ErrGone means that the forge does not have it, or does not show it to us.
+	ErrGone = errors.New("the forge does not have it")
+	// ErrForbidden means that a permission is missing: somebody has to grant it.
+	ErrForbidden = errors.New("the forge does not permit it")
+	// ErrInvalid means that the forge will never take a request as it is.
+	ErrInvalid = errors.New("the forge refuses the request")
+)
+
+// A LimitError means that the forge takes no requests of ours for now: going on is
+// a way to be banned.
+type LimitError struct {
+	Until time.Time // when it may be tried again
+	Err   error
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("limited by the forge until %s: %v", e.Until.UTC().Format(time.RFC3339), e.Err)
+}
+
+func (e *LimitError) Unwrap() error { return e.Err }
