@@ -205,7 +205,7 @@ func (g *GitHub) runJSON(c *run) object {
 			"title": orNull(now.Title), "summary": orNull(now.Summary), "text": orNull(now.Text),
 			"annotations_count": len(now.Annotations), "annotations_url": api + "/annotations",
 		},
-		"check_suite": object{"id": now.Suite}, "app": g.appJSON(g.app), "pull_requests": g.inPulls(c.repo, now.SHA),
+		"check_suite": object{"id": now.Suite}, "app": g.appJSON(g.appOf(c)), "pull_requests": g.inPulls(c.repo, now.SHA),
 	}
 }
 
@@ -217,7 +217,7 @@ func (g *GitHub) suiteState(s *suite) (status string, conclusion any, n int) {
 	seen, worst, open := map[string]bool{}, "", false
 	for _, c := range g.runsOf(s.repo, s.sha) {
 		now := c.now()
-		if seen[now.Name] {
+		if seen[now.Name] || c.others {
 			continue
 		}
 		seen[now.Name] = true

@@ -390,3 +390,57 @@ func TestWhatTheFakeDoesNotHaveIsAViolation(t *testing.T) {
 		}
 	}
 }
+
+func TestRunsOfOtherAppsAreNotOurs(t *testing.T) {
+	t.Parallel()
+	g, r, in, sha := yard(t, GitHubOptions{})
+	api := newRaw(t, g, in)
+	id := r.OtherCheck(sha, "n", "b1")
+	count := func(query string) any {
+		_, answer := api.do(http.MethodGet, "/repos/octo/app/commits/"+sha+"/check-runs"+query, nil)
+		return answer["total_count"]
+	}
+	if all, own := count(""), count(fmt.Sprintf("?app_id=%d", g.App(t).ID)); all != 1.0 || own != 0.0 {
+		t.Errorf("%v runs, %v of our own", all, own)
+	}
+	resp, _ := api.do(http.MethodPatch, fmt.Sprintf("/repos/octo/app/check-runs/%d", id), object{"conclusion": "success"})
+	if resp.StatusCode != http.StatusForbidden || len(g.Violations()) != 1 {
+		t.Errorf("changing it: %d, %q", resp.StatusCode, g.Violations())
+	}
+}
+
+func TestALoginIsNotAPerson(t *testing.T) {
+	t.Parallel()
+	g, _, in, _ := yard(t, GitHubOptions{})
+	maria := g.Account("maria")
+	g.RenameAccount("maria", "maria2")
+	api := newRaw(t, g, in)
+	for login, want := range map[string]string{"maria2": "write", "maria": "none"} {
+		g.Account(login)
+		_, answer := api.do(http.MethodGet, "/repos/octo/app/collaborators/"+login+"/permission", nil)
+		if same := at(answer, "user", "id") == float64(maria.ID); answer["permission"] != want || same != (login == "maria2") {
+			t.Errorf("%s has %v, and is the same person: %v", login, answer["permission"], same)
+		}
+	}
+}
+
+func TestAHungCallEndsWithTheClient(t *testing.T) {
+	t.Parallel()
+	faults := NewFaults(1, Odds{})
+	g, _, in, _ := yard(t, GitHubOptions{Faults: faults})
+	c := asInstallation(t, g, in, whole)
+	faults.Inject(OnCall(http.MethodGet, "/pulls"), Mishap{Kind: Hung})
+	ctx, cancel := context.WithCancel(within(t))
+	done := make(chan error, 1)
+	go func() {
+		_, _, err := c.PullRequests.List(ctx, "octo", "app", nil)
+		done <- err
+	}()
+	if _, err := g.WaitCall(ctx, func(c Call) bool { return c.Mishap.Kind == Hung }); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
+	}
+}
