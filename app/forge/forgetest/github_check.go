@@ -67,29 +67,6 @@ func (g *GitHub) become(c *run, next CheckRun) {
 	c.history = append(c.history, next)
 }
 
-type suiteKey struct {
-	repo int64
-	sha  string
-}
-
-// A suite is the check suite of the App for a commit: there is one.
-type suite struct {
-	id             int64
-	repo           *Repo
-	sha            string
-	branch, before string // "" if they are unknown
-	made           time.Time
-}
-
-// suite finds or makes the suite of a commit.
-func (g *GitHub) suite(r *Repo, sha string) *suite {
-	key := suiteKey{r.id, sha}
-	if g.suites[key] == nil {
-		g.suites[key] = &suite{id: g.id(), repo: r, sha: sha, made: g.Clock.Now()}
-	}
-	return g.suites[key]
-}
-
 // runsOf are the runs of a commit, newest first. Those that nobody finished in
 // time are stale by then.
 func (g *GitHub) runsOf(r *Repo, sha string) []*run {
@@ -268,43 +245,6 @@ func noCommit(sha string) error {
 	return &refusal{status: http.StatusUnprocessableEntity, message: "No commit found for SHA: " + sha}
 }
 
-// commitSuites answers GET /repos/{owner}/{repo}/commits/{ref}/check-suites.
-func (g *GitHub) commitSuites(q *request) (any, error) {
-	list := []object{}
-	if s := g.suites[suiteKey{q.repo.id, q.PathValue("ref")}]; s != nil {
-		list = append(list, g.suiteJSON(s))
-	}
-	return object{"total_count": len(list), "check_suites": list}, nil
-}
-
-// pathSuite is the one of the path.
-func (g *GitHub) pathSuite(q *request) (*suite, error) {
-	for _, s := range g.suites {
-		if s.id == q.number("check_suite_id") && s.repo == q.repo {
-			return s, nil
-		}
-	}
-	return nil, notFound
-}
-
-// getSuite answers GET /repos/{owner}/{repo}/check-suites/{check_suite_id}.
-func (g *GitHub) getSuite(q *request) (any, error) {
-	s, err := g.pathSuite(q)
-	if err != nil {
-		return nil, err
-	}
-	return g.suiteJSON(s), nil
-}
-
-// suiteRuns answers GET .../check-suites/{check_suite_id}/check-runs.
-func (g *GitHub) suiteRuns(q *request) (any, error) {
-	s, err := g.pathSuite(q)
-	if err != nil {
-		return nil, err
-	}
-	return g.listRuns(q, s.sha)
-}
-
 // rerequestRun answers POST .../check-runs/{check_run_id}/rerequest: it changes
 // nothing about the run, and sends its App an event.
 func (g *GitHub) rerequestRun(q *request) (any, error) {
@@ -313,15 +253,5 @@ func (g *GitHub) rerequestRun(q *request) (any, error) {
 		return nil, err
 	}
 	g.sendRun(q.token.in, c, "rerequested", g.account(g.app.Slug+"[bot]"), nil)
-	return created(object{}), nil
-}
-
-// rerequestSuite answers POST .../check-suites/{check_suite_id}/rerequest.
-func (g *GitHub) rerequestSuite(q *request) (any, error) {
-	s, err := g.pathSuite(q)
-	if err != nil {
-		return nil, err
-	}
-	g.sendSuite(q.token.in, s, "rerequested", g.account(g.app.Slug+"[bot]"))
 	return created(object{}), nil
 }
