@@ -76,7 +76,12 @@ func with(o object, more ...any) object {
 
 func TestBadCheckRunsAreRefused(t *testing.T) {
 	t.Parallel()
-	g, _, in, sha := yard(t, GitHubOptions{})
+	t.Run("with the description", func(t *testing.T) { testBadCheckRuns(t, GitHubOptions{}) })
+	t.Run("without", func(t *testing.T) { testBadCheckRuns(t, GitHubOptions{Data: none}) })
+}
+
+func testBadCheckRuns(t *testing.T, o GitHubOptions) {
+	g, _, in, sha := yard(t, o)
 	api := newRaw(t, g, in)
 	const runs = "/repos/octo/app/check-runs"
 	long := strings.Repeat("é", 32768) // 65536 bytes, and half as many characters
