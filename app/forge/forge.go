@@ -82,6 +82,9 @@ type Credential struct {
 	Close          func(ctx context.Context) error
 }
 
+// Format prints no password, whatever the verb.
+func (c Credential) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "credential of %s", c.User) }
+
 // Errors of forges that a caller acts on. They are looked for with errors.Is.
 var (
 	// ErrGone means that the forge does not have it, or does not show it to us.
