@@ -41,7 +41,7 @@ func (s *service) run(ctx context.Context, work func(ctx context.Context) error)
 		}
 	})
 	if s.builder != nil {
-		group.Go(func() error { s.builder.Run(lower); return nil })
+		group.Go(func() error { s.build(lower); return nil })
 	}
 	s.houses.begin(lower, group)
 	for h, l := range listeners {

@@ -49,6 +49,9 @@ type Front struct {
 	// changed about a builder.
 	Reload bool
 
+	// Setup is the way to a GitHub App; nil if there is one, or shall be none.
+	Setup *Setup
+
 	registrations limiter
 
 	mu   sync.Mutex
@@ -92,6 +95,9 @@ func Routes() []Route {
 		{Pattern: "GET " + api.PathKeptCaches + "{name}", Need: Anybody, serve: asAttempt((*Front).cache)},
 		{Pattern: "PUT " + api.PathKeptCaches + "{name}", Need: Anybody, serve: asAttempt((*Front).keepCache)},
 		{Pattern: "POST " + api.PathRegister, Need: Anybody, serve: (*Front).register},
+		{Pattern: "GET " + SetupPath, Need: Anybody, serve: (*Front).setup},
+		{Pattern: "POST " + SetupPath, Need: Anybody, serve: (*Front).setup},
+		{Pattern: "GET " + SetupCallback, Need: Anybody, serve: (*Front).setupBack},
 
 		{Pattern: "GET " + api.PathSelf, Need: roster.Read, On: OnServer, serve: (*Front).self},
 		{Pattern: "GET " + api.PathRepositories, Need: roster.Read, On: OnServer, serve: (*Front).repositories},
