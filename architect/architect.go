@@ -147,7 +147,7 @@ func (a *Architect) Close(ctx context.Context, s *Site) error {
 	s.closed = true
 	s.leave()
 	a.sites = slices.DeleteFunc(a.sites, func(other *Site) bool { return other == s })
-	a.held = slices.DeleteFunc(a.held, func(w *work) bool { return w.site == s })
+	a.queued = slices.DeleteFunc(a.queued, func(w *work) bool { return w.site == s })
 	for id, w := range a.works {
 		if w.site != s {
 			continue
