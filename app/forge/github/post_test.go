@@ -81,9 +81,19 @@ func TestPostGivesAnUnfinishedRunToTheNextBuild(t *testing.T) {
 	}
 }
 
+func TestPostLeavesNoUnfinishedRunBehind(t *testing.T) {
+	s := newStage(t, 1)
+	s.post(t, s.check("b1"), forge.Told{})
+	s.app = s.open(t) // a new process, whose record of it is lost
+	s.post(t, s.done("b2", 60), forge.Told{})
+	if runs := s.runs(); len(runs) != 1 || runs[0].ExternalID != "b2" || !complete(runs[0], s.done("b2", 60)) {
+		t.Errorf("runs %+v", runs)
+	}
+}
+
 func TestPostGoesOnAfterAnApproval(t *testing.T) {
 	s := newStage(t, 1)
-	held := s.check("b1")
+	held := s.check("b1/approval")
 	held.State, held.Conclusion, held.Ended = forge.Final, forge.ActionRequired, s.hub.Clock.Now()
 	held.Actions = []forge.Action{{Identifier: forge.DoApprove, Label: "Approve", Description: "Build this commit"}}
 	told := s.post(t, held, forge.Told{})
