@@ -193,7 +193,7 @@ func (a *Architect) existing(ctx context.Context, s *Site, t plan.Trigger) (map[
 		return nil, err
 	}
 	for _, k := range finished {
-		if _, unfinished := have[k.Name]; !unfinished && k.Event == t.Event && k.Ref == t.Ref && k.Request == t.Request {
+		if _, unfinished := have[k.Name]; !unfinished && k.Trigger.Event == t.Event && k.Trigger.Ref == t.Ref && k.Trigger.Request == t.Request {
 			have[k.Name] = k.ID
 		}
 	}
