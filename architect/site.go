@@ -38,9 +38,8 @@ type Loaded struct {
 type Known struct {
 	ID      build.ID
 	Name    string
-	Event   plan.Event
-	Ref     string
-	Request string // "" unless it was asked for as a build of its own
+	Trigger plan.Trigger
+	Config  plan.Commit // where the configuration was read
 }
 
 // A History is what was recorded before.

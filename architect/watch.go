@@ -97,10 +97,11 @@ func (a *Architect) Answered(ctx context.Context, s *Site, id string) (answer An
 		a.mu.Lock()
 		changed := a.changed
 		a.mu.Unlock()
+		quiet := s.quiet() // looked at first: it may become so with the answer
 		if answer, ok := s.answered(id); ok {
 			return answer, true, nil
 		}
-		if s.quiet() {
+		if quiet {
 			return Answer{}, false, nil
 		}
 		select {

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -258,17 +259,22 @@ func TestReceiverBoundsMemory(t *testing.T) {
 	}
 }
 
-// A waiting inbox holds what it is given until it is released.
-type waiting struct{ came, release chan struct{} }
+// A waiting inbox holds the first that it is given until it is released.
+type waiting struct {
+	holds         atomic.Bool
+	came, release chan struct{}
+}
 
-func (w waiting) Accept(context.Context, Delivery) error {
-	w.came <- struct{}{}
-	<-w.release
+func (w *waiting) Accept(context.Context, Delivery) error {
+	if w.holds.CompareAndSwap(false, true) {
+		close(w.came)
+		<-w.release
+	}
 	return nil
 }
 
 func TestReceiverBoundsReaders(t *testing.T) {
-	inbox := waiting{make(chan struct{}), make(chan struct{})}
+	inbox := &waiting{came: make(chan struct{}), release: make(chan struct{})}
 	receiver := testReceiver(inbox)
 	receiver.Limits = Limits{Readers: 1}
 	h := gitHub(t, receiver)

@@ -115,6 +115,7 @@ func Routes() []Route {
 		{Pattern: "POST " + api.PathStart, Need: roster.Act, On: OnRepository, serve: at((*Server).start)},
 		{Pattern: "POST " + api.PathRerun, Need: roster.Act, On: OnRepository, serve: at((*Server).rerun)},
 		{Pattern: "POST " + api.PathCancel, Need: roster.Act, On: OnRepository, serve: at((*Server).cancel)},
+		{Pattern: "POST " + api.PathApprove, Need: roster.Act, On: OnRepository, serve: at((*Server).approve)},
 
 		{Pattern: "GET " + api.PathBuilders, Need: roster.Admin, On: OnServer, serve: (*Front).builders},
 		{Pattern: "POST " + api.PathBuilders + "/{name}/drain", Need: roster.Admin, On: OnServer, serve: turn((*roster.Roster).Drain)},

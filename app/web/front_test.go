@@ -269,7 +269,9 @@ func TestScope(t *testing.T) {
 	for path, body := range map[string]string{
 		api.PathCancel + "?build=aaaaaa-7": `{"build":"aaaaaa-7"}`,
 		api.PathRerun + "?repository=shop": `{"build":"7"}`,
-		api.PathStart + "?repository=shop": `{}`,
+
+		api.PathApprove + "?build=aaaaaa-7": `{"build":"aaaaaa-7"}`,
+		api.PathStart + "?repository=shop":  `{}`,
 	} {
 		if status, answer := r.ask("POST", path, secret, body); status != 404 {
 			t.Errorf("%s: %d %s; want 404", path, status, answer)
