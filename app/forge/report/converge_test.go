@@ -24,11 +24,11 @@ func TestConverges(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g := newRig(seed, float64(seed%4)*0.15)
 				g.perTask = seed%3 == 0
+				defer func() { g.end() }()
 				g.live(t, seed)
 				g.heal()
 				g.check(t)
 				deaths, posts = deaths+g.deaths, posts+len(g.forge.calls)
-				g.end()
 			})
 		})
 	}

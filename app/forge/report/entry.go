@@ -93,8 +93,8 @@ func (e *entry) rank() rank {
 	switch {
 	case e.state == forge.Final:
 		return finish
-	case !e.known || e.told.External != e.external || e.told.State < e.state:
-		return create
+	case !e.known, e.told.External != e.external, e.told.State < e.state, e.told.Digest == "":
+		return create // an empty digest: what was sent may not have arrived
 	}
 	return progress
 }

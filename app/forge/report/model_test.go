@@ -40,8 +40,10 @@ type run struct {
 }
 
 type call struct {
-	at   time.Time
-	rank rank
+	at    time.Time
+	rank  rank
+	state forge.State
+	check forge.Check
 }
 
 var errBroken = errors.New("connection reset by peer")
@@ -93,10 +95,10 @@ func (m *model) call(c forge.Check, told forge.Told) {
 	switch {
 	case c.State == forge.Final:
 		r = finish
-	case told.External != c.External || told.State < c.State:
+	case told.External != c.External, told.State < c.State, told.Digest == "":
 		r = create
 	}
-	m.calls = append(m.calls, call{time.Now(), r})
+	m.calls = append(m.calls, call{time.Now(), r, c.State, c})
 }
 
 // apply changes what is shown. A Poster that may have been heard looks first.

@@ -146,19 +146,30 @@ func TestLimitsHold(t *testing.T) {
 		task.Started, task.Finished, task.Findings = began, s.at.Add(time.Minute), findings
 		task.Log.Bytes = int64(len(logText))
 	}
+	s.b.Stages[0].Name = names[0]
 	c := composer()
 	check := c.Check(c.Subjects(s.shown())[0])
 	if len(check.Summary) > MaxBytes || len(check.Text) > MaxBytes || len(check.Annotations) > MaxAnnotations || len(check.Title) > maxTitle {
 		t.Errorf("summary %d, text %d, annotations %d, title %d", len(check.Summary), len(check.Text), len(check.Annotations), len(check.Title))
 	}
-	for line := range strings.Lines(check.Summary) {
-		if strings.HasPrefix(line, "  ") && columns(strings.TrimSuffix(line, "\n")) > ganttWide {
-			t.Fatalf("the chart is %d columns wide: %q", columns(line), line)
+	for _, row := range newGantt(s.b) {
+		if columns(row) > ganttWide {
+			t.Fatalf("the chart is %d columns wide: %q", columns(row), row)
 		}
 	}
 	for _, want := range []string{"more, which the build's page has", "| stage |", "waits for a builder", "[The build's page]", "of its output"} {
 		if !strings.Contains(check.Summary, want) {
 			t.Errorf("the summary has no %q:\n%.3000s", want, check.Summary)
+		}
+	}
+}
+
+// A build that ran once, and a task that did, are never queued again.
+func TestInterruptedIsStillRunning(t *testing.T) {
+	s := newSite(t, request(12, []string{"unit"})).open().run("s0t0", build.Interrupt, because("lost builder"))
+	for _, subject := range []Subject{{Shown: s.shown()}, {Shown: s.shown(), Task: "s0t0"}} {
+		if got := composer().Check(subject); got.State != forge.Running || subject.state() != forge.Running {
+			t.Errorf("%s is %d, said to be %d; want it running", got.External, got.State, subject.state())
 		}
 	}
 }
