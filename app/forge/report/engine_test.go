@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -302,6 +303,27 @@ func TestTasksThatWaitAreNotTold(t *testing.T) {
 		g.reporter.Changed(newSite(t, request(8, []string{"unit", "lint"})).open().shown())
 		if pass(time.Minute); len(g.forge.calls) != 7 {
 			t.Errorf("%d calls with the second build; want 7", len(g.forge.calls))
+		}
+	})
+}
+
+// A build that breaks the Composer is parked, and the next one is shown.
+func TestPoisonIsParked(t *testing.T) {
+	bubble(t, func(t *testing.T, g *rig) {
+		g.reporter.Compose.Page = func(id build.ID, _ string) string {
+			if id.Number == 7 {
+				panic("poison")
+			}
+			return ""
+		}
+		g.reporter.Changed(newSite(t, request(7, []string{"unit"})).open().shown())
+		pass(time.Minute)
+		if parked := g.reporter.Parked(); len(parked) != 1 || !strings.HasSuffix(parked[0].Reason, "internal error: poison") {
+			t.Errorf("parked %+v", parked)
+		}
+		g.reporter.Changed(newSite(t, request(8, []string{"unit"})).open().shown())
+		if pass(time.Minute); len(g.forge.calls) != 1 || len(g.reporter.Parked()) != 0 {
+			t.Errorf("%d calls, parked %+v", len(g.forge.calls), g.reporter.Parked())
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/velocity-ci/velocity/app/forge"
@@ -24,10 +25,22 @@ func (r *Reporter) serve(ctx context.Context, l *lane, e *entry) {
 	r.mu.Lock()
 	s := e.subject
 	r.mu.Unlock()
-	err := r.bring(ctx, l, e, s)
+	err := r.guarded(ctx, l, e, s)
 	if notice := r.settle(ctx, l, e, s, err); notice != "" && r.Notice != nil {
 		r.Notice(s.Repository, s.Build.ID, notice)
 	}
+}
+
+// guarded is bring for builds that nobody thought of: one of them must not end the
+// process, which would begin with it again.
+func (r *Reporter) guarded(ctx context.Context, l *lane, e *entry, s Subject) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.Logger.Error("reporting broke", "build", s.Build.ID.String(), "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("%w: internal error: %v", forge.ErrInvalid, p)
+		}
+	}()
+	return r.bring(ctx, l, e, s)
 }
 
 // bring reads what the forge was told, tells it what is new, and keeps that.
