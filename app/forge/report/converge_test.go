@@ -84,14 +84,16 @@ func (s *site) advance(dice int) {
 	if dice == 0 {
 		s.do(build.Canceling, "", because("canceled"))
 	}
-	for _, t := range tasks(s.b, func(t *build.Task) bool { return !t.State.Final() && t.State != build.Waiting }) {
-		kind := map[build.State]build.Kind{build.Ready: build.Assign, build.Scheduled: build.Begin, build.Building: build.Succeed}[t.State]
-		if dice == 1 && t.State == build.Building {
-			kind = build.Fail
-		}
-		s.do(kind, t.Key, because("exit 1"))
+	open := tasks(s.b, func(t *build.Task) bool { return !t.State.Final() && t.State != build.Waiting })
+	if len(open) == 0 {
 		return
 	}
+	next := open[0]
+	kind := map[build.State]build.Kind{build.Ready: build.Assign, build.Scheduled: build.Begin, build.Building: build.Succeed}[next.State]
+	if dice == 1 && next.State == build.Building {
+		kind = build.Fail
+	}
+	s.do(kind, next.Key, because("exit 1"))
 }
 
 // check is what must hold once nothing fails any more.

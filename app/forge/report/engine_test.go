@@ -100,6 +100,24 @@ func TestOutcomesGoFirst(t *testing.T) {
 	})
 }
 
+// Forges give up what does not move for days: it is told again each day, until it
+// is over.
+func TestWhatGoesOnIsToldAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, g *rig) {
+		s := newSite(t, request(1, []string{"unit"})).open()
+		g.source.put(s.shown())
+		g.reporter.Changed(s.shown())
+		if pass(10*24*time.Hour + time.Minute); len(g.forge.calls) != 11 {
+			t.Errorf("%d calls in ten days; want 11", len(g.forge.calls))
+		}
+		s.at = time.Now()
+		g.source.put(s.run("s0t0", build.Succeed).shown())
+		if pass(10 * 24 * time.Hour); len(g.forge.calls) != 12 {
+			t.Errorf("%d calls with the outcome; want 12", len(g.forge.calls))
+		}
+	})
+}
+
 // However much there is to say of builds that go on, an outcome need not wait.
 func TestOutcomesDoNotWait(t *testing.T) {
 	bubble(t, func(t *testing.T, g *rig) {

@@ -53,7 +53,7 @@ func (r *Reporter) bring(ctx context.Context, l *lane, e *entry, s Subject) erro
 	}
 	check := r.Compose.Check(s)
 	digest := digest(check)
-	if e.told.External == check.External && e.told.State == check.State && e.told.Digest == digest && check.State != forge.Final {
+	if e.told.External == check.External && e.told.Digest == digest && check.State != forge.Final && !r.stale(e.told) {
 		return nil
 	}
 	poster, ok := r.Posters[s.Repository.Kind]
@@ -73,7 +73,7 @@ func (r *Reporter) bring(ctx context.Context, l *lane, e *entry, s Subject) erro
 		e.doubt(told)
 		return err
 	}
-	told.External, told.State, told.Digest, told.At = check.External, check.State, digest, r.Now()
+	told.External, told.State, told.Digest, told.At = check.External, max(check.State, told.State), digest, r.Now()
 	e.told, e.unkept = told, true
 	return r.keep(ctx, e)
 }
@@ -165,6 +165,15 @@ func (r *Reporter) answered(l *lane, e *entry, further int) {
 func further(before, after forge.Told) int {
 	return max(0, after.Annotations-before.Annotations-1) / 50
 }
+
+// stale reports whether something that is not over was told so long ago that it is
+// told again: forges give up what does not move for some days.
+func (r *Reporter) stale(told forge.Told) bool {
+	return told.State != forge.Final && r.Now().Sub(told.At) >= restateEvery
+}
+
+// restateEvery is how often a check is told again although nothing has changed.
+const restateEvery = 24 * time.Hour
 
 // digest stands for everything that a check shows.
 func digest(c forge.Check) string {
