@@ -39,16 +39,17 @@ func (a *Architect) Place(builder string, s Standing) {
 	}
 }
 
-// needsOf are what the tasks of a plan ask of their builders.
-func needsOf(p *plan.Plan) map[string]queue.Needs {
+// needsOf are what the tasks of a plan for a trigger ask of their builders.
+func needsOf(p *plan.Plan, t plan.Trigger) map[string]queue.Needs {
 	needs := map[string]queue.Needs{}
 	if p == nil {
 		return needs
 	}
+	strange := !trusted(t)
 	for i := range p.Stages {
 		for j := range p.Stages[i].Tasks {
-			t := &p.Stages[i].Tasks[j]
-			needs[t.Key] = queue.NewNeeds(t.Labels, executorsOf(t), !trusted(p))
+			task := &p.Stages[i].Tasks[j]
+			needs[task.Key] = queue.NewNeeds(task.Labels, executorsOf(task), strange)
 		}
 	}
 	return needs
@@ -135,7 +136,7 @@ func (a *Architect) Admits(repository, credential string) bool {
 	}
 	found := false
 	for id, w := range a.works {
-		if w.site.Name != repository {
+		if w.site.Called() != repository {
 			continue
 		}
 		for key, f := range w.flights {

@@ -261,6 +261,16 @@ func (g *rig) here() {
 	}
 }
 
+// live lets d pass on the clock, in which the builder shows that it is there: the
+// architect looks whenever it likes, and loses who was silent for too long.
+func (g *rig) live(d time.Duration) {
+	g.t.Helper()
+	for ; d > 0; d -= dispatch.BeatEvery {
+		g.advance(min(d, dispatch.BeatEvery))
+		g.here()
+	}
+}
+
 // final waits for the next build to end.
 func (g *rig) final() *build.Build {
 	g.t.Helper()
@@ -303,7 +313,7 @@ type worker struct {
 func (w *worker) presence() dispatch.Presence {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	p := dispatch.Presence{Boot: w.boot, Capacity: 4, Untrusted: w.strange}
+	p := dispatch.Presence{Boot: w.boot, Capacity: 4, Untrusted: w.strange, Executors: []string{"docker"}}
 	for at := range w.running {
 		p.Running = append(p.Running, at)
 	}
