@@ -12,7 +12,7 @@ import (
 )
 
 // seeds is how many lives of a Reporter the property is tried with.
-const seeds = 300
+const seeds = 200
 
 // Whatever fails, and whenever the process dies: every check gets to the newest
 // build's outcome, none ever goes back, none is made twice, and the forge is asked
@@ -139,9 +139,9 @@ func (g *rig) check(t *testing.T) {
 // within checks that no window of calls has more than the forge takes.
 func (m *model) within(t *testing.T, window time.Duration, most int) {
 	t.Helper()
-	first := 0
-	for i, c := range m.calls {
-		for c.at.Sub(m.calls[first].at) >= window {
+	first, calls := 0, m.asked()
+	for i, c := range calls {
+		for c.at.Sub(calls[first].at) >= window {
 			first++
 		}
 		if n := i - first + 1; n > most {

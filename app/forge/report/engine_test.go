@@ -27,7 +27,7 @@ func bubble(t *testing.T, test func(t *testing.T, g *rig)) {
 
 // states are what was posted, in order.
 func (m *model) states() (all []forge.State) {
-	for _, c := range m.calls {
+	for _, c := range m.asked() {
 		all = append(all, c.state)
 	}
 	return all
@@ -59,10 +59,10 @@ func TestPace(t *testing.T) {
 		if got := g.forge.states(); !slices.Equal(got, want) {
 			t.Errorf("posted %v; want %v", got, want)
 		}
-		if at := g.forge.calls[3].at.Sub(begun); at != stepEvery+progressEvery {
+		if at := g.forge.asked()[3].at.Sub(begun); at != stepEvery+progressEvery {
 			t.Errorf("the outcome was posted after %s; want at once", at)
 		}
-		if got := g.forge.runs[keyOf(g.forge.calls[0].check)][0].check.Title; got != "Passed: 3 tasks" {
+		if got := g.forge.of(keyOf(g.forge.asked()[0].check))[0].check.Title; got != "Passed: 3 tasks" {
 			t.Errorf("shown is %q", got)
 		}
 	})
@@ -72,7 +72,7 @@ func TestPace(t *testing.T) {
 // these before progress.
 func TestOutcomesGoFirst(t *testing.T) {
 	bubble(t, func(t *testing.T, g *rig) {
-		g.forge.until, g.forge.heard = time.Now().Add(time.Minute), false
+		g.forge.limit(time.Minute)
 		for n := range int64(30) {
 			s := newSite(t, request(n+1, []string{"unit"})).open()
 			s.b.Trigger.Commit = plan.Commit(string(commit[:38]) + string(rune('a'+n%6)) + string(rune('0'+n/6)))
@@ -85,17 +85,17 @@ func TestOutcomesGoFirst(t *testing.T) {
 			}
 			g.reporter.Changed(s.shown())
 		}
-		g.forge.calls = nil
+		before := len(g.forge.asked())
 		pass(5 * time.Minute)
 		last := finish
-		for i, c := range g.forge.calls {
+		for i, c := range g.forge.asked()[before:] {
 			if c.rank > last {
 				t.Fatalf("call %d has rank %d, after one of rank %d", i, c.rank, last)
 			}
 			last = c.rank
 		}
-		if len(g.forge.calls) != 30 {
-			t.Errorf("%d calls; want 30", len(g.forge.calls))
+		if n := len(g.forge.asked()) - before; n != 30 {
+			t.Errorf("%d calls; want 30", n)
 		}
 	})
 }
@@ -107,13 +107,13 @@ func TestWhatGoesOnIsToldAgain(t *testing.T) {
 		s := newSite(t, request(1, []string{"unit"})).open()
 		g.source.put(s.shown())
 		g.reporter.Changed(s.shown())
-		if pass(10*24*time.Hour + time.Minute); len(g.forge.calls) != 11 {
-			t.Errorf("%d calls in ten days; want 11", len(g.forge.calls))
+		if pass(10*24*time.Hour + time.Minute); len(g.forge.asked()) != 11 {
+			t.Errorf("%d calls in ten days; want 11", len(g.forge.asked()))
 		}
 		s.at = time.Now()
 		g.source.put(s.run("s0t0", build.Succeed).shown())
-		if pass(10 * 24 * time.Hour); len(g.forge.calls) != 12 {
-			t.Errorf("%d calls with the outcome; want 12", len(g.forge.calls))
+		if pass(10 * 24 * time.Hour); len(g.forge.asked()) != 12 {
+			t.Errorf("%d calls with the outcome; want 12", len(g.forge.asked()))
 		}
 	})
 }
@@ -132,7 +132,7 @@ func TestOutcomesDoNotWait(t *testing.T) {
 			s.b.Name += string(rune(0x5e00 + n))
 			g.reporter.Changed(s.shown())
 			synctest.Wait()
-			if len(g.forge.runs[Key{octo.Key, commit, Subject{Shown: s.shown()}.Name()}]) == 0 {
+			if len(g.forge.of(Key{octo.Key, commit, Subject{Shown: s.shown()}.Name()})) == 0 {
 				t.Fatalf("outcome %d waits", n)
 			}
 		}
@@ -150,7 +150,7 @@ func TestLimits(t *testing.T) {
 		pass(3 * time.Hour)
 		g.forge.within(t, time.Minute, 70)
 		g.forge.within(t, time.Hour, 400)
-		if got := len(g.forge.calls); got < 900 || got != g.reporter.Stats().Posts {
+		if got := len(g.forge.asked()); got < 900 || got != g.reporter.Stats().Posts {
 			t.Errorf("%d calls in three hours, of which %d are counted; want about 100 and 300 an hour", got, g.reporter.Stats().Posts)
 		}
 		if s := g.reporter.Stats(); s.Waiting != 1000-s.Posts || s.OldestWait != 3*time.Hour {
@@ -244,29 +244,26 @@ func TestParkedIsTriedAgain(t *testing.T) {
 // A held build's check is final, and the approved one's is another.
 func TestApprovedBuildIsShownAnew(t *testing.T) {
 	bubble(t, func(t *testing.T, g *rig) {
-		held := true
-		g.reporter.Compose.Held = func(*build.Build) bool { return held }
-		s := newSite(t, request(7, []string{"unit"}))
+		s := newSite(t, held(request(7, []string{"unit"})))
 		before := s.shown()
 		g.reporter.Changed(before)
 		synctest.Wait()
-		held = false
+		if _, err := s.b.Do(approved(s.b, s.at)); err != nil {
+			t.Fatal(err)
+		}
 		g.reporter.Changed(s.open().shown())
 		synctest.Wait()
-		held = true
 		g.reporter.Changed(before) // late
 		pass(time.Minute)
-		k := keyOf(g.forge.calls[0].check)
-		if runs := g.forge.runs[k]; len(runs) != 2 || runs[0].external != "k3f9a2-7/approval" || runs[1].external != "k3f9a2-7" || runs[1].state != forge.Queued {
+		k := keyOf(g.forge.asked()[0].check)
+		if runs := g.forge.of(k); len(runs) != 2 || runs[0].external != "k3f9a2-7/approval" || runs[1].external != "k3f9a2-7" || runs[1].state != forge.Queued {
 			t.Errorf("runs %+v; want the held one and then the queued one", runs)
 		}
-		held = false
 		g.reporter.Changed(s.run("s0t0", build.Succeed).shown())
 		synctest.Wait()
-		held = true
 		g.reporter.Changed(before) // when nothing but what was told is remembered
 		pass(time.Minute)
-		if runs := g.forge.runs[k]; len(runs) != 2 || runs[1].state != forge.Final {
+		if runs := g.forge.of(k); len(runs) != 2 || runs[1].state != forge.Final {
 			t.Errorf("runs %+v; want the approved one, and over", runs)
 		}
 	})
@@ -281,10 +278,10 @@ func TestMemoryFails(t *testing.T) {
 		s := newSite(t, request(7, []string{"unit"})).open().run("s0t0", build.Succeed)
 		g.reporter.Changed(s.shown())
 		pass(time.Minute)
-		if len(g.forge.calls) != 1 || len(g.reporter.entries) != 0 {
-			t.Errorf("%d calls, %d left; want one call", len(g.forge.calls), len(g.reporter.entries))
+		if len(g.forge.asked()) != 1 || len(g.reporter.entries) != 0 {
+			t.Errorf("%d calls, %d left; want one call", len(g.forge.asked()), len(g.reporter.entries))
 		}
-		if told := g.memory.told[keyOf(g.forge.calls[0].check)]; !told.Done {
+		if told := g.memory.told[keyOf(g.forge.asked()[0].check)]; !told.Done {
 			t.Errorf("kept is %+v", told)
 		}
 	})
@@ -311,16 +308,16 @@ func TestTasksThatWaitAreNotTold(t *testing.T) {
 		g.perTask = true
 		first := newSite(t, request(7, []string{"unit", "lint"})).open()
 		g.reporter.Changed(first.shown())
-		if pass(time.Minute); len(g.forge.calls) != 1 {
-			t.Errorf("%d calls for a queued build; want 1", len(g.forge.calls))
+		if pass(time.Minute); len(g.forge.asked()) != 1 {
+			t.Errorf("%d calls for a queued build; want 1", len(g.forge.asked()))
 		}
 		g.reporter.Changed(first.run("s0t0", build.Fail, because("exit 1")).run("s0t1", build.Succeed).shown())
-		if pass(time.Minute); len(g.forge.calls) != 4 {
-			t.Errorf("%d calls for a build and its tasks; want 4", len(g.forge.calls))
+		if pass(time.Minute); len(g.forge.asked()) != 4 {
+			t.Errorf("%d calls for a build and its tasks; want 4", len(g.forge.asked()))
 		}
 		g.reporter.Changed(newSite(t, request(8, []string{"unit", "lint"})).open().shown())
-		if pass(time.Minute); len(g.forge.calls) != 7 {
-			t.Errorf("%d calls with the second build; want 7", len(g.forge.calls))
+		if pass(time.Minute); len(g.forge.asked()) != 7 {
+			t.Errorf("%d calls with the second build; want 7", len(g.forge.asked()))
 		}
 	})
 }
@@ -340,8 +337,8 @@ func TestPoisonIsParked(t *testing.T) {
 			t.Errorf("parked %+v", parked)
 		}
 		g.reporter.Changed(newSite(t, request(8, []string{"unit"})).open().shown())
-		if pass(time.Minute); len(g.forge.calls) != 1 || len(g.reporter.Parked()) != 0 {
-			t.Errorf("%d calls, parked %+v", len(g.forge.calls), g.reporter.Parked())
+		if pass(time.Minute); len(g.forge.asked()) != 1 || len(g.reporter.Parked()) != 0 {
+			t.Errorf("%d calls, parked %+v", len(g.forge.asked()), g.reporter.Parked())
 		}
 	})
 }
@@ -372,7 +369,7 @@ func TestCallsOfABuild(t *testing.T) {
 				pass(300 * time.Millisecond)
 			}
 		}
-		if got := len(g.forge.calls); got != 3+75/15 {
+		if got := len(g.forge.asked()); got != 3+75/15 {
 			t.Errorf("%d calls for 300 moves in 90 seconds; want 8", got)
 		}
 	})

@@ -70,7 +70,7 @@ func outdated(s Subject, told forge.Told) bool {
 		return id.Number > s.Build.ID.Number
 	}
 	if told.External != s.External() {
-		return s.Held // it is approved by now
+		return s.Build.AwaitsApproval() // it is approved by now
 	}
 	return told.State > s.state()
 }

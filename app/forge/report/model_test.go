@@ -7,6 +7,7 @@ import (
 	"iter"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -218,4 +219,28 @@ func (m *memory) mend() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.faults = 0
+}
+
+// asked is what was called so far.
+func (m *model) asked() []call {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.calls)
+}
+
+// of are copies of the runs of a check.
+func (m *model) of(k Key) (all []run) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.runs[k] {
+		all = append(all, *r)
+	}
+	return all
+}
+
+// limit has the forge take nothing for a time, and nobody know of it.
+func (m *model) limit(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.until, m.heard = time.Now().Add(d), false
 }

@@ -95,20 +95,17 @@ func (r *Reporter) recall(ctx context.Context, e *entry) error {
 	return nil
 }
 
-// intend keeps that a post is about to be made that must not be made twice: the
-// first one of a check, and the final one. Whoever finds this without what came of
-// it asks the forge. It returns what the Poster is to go by: what was known before,
+// intend keeps that a post is about to be made that must not be made twice, or after
+// which none of a lower state may be: the first one of a check, and each that raises
+// its state. Whoever finds this without what came of it asks the forge. It returns what the Poster is to go by: what was known before,
 // by which it need not ask.
 func (r *Reporter) intend(ctx context.Context, e *entry, check forge.Check) (forge.Told, error) {
 	given, intent := e.told, e.told
 	switch {
 	case given.External != check.External:
-		intent = forge.Told{External: check.External}
-		if check.State == forge.Final {
-			intent.State = forge.Final
-		}
-	case check.State == forge.Final && given.State != forge.Final:
-		intent.State, intent.Digest = forge.Final, ""
+		intent = forge.Told{External: check.External, State: check.State}
+	case check.State > given.State:
+		intent.State, intent.Digest = check.State, ""
 	default:
 		return given, nil
 	}

@@ -15,10 +15,10 @@ const (
 
 // buildSummary is the page of a build: how it went, its stages and tasks, when they
 // ran, what failed, and where to read on.
-func (c *Composer) buildSummary(b *build.Build, held bool, v verdict, address string) string {
+func (c *Composer) buildSummary(b *build.Build, v verdict, address string) string {
 	p := &page{limit: MaxBytes}
 	p.add(outcome(b, v))
-	if held {
+	if b.AwaitsApproval() {
 		p.add(approvalText(b))
 	}
 	p.within(tableBytes, func(p *page) { table(p, b) })
@@ -57,7 +57,7 @@ func outcome(b *build.Build, v verdict) string {
 	if counts := b.Counts(); counts.Tasks > 0 {
 		text += fmt.Sprintf(", %s tasks", counts)
 	}
-	if reason := b.Reason(); reason != "" && reason != build.ReasonSkipped {
+	if reason := b.Reason(); b.State() == build.Failed && reason != "" {
 		text += ": " + code(reason)
 	}
 	cause := strings.TrimSpace(string(b.Trigger.Event) + " " + b.Trigger.Ref)
