@@ -11,6 +11,7 @@ import (
 const (
 	tableBytes = 20_000
 	ganttBytes = 12_000
+	endBytes   = 1_000 // kept for what stands at the end
 )
 
 // buildSummary is the page of a build: how it went, its stages and tasks, when they
@@ -25,9 +26,11 @@ func (c *Composer) buildSummary(b *build.Build, v verdict, address string) strin
 	if rows := newGantt(b); rows != nil {
 		p.within(ganttBytes, func(p *page) { p.add("\n" + fenced(strings.Join(rows, "\n"))) })
 	}
+	p.limit -= endBytes
 	p.list("failed task", c.failures(b, tasks(b, func(t *build.Task) bool {
 		return t.State == build.Failed && (t.Attempt > 0 || b.Canceled == "") // else it did not begin
 	})))
+	p.limit += endBytes
 	p.add(tested(tasks(b, func(*build.Task) bool { return true })))
 	p.add(links(b, address))
 	return p.String()
