@@ -123,18 +123,21 @@ func TestForkWaitsForApproval(t *testing.T) {
 	}
 }
 
-// A builder for trusted code never gets a stranger's, approved or not.
+// A builder for trusted code never gets a stranger's, approved or not, also where
+// no builder is chosen by what it offers.
 func TestApprovedForkStaysStrange(t *testing.T) {
-	g, pr := forked(t, succeed)
-	g.worker.strange = false
-	g.run()
-	g.here()
-	b := g.one(pr)
-	if err := g.a.Approve(t.Context(), b.ID, approvalOf(b)); err != nil {
-		t.Fatal(err)
-	}
-	if why, ok := g.a.Why(b.ID, "s0t0"); !ok || !strings.Contains(why, "no builder takes code of strangers") {
-		t.Errorf("Why = %q, %v", why, ok)
+	for _, fit := range []bool{true, false} {
+		g, pr := forked(t, succeed)
+		g.worker.strange, g.a.Fit = false, fit
+		g.run()
+		g.here()
+		b := g.one(pr)
+		if err := g.a.Approve(t.Context(), b.ID, approvalOf(b)); err != nil {
+			t.Fatal(err)
+		}
+		if why, ok := g.a.Why(b.ID, "s0t0"); !ok || !strings.Contains(why, "no builder takes code of strangers") {
+			t.Errorf("fit %v: Why = %q, %v", fit, why, ok)
+		}
 	}
 }
 
@@ -313,10 +316,8 @@ func TestHeldBuildAndItsGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	close(release)
-	for range 2 {
-		if b := g.final(); b.State() != build.Succeeded {
-			t.Errorf("build %s of the %s %s, %q", b.ID, b.Trigger.Event, b.State(), b.Reason())
-		}
+	if b := g.final(); b.ID != pushed.ID || b.State() != build.Succeeded {
+		t.Errorf("build %s of the %s %s, %q; want the push built", b.ID, b.Trigger.Event, b.State(), b.Reason())
 	}
 }
 

@@ -87,8 +87,11 @@ func executorsOf(t *plan.Task) []string {
 // ready is a task as the queue sees it.
 func (a *Architect) ready(w *work, t *build.Task) queue.Task {
 	out := queue.Task{Repository: w.site.Name, Build: w.b.ID, Key: t.Key, Since: t.Ready, Priority: w.priority}
-	if a.Fit {
+	switch {
+	case a.Fit:
 		out.Needs = w.needs[t.Key]
+	case !trusted(w.b.Trigger):
+		out.Needs = queue.NewNeeds(nil, nil, true) // never the builder of whoever wants to see it built here
 	}
 	return out
 }

@@ -271,7 +271,7 @@ func TestScope(t *testing.T) {
 		api.PathRerun + "?repository=shop": `{"build":"7"}`,
 
 		api.PathApprove + "?build=aaaaaa-7": `{"build":"aaaaaa-7"}`,
-		api.PathStart + "?repository=shop": `{}`,
+		api.PathStart + "?repository=shop":  `{}`,
 	} {
 		if status, answer := r.ask("POST", path, secret, body); status != 404 {
 			t.Errorf("%s: %d %s; want 404", path, status, answer)
