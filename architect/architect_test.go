@@ -373,10 +373,7 @@ func TestCancelOfADeafBuilder(t *testing.T) {
 	if err := g.a.Cancel(t.Context(), id, "superseded"); err != nil {
 		t.Fatal(err)
 	}
-	g.advance(5 * time.Second)
-	g.here()
-	g.advance(11 * time.Second)
-	g.here()
+	g.live(16 * time.Second)
 	g.a.Overdue()
 	if b := g.final(); b.Reason() != "superseded" {
 		t.Errorf("reason %q; want superseded", b.Reason())
@@ -407,16 +404,12 @@ func TestCancelWaitsForCleanup(t *testing.T) {
 	if err := g.a.Cancel(t.Context(), id, "superseded"); err != nil {
 		t.Fatal(err)
 	}
-	for range 12 { // a builder that is silent for longer is lost
-		g.advance(6 * time.Second)
-		g.here()
-		g.a.Overdue()
-	}
+	g.live(72 * time.Second)
+	g.a.Overdue()
 	if b, _ := g.build(id); b.State() != build.Building {
 		t.Fatalf("build is %s before the minute is over; want building", b.State())
 	}
-	g.advance(6 * time.Second)
-	g.here()
+	g.live(6 * time.Second)
 	g.a.Overdue()
 	if b := g.final(); b.Reason() != "superseded" {
 		t.Errorf("reason %q; want superseded", b.Reason())

@@ -139,7 +139,7 @@ func (a *Architect) Admits(repository, credential string) bool {
 	}
 	found := false
 	for id, w := range a.works {
-		if w.site.Name != repository {
+		if w.site.Called() != repository {
 			continue
 		}
 		for key, f := range w.flights {

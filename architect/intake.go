@@ -178,7 +178,7 @@ func (a *Architect) answer(ctx context.Context, s *Site, t plan.Trigger, change 
 		a.settle(s, change)
 	}
 	s.answer(t.ID, Answer{Builds: ids, Note: r.note})
-	a.Logger.Info("trigger", "repo", s.Name, "trigger", t.ID, "ref", t.Ref, "commit", string(t.Commit), "builds", len(r.drafts), "note", r.note)
+	a.Logger.Info("trigger", "repo", s.Called(), "trigger", t.ID, "ref", t.Ref, "commit", string(t.Commit), "builds", len(r.drafts), "note", r.note)
 	return nil
 }
 
@@ -214,7 +214,7 @@ func (a *Architect) open(s *Site, id build.ID, t plan.Trigger, by byline, d draf
 // begin is open with the lock held.
 func (a *Architect) begin(s *Site, id build.ID, t plan.Trigger, by byline, d draft, c build.Change) *work {
 	req := build.Request{
-		ID: id, Repository: s.Name, Kind: d.kind, Name: d.name, Plan: d.digest,
+		ID: id, Repository: s.Called(), Kind: d.kind, Name: d.name, Plan: d.digest,
 		Trigger: t, Config: d.config, Author: by.author, Subject: by.subject,
 		Held: d.held,
 	}
@@ -269,6 +269,10 @@ func (a *Architect) Submit(ctx context.Context, s *Site, p *plan.Plan, t plan.Tr
 		return nil, err
 	}
 	a.mu.Lock()
+	if s.closed {
+		a.mu.Unlock()
+		return nil, ErrClosed
+	}
 	w := a.begin(s, id, t, by, d, build.Change{})
 	v := a.watch(w) // from before it can be over
 	a.commit()

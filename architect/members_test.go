@@ -3,9 +3,12 @@ package architect_test
 import (
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
+	"github.com/velocity-ci/velocity/blueprint/plan"
 )
 
 // While the wire is broken nobody is lost, and after it builders have time to come
@@ -72,4 +75,60 @@ func TestBrokenWireKeepsAttempts(t *testing.T) {
 	if m, here := g.a.Members()["b"]; here {
 		t.Errorf("the builder that did not come back is %+v; want it lost", m)
 	}
+}
+
+// A builder that came back after a break is lost like any other when it is silent
+// then, and what it has with it: the time to come back is for those who did not.
+func TestBuilderIsLostSoonAfterItCameBack(t *testing.T) {
+	begun := make(chan dispatch.Attempt, 10)
+	g := newRig(t, twoStages(), func(a dispatch.Assignment, _ func() string) dispatch.Result {
+		begun <- a.Attempt
+		return dispatch.Result{} // never sent
+	})
+	var deaf atomic.Bool
+	g.a.Deaf = deaf.Load
+	g.run()
+	g.here()
+	g.site.Look()
+	at := <-begun
+	<-begun
+	deaf.Store(true)
+	g.advance(time.Hour)
+	g.a.Overdue()
+	deaf.Store(false)
+	g.here()
+	g.advance(dispatch.LostAfter + time.Second)
+	g.a.Overdue()
+	b, _ := g.build(at.Build)
+	for _, task := range b.Stages[0].Tasks {
+		if len(task.Lost) != 1 || task.Lost[0].Reason != "lost builder" {
+			t.Errorf("task %s is %s after %+v; want it lost with its builder", task.Key, task.State, task.Lost)
+		}
+	}
+}
+
+// Tasks that are retried all the time do not keep the architect from seeing that a
+// builder is silent.
+func TestRetriesDoNotPutOffALoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, twoStages(), func(dispatch.Assignment, func() string) dispatch.Result {
+			pause(t.Context(), 400*time.Millisecond)
+			return dispatch.Result{Verdict: dispatch.Failed, Reason: "exit 2"}
+		})
+		g.a.Now = time.Now
+		g.run()
+		g.here()
+		v := g.start(onePlan(plan.Task{Name: "bad", Retry: plan.Retry{Times: 100}}))
+		pause(t.Context(), dispatch.BackWithin+2*time.Second) // it came in the instant in which the architect began
+		if members := g.a.Members(); len(members) != 0 {
+			t.Errorf("silent for longer than %s: the members are %v; want none", dispatch.BackWithin, members)
+		}
+		b, _, _ := v.State()
+		if err := g.a.Cancel(t.Context(), b.ID, "canceled"); err != nil {
+			t.Error(err)
+		}
+		if b := g.final(); b.State() != build.Failed || len(b.Stages[0].Tasks[0].Retried) < 10 {
+			t.Errorf("build %s after %d retries; want it failed after many", b.State(), len(b.Stages[0].Tasks[0].Retried))
+		}
+	})
 }

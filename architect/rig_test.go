@@ -261,6 +261,16 @@ func (g *rig) here() {
 	}
 }
 
+// live lets d pass on the clock, in which the builder shows that it is there: the
+// architect looks whenever it likes, and loses who was silent for too long.
+func (g *rig) live(d time.Duration) {
+	g.t.Helper()
+	for ; d > 0; d -= dispatch.BeatEvery {
+		g.advance(min(d, dispatch.BeatEvery))
+		g.here()
+	}
+}
+
 // final waits for the next build to end.
 func (g *rig) final() *build.Build {
 	g.t.Helper()

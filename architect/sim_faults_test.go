@@ -34,7 +34,7 @@ func (w *world) live(lasts time.Duration) {
 	all.Go(func() { w.often(ctx, time.Second, 4*time.Minute, w.use) })
 	all.Go(func() { w.often(ctx, time.Hour, 4*time.Hour, w.rush) })
 	all.Go(func() { w.often(ctx, 30*time.Second, 8*time.Minute, func() { w.harm(ctx) }) })
-	all.Go(func() { w.often(ctx, 10*time.Second, 11*time.Second, w.witness.overdue) })
+	all.Go(func() { w.often(ctx, time.Second/2, time.Second, w.witness.overdue) })
 	all.Wait()
 }
 
@@ -136,7 +136,7 @@ func (w *world) harm(ctx context.Context) {
 		pause(ctx, lasts)
 		end()
 	}
-	switch w.upTo(7) {
+	switch w.upTo(8) {
 	case 0:
 		during(b.crash, b.start)
 	case 1:
@@ -151,6 +151,11 @@ func (w *world) harm(ctx context.Context) {
 		during(func() { w.net.weather(true) }, func() { w.net.weather(false) })
 	case 6:
 		w.restart()
+		if pause(ctx, w.between(time.Millisecond, 5*time.Second)) { // heard once or twice, and then no more
+			during(b.freeze, b.thaw)
+		}
+	case 7:
+		during(func() { b.freeze(); w.restart() }, b.thaw)
 	}
 }
 

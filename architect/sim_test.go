@@ -164,7 +164,6 @@ func (w *world) start() {
 	for _, b := range w.builders {
 		p.a.Place(b.name, architect.Standing{Drained: w.isDrained(b.name)})
 	}
-	w.witness.works()
 	for _, s := range w.sites {
 		site := &architect.Site{
 			Name: s.name, Ledger: pen{s.ledger, p, s.name}, Inbox: s.ledger, History: history{s.ledger},
@@ -176,6 +175,7 @@ func (w *world) start() {
 		p.sites[s.name] = site
 		site.Wake()
 	}
+	w.witness.works() // it listens since the last Open, and is heard of only from here on
 	go func() { p.ended <- p.a.Run(ctx) }()
 	w.mu.Lock()
 	w.p = p

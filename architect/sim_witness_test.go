@@ -294,11 +294,27 @@ func (v *witness) fair(got *watched, running map[string]int) {
 	}
 }
 
-// patience is how long after its limit an overdue thing may still be there: the
-// architect looks every second.
-const patience = 5 * time.Second
+// What the architect promises, in its own constants' words.
+const (
+	looksEvery = time.Second      // so long an overdue thing may go unnoticed
+	stopWithin = 15 * time.Second // for a canceled attempt to end
+	overtime   = time.Minute      // on top of a task's own timeout
+)
 
-// overdue judges what must have ended by now.
+// overdue judges what must have ended by now. No tolerance is in it. The architect
+// looks once in looksEvery, a message is heard, a decision made and a change seen
+// here within one instant of virtual time, and so nothing outlives its limit by
+// more than looksEvery:
+//
+//   - An attempt ends with its builder's silence: LostAfter after the builder was
+//     heard last, or was sent the attempt if that was later.
+//   - If a new process of the architect has neither heard the builder nor sent the
+//     attempt, the builder has BackWithin from when that process began to listen.
+//     In the very instant of that it may count as heard before.
+//   - A canceled attempt ends stopWithin after it was canceled, and no other limit
+//     is sooner: its timeout counts no more. Any other ends overtime after its
+//     timeout.
+//   - For cancels and timeouts a new process counts from its own beginning.
 func (v *witness) overdue() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -307,10 +323,10 @@ func (v *witness) overdue() {
 	}
 	now := time.Now()
 	late := func(limit time.Duration, since ...time.Time) bool {
-		return now.Sub(slices.MaxFunc(append(since, v.since), time.Time.Compare)) > limit+patience
+		return now.Sub(slices.MaxFunc(append(since, v.since), time.Time.Compare)) > limit+looksEvery
 	}
 	for _, b := range v.open {
-		if !b.canceled.IsZero() && late(15*time.Second, b.canceled) {
+		if !b.canceled.IsZero() && late(stopWithin, b.canceled) {
 			v.accuse("%s was canceled at %s and is not final", b.id, b.canceled)
 		}
 		for _, t := range b.tasks {
@@ -318,13 +334,13 @@ func (v *witness) overdue() {
 				continue
 			}
 			allowed := dispatch.LostAfter
-			if begun := v.since.Add(time.Second); !t.sent.After(begun) && !v.silence[t.builder].After(begun) {
-				allowed = dispatch.BackWithin // nobody was there to hear it, or it came while the architect began
+			if !t.sent.After(v.since) && !v.silence[t.builder].After(v.since) {
+				allowed = dispatch.BackWithin
 			}
 			if late(allowed, t.sent, v.silence[t.builder]) {
-				v.accuse("%s/%s is still %s on %s, which was heard last at %s", b.id, t.key, t.state, t.builder, v.silence[t.builder])
+				v.accuse("%s/%s is still %s on %s, which was heard last at %s by an architect of %s", b.id, t.key, t.state, t.builder, v.silence[t.builder], v.since)
 			}
-			if late(t.limit+time.Minute, t.sent) {
+			if b.canceled.IsZero() && late(t.limit+overtime, t.sent) {
 				v.accuse("%s/%s runs since %s; it may for %s", b.id, t.key, t.sent, t.limit)
 			}
 		}

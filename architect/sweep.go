@@ -12,21 +12,29 @@ import (
 // some day even if every message about it is lost. Nothing that goes well waits
 // for it.
 func (a *Architect) sweep(ctx context.Context) {
-	timer := time.NewTimer(sweepEvery)
-	defer timer.Stop()
+	turn := time.NewTicker(sweepEvery)
+	defer turn.Stop()
+	rested := time.NewTimer(sweepEvery)
+	defer rested.Stop()
 	for {
 		select {
-		case <-timer.C:
+		case <-turn.C: // whatever is retried meanwhile: that must not put off a silent builder's loss
+			a.Overdue()
+		case <-rested.C:
 			a.Overdue()
 		case <-a.sooner:
 		case <-ctx.Done():
 			return
 		}
-		timer.Reset(a.pause())
+		if wait, waits := a.backoff(); waits {
+			rested.Reset(wait)
+		} else {
+			rested.Stop()
+		}
 	}
 }
 
-// resweep has the sweep look again when its next turn is.
+// resweep has the sweep look again when the next backoff ends.
 func (a *Architect) resweep() {
 	select {
 	case a.sooner <- struct{}{}:
@@ -41,14 +49,11 @@ func (a *Architect) rest(until time.Time) {
 	}
 }
 
-// pause is how long the sweep may wait: until the next backoff is over, at most.
-func (a *Architect) pause() time.Duration {
+// backoff is how long it is until a task may be tried again, if one waits for that.
+func (a *Architect) backoff() (wait time.Duration, waits bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.resting.IsZero() {
-		return sweepEvery
-	}
-	return min(sweepEvery, max(a.resting.Sub(a.Now()), 0))
+	return max(a.resting.Sub(a.Now()), 0), !a.resting.IsZero()
 }
 
 // Overdue ends what should have ended by now.
@@ -66,12 +71,25 @@ func (a *Architect) Overdue() {
 		if a.silent(m.seen, now) {
 			a.Logger.Warn("builder lost", "builder", name, "seen", m.seen)
 			delete(a.builders, name)
+			a.lostWith(name, m.seen)
 		}
 	}
 	for id, w := range a.works {
 		a.unapproved(w, now)
 		for key, f := range w.flights {
 			a.judge(w, dispatch.Attempt{Build: id, Task: key, Number: f.attempt}, f, now)
+		}
+	}
+}
+
+// lostWith interrupts what a lost builder had when it was heard last. What it was
+// offered since may yet reach it, and is judged by its own time. The lock is held.
+func (a *Architect) lostWith(builder string, seen time.Time) {
+	for id, w := range a.works {
+		for key, f := range w.flights {
+			if f.builder == builder && !f.sent.After(seen) {
+				a.lose(w, dispatch.Attempt{Build: id, Task: key, Number: f.attempt}, "lost builder")
+			}
 		}
 	}
 }

@@ -69,6 +69,14 @@ func (v *Watch) State() (b *build.Build, over bool, changed <-chan struct{}) {
 	return v.w.durable, v.w.folded, v.w.changed
 }
 
+// left reports whether the build is in nobody's hands here: its site was closed
+// before it was final.
+func (v *Watch) left() bool {
+	v.a.mu.Lock()
+	defer v.a.mu.Unlock()
+	return v.w.site.closed && !v.w.b.State().Final()
+}
+
 // Close ends the watch.
 func (v *Watch) Close() {
 	v.a.mu.Lock()

@@ -11,6 +11,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/velocity-ci/velocity/blueprint/plan"
@@ -75,12 +77,24 @@ func (k Kind) Ref(pull int64) string {
 	return fmt.Sprintf("refs/pull/%d/head", pull)
 }
 
+// PullOf is the number of the pull request whose head a ref shows; ok is false for
+// other refs.
+func (k Kind) PullOf(ref string) (pull int64, ok bool) {
+	before, after, _ := strings.Cut(k.Ref(0), "/0/")
+	number, head, _ := strings.Cut(strings.TrimPrefix(ref, before+"/"), "/")
+	pull, err := strconv.ParseInt(number, 10, 64)
+	return pull, err == nil && head == after && k.Ref(pull) == ref
+}
+
 // A Credential opens one repository for fetching. Close gives it back; the forge
 // takes it from nobody after that.
 type Credential struct {
 	User, Password string
 	Close          func(ctx context.Context) error
 }
+
+// Format prints no password, whatever the verb.
+func (c Credential) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "credential of %s", c.User) }
 
 // Errors of forges that a caller acts on. They are looked for with errors.Is.
 var (

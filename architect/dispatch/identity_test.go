@@ -241,8 +241,13 @@ func TestTakeOver(t *testing.T) {
 	r := newRig(t, "b-1")
 	hub := r.listen(t, &recorder{})
 	older := r.dial(t, "ws", "b-1", r.keys["b-1"])
-	broken := make(chan struct{})
-	older.SetDisconnectErrHandler(func(*nats.Conn, error) { close(broken) })
+	broken := make(chan struct{}, 1)
+	older.SetDisconnectErrHandler(func(*nats.Conn, error) {
+		select {
+		case broken <- struct{}{}:
+		default: // it had come back before it was closed, and was the older one again
+		}
+	})
 	newer := &recorder{}
 	link := r.join(t, r.dial(t, "in process", "b-1", r.keys["b-1"]), "b-1", newer)
 	select {

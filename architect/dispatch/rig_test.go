@@ -34,7 +34,7 @@ func newRig(t testing.TB, builders ...string) *rig {
 		r.keys[name] = newKeys(t)
 	}
 	var err error
-	r.server, err = server.Start(server.Options{Builder: r.builder, AuthTimeout: time.Second})
+	r.server, err = server.Start(server.Options{Builder: r.builder})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,9 +50,7 @@ func TestUnprovedConnectionsEnd(t *testing.T) {
 		"PUB x 1\r\nx\r\n", "CONNECT {\"user\":\"ARCHITECT\",\"pass\":\"\"}\r\n", strings.Repeat("x", maxControlLine+10), "GET / HTTP/1.1\r\n\r\n",
 	} {
 		conn := dialWS(t, url)
-		if _, err := io.WriteString(conn, says); err != nil && says != "" {
-			t.Errorf("say %.20q: %v", says, err)
-		}
+		_, _ = io.WriteString(conn, says)                     // fails if its time was over before, on a slow machine
 		heard, err := io.ReadAll(io.LimitReader(conn, 1<<20)) // returns, or the connection's 20 s are over
 		if !bytes.HasPrefix(heard, []byte("INFO ")) || bytes.Contains(heard, []byte("PONG")) || bytes.Contains(heard, []byte("MSG")) {
 			t.Errorf("who said %.20q heard %q", says, heard)
