@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"slices"
 	"strconv"
@@ -76,7 +77,7 @@ func (c *cli) connectGitLab(ctx context.Context, conf *serverConfig, project []s
 	if err != nil {
 		return err
 	}
-	to, err := c.openGitLab(conf)
+	to, err := c.openGitLab(conf, silent())
 	if err != nil {
 		return err
 	}
@@ -107,7 +108,7 @@ func (c *cli) hookOfGitLab(conf *serverConfig) (address, secret string, err erro
 }
 
 // openGitLab is the client of the GitLab that is configured.
-func (c *cli) openGitLab(conf *serverConfig) (*gitlab.GitLab, error) {
+func (c *cli) openGitLab(conf *serverConfig, log *slog.Logger) (*gitlab.GitLab, error) {
 	tokens, err := c.secrets("gitlab.token", conf.GitLab.Token)
 	if err != nil {
 		return nil, err
@@ -116,7 +117,7 @@ func (c *cli) openGitLab(conf *serverConfig) (*gitlab.GitLab, error) {
 		return nil, usage("gitlab.token: there are two tokens; one is used")
 	}
 	to, err := gitlab.Open(gitlab.Options{
-		URL: conf.GitLab.URL, Token: gitlab.Token(tokens[0]), Transport: forgeTransport(), Now: c.now, Log: silent(), UserAgent: userAgent,
+		URL: conf.GitLab.URL, Token: gitlab.Token(tokens[0]), Transport: forgeTransport(), Now: c.now, Log: log, UserAgent: userAgent,
 	})
 	if err != nil {
 		return nil, usage("%w", err)

@@ -92,7 +92,7 @@ func TestGitLabConnectNeeds(t *testing.T) {
 	if address != "https://ci.example.com/hooks/gitlab" || first != "new-one" || err != nil {
 		t.Errorf("the webhook is %q, %q, %v", address, first, err)
 	}
-	if _, err := c.openGitLab(conf(func(*serverConfig) {})); err != nil {
+	if _, err := c.openGitLab(conf(func(*serverConfig) {}), silent()); err != nil {
 		t.Error(err)
 	}
 	for want, change := range map[string]func(*serverConfig){
