@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"sync"
 	"syscall"
@@ -137,6 +138,14 @@ func (c *cli) serve(ctx context.Context, conf *serverConfig, once bool) error {
 		}
 		if setUp {
 			c.offerSetup(s, conf)
+		}
+	}
+	if forged || setUp {
+		if s.forges, err = c.openForges(ctx, s, conf, app); err != nil {
+			return errors.Join(err, s.close())
+		}
+		if s.front != nil {
+			s.front.web.GitHub, s.front.web.GitLab = http.HandlerFunc(s.forges.ServeGitHub), http.HandlerFunc(s.forges.ServeGitLab)
 		}
 	}
 	return errors.Join(s.forever(ctx, conf.retention()), s.close())

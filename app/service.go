@@ -64,6 +64,7 @@ type service struct {
 	roster   *roster.Roster         // nil without a front
 	fleet    fleet                  // registered builders; none without a front
 	shelves  *shelves
+	forges   *forges // nil if no forge is configured, and none can be
 
 	keepBlobs blob.Retention
 }

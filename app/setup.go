@@ -110,12 +110,9 @@ func (r *registrar) Manifest() []byte {
 	}
 	base := strings.TrimSuffix(r.server, "/")
 	return github.Proposal{
-		Name: "Velocity " + host, Page: r.server, Hook: base + hooksOfGitHub, Redirect: base + web.SetupCallback,
+		Name: "Velocity " + host, Page: r.server, Hook: base + web.HooksOfGitHub, Redirect: base + web.SetupCallback,
 	}.Manifest()
 }
-
-// hooksOfGitHub is where GitHub sends its deliveries.
-const hooksOfGitHub = "/hooks/github"
 
 // makeWithin bounds the exchange of a code.
 const makeWithin = 30 * time.Second
@@ -174,6 +171,9 @@ func forgeTransport() http.RoundTripper {
 // and so does one that runs steps outside of containers.
 func (s *service) githubConfigured(a githubApp) {
 	s.log.Info("GitHub App is set up", "app", a.ID)
+	if err := s.forges.addHub(a); err != nil { // it is kept: the next start says so, too
+		s.log.Error("the GitHub App cannot be used", "app", a.ID, "err", err)
+	}
 	if s.options.builder && (!s.options.configured.embeds(true) || s.options.execute.host) {
 		s.log.Warn("the builder of this process ends: builder.embedded: true has one that runs steps in containers, from the next start on")
 		s.dismissBuilder()

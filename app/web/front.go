@@ -49,6 +49,9 @@ type Front struct {
 	// changed about a builder.
 	Reload bool
 
+	// GitHub and GitLab take the deliveries of those forges; nil if there is none.
+	GitHub, GitLab http.Handler
+
 	// Setup is the way to a GitHub App; nil if there is one, or shall be none.
 	Setup *Setup
 
@@ -95,6 +98,8 @@ func Routes() []Route {
 		{Pattern: "GET " + api.PathKeptCaches + "{name}", Need: Anybody, serve: asAttempt((*Front).cache)},
 		{Pattern: "PUT " + api.PathKeptCaches + "{name}", Need: Anybody, serve: asAttempt((*Front).keepCache)},
 		{Pattern: "POST " + api.PathRegister, Need: Anybody, serve: (*Front).register},
+		{Pattern: "POST " + HooksOfGitHub, Need: Anybody, serve: deliveries(func(f *Front) http.Handler { return f.GitHub })},
+		{Pattern: "POST " + HooksOfGitLab, Need: Anybody, serve: deliveries(func(f *Front) http.Handler { return f.GitLab })},
 		{Pattern: "GET " + SetupPath, Need: Anybody, serve: (*Front).setup},
 		{Pattern: "POST " + SetupPath, Need: Anybody, serve: (*Front).setup},
 		{Pattern: "GET " + SetupCallback, Need: Anybody, serve: (*Front).setupBack},
@@ -128,6 +133,23 @@ func Routes() []Route {
 		{Pattern: "GET " + api.PathSecrets, Need: roster.Admin, On: OnServer, serve: (*Front).secrets},
 		{Pattern: "POST " + api.PathSecrets, Need: roster.Admin, On: OnServer, serve: (*Front).setSecret},
 		{Pattern: "DELETE " + api.PathSecrets + "/{name}", Need: roster.Admin, On: OnServer, serve: (*Front).removeSecret},
+	}
+}
+
+// Where forges deliver.
+const (
+	HooksOfGitHub = "/hooks/github"
+	HooksOfGitLab = "/hooks/gitlab"
+)
+
+// deliveries makes a route of what takes the deliveries of a forge.
+func deliveries(of func(*Front) http.Handler) func(*Front, http.ResponseWriter, *http.Request, *Server) {
+	return func(f *Front, w http.ResponseWriter, r *http.Request, _ *Server) {
+		if h := of(f); h != nil {
+			h.ServeHTTP(w, r)
+			return
+		}
+		http.NotFound(w, r)
 	}
 }
 
