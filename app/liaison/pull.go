@@ -10,6 +10,7 @@ import (
 	"github.com/velocity-ci/velocity/app/forge"
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/hooks"
 )
 
 // errLag means that a forge tells of a commit that its git does not show, or not any
@@ -17,7 +18,8 @@ import (
 var errLag = errors.New("the forge's git shows another commit than the forge")
 
 // pull builds the head of a pull request as the forge now shows it, or ends its
-// builds if it is closed: an event that says so may be late.
+// builds if it is closed. Of one that was closed and is open again, the delivery that
+// says so tells who did that.
 func (l *Liaison) pull(ctx context.Context, p place, j job) (note string, err error) {
 	pull, err := p.forge.Pull(ctx, p.repo, j.event.Pull)
 	switch {
@@ -27,6 +29,9 @@ func (l *Liaison) pull(ctx context.Context, p place, j job) (note string, err er
 		return "", err
 	case !pull.Open:
 		return "the pull request is closed", l.shut(ctx, p, j.event.Pull)
+	}
+	if j.event.Kind == hooks.PullClosed {
+		return "the pull request is open", nil
 	}
 	if err := p.Refresh(ctx, p.repo, []int64{pull.Number}); err != nil {
 		return "", err
