@@ -97,7 +97,7 @@ func parseBase(address string) (*url.URL, error) {
 		return nil, fmt.Errorf("gitlab: address: %w", withoutAddress(err))
 	}
 	if u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("gitlab: address %q is not of the form https://HOST", u.Redacted())
+		return nil, fmt.Errorf("gitlab: address %q is not of the form https://HOST, without name, password and question", u.Scheme+"://"+u.Host)
 	}
 	u.Path = strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), "/api/v4")
 	return u, nil
