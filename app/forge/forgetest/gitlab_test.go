@@ -210,7 +210,7 @@ func TestLabPayloadsAreAsRecorded(t *testing.T) {
 
 // unused are fields that the fake leaves out.
 var unused = []string{
-	"assignee", "assignees", "assignee_id", "reviewers", "reviewer_ids", "milestone_id", "description", "merge_", "updated_by_id", "last_edited", "time_", "human_",
+	"approval_rules", "assignee", "reviewer", "milestone_id", "description", "merge_", "updated_by_id", "last_edited", "time_", "human_",
 	"total_time", "state_id", "head_pipeline_id", "lock_version", "ref_fetched", "in_progress", "deleted_at", "first_contribution", "blocking_", "detailed_",
 	"attachment", "line_code", "st_diff", "type", "position", "original_position", "resolved", "change_position", "discussion_id", "visibility_level",
 	"git_", "prepared_at", "label_ids", "labels", "oldrev", "commits", "message", "changes", "checkout", "url", "namespace",

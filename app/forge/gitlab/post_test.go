@@ -27,8 +27,10 @@ func TestPostShowsABuild(t *testing.T) {
 	if n["POST"] != 1 || n["GET"] != 0 {
 		t.Errorf("calls %v", n)
 	}
-	for range 2 {
-		told = s.post(t, s.ended("b1", forge.Success), told)
+	told = s.post(t, s.ended("b1", forge.Success), told)
+	s.gitlab = s.open(t)
+	if n := s.calls(func() { s.post(t, s.ended("b1", forge.Success), told) }); len(n) != 0 {
+		t.Errorf("calls after the end %v", n)
 	}
 	got := s.there.Statuses(string(s.commit))
 	want := []forgetest.LabStatus{{
