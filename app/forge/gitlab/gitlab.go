@@ -113,5 +113,5 @@ func withoutAddress(err error) error {
 	return err
 }
 
-// Key is a project for ever.
+// key is a project for ever.
 func key(project int64) forge.Key { return forge.Key{Kind: forge.GitLab, ID: project} }
