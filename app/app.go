@@ -97,6 +97,7 @@ func (c *cli) commands() []*cobra.Command {
 		c.startCommand(),
 		c.rerunCommand(),
 		c.cancelCommand(),
+		c.approveCommand(),
 		c.buildsCommand(),
 		c.showCommand(),
 		c.logsCommand(),

@@ -87,6 +87,19 @@ func (s *shelves) of(ctx context.Context, id build.ID) (*blob.Store, error) {
 	return store, nil
 }
 
+// drop closes what was opened for a store and forgets its repository.
+func (s *shelves) drop(store string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	open := s.open[store]
+	delete(s.open, store)
+	delete(s.repos, store)
+	if open == nil {
+		return nil
+	}
+	return open.Close()
+}
+
 // close closes all that was opened.
 func (s *shelves) close() error {
 	s.mu.Lock()
@@ -116,6 +129,15 @@ func (s *service) shelve(h *served) error {
 	s.shelves.add(store, h.repo)
 	h.site.Kept = s.shelves.kept
 	return nil
+}
+
+// unshelve closes a repository's artifacts and caches and forgets them.
+func (s *service) unshelve(h *served) error {
+	store, err := h.ledger.ID()
+	if err != nil {
+		return err
+	}
+	return s.shelves.drop(store)
 }
 
 // kept reports whether a task's artifacts are still there.

@@ -205,7 +205,7 @@ func (h *pushed) before(ctx context.Context, t plan.Trigger, f *follower) bool {
 	}
 	found := false
 	for _, k := range known {
-		if k.Event != t.Event || k.Ref != t.Ref {
+		if k.Trigger.Event != t.Event || k.Trigger.Ref != t.Ref {
 			continue
 		}
 		if b, _, err := h.store.Build(ctx, k.ID); err == nil && b.State().Final() {

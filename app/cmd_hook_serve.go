@@ -54,13 +54,15 @@ func (c *cli) serveInbox(ctx context.Context, o serviceOptions) (again bool, err
 		return false, err
 	}
 	err = s.run(ctx, func(ctx context.Context) error {
-		s.houses[0].site.Wake()
+		for _, h := range s.houses.list() {
+			h.site.Wake()
+		}
 		return s.untilIdle(ctx)
 	})
 	if err := errors.Join(err, s.close()); err != nil {
 		return false, err
 	}
-	left, _, err := s.houses[0].ledger.Store.Pending(ctx)
+	left, _, err := s.houses.list()[0].ledger.Store.Pending(ctx)
 	return len(left) > 0, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"sync"
 	"syscall"
@@ -50,7 +51,9 @@ more than the file.`,
 			return err
 		}
 		s.Reuse = s.Reuse && !*noReuse
-		s.Builder.Embedded = s.Builder.Embedded && !*noBuilder
+		if *noBuilder {
+			s.Builder.Embedded = "false"
+		}
 		return c.serve(cmd.Context(), s, *once)
 	}
 	return cmd
@@ -89,7 +92,13 @@ func ownedBySelf(path string) bool {
 }
 
 func (c *cli) serve(ctx context.Context, conf *serverConfig, once bool) error {
-	if len(conf.Repositories) == 0 {
+	app, err := c.appOf(conf)
+	if err != nil {
+		return err
+	}
+	forged := conf.forged(app != nil)
+	setUp := app == nil && conf.Listen != "" && conf.URL != "" && !once
+	if len(conf.Repositories) == 0 && !forged && !(setUp && noRepository(ctx)) {
 		conf.Repositories = repositories{{Path: "."}}
 	}
 	log, err := c.logger(conf.Log.Format, once)
@@ -104,12 +113,12 @@ func (c *cli) serve(ctx context.Context, conf *serverConfig, once bool) error {
 		}
 		hostByDefault = hostByDefault && ownedBySelf(repo.CommonDir())
 	}
-	on, err := executorsFor(conf.Builder.Executor, hostByDefault)
+	on, err := conf.executes(forged, hostByDefault)
 	if err != nil {
 		return err
 	}
 	o := serviceOptions{
-		paths: conf.paths(), configured: conf, who: holderServe, wait: true, execute: on, builder: conf.Builder.Embedded,
+		paths: conf.paths(), configured: conf, who: holderServe, wait: true, execute: on, builder: conf.embeds(forged),
 		capacity: conf.Builder.Capacity, attempts: conf.Attempts, log: log,
 		publish: conf.Publish.Remote, publishLogs: conf.Publish.Logs,
 	}
@@ -124,8 +133,29 @@ func (c *cli) serve(ctx context.Context, conf *serverConfig, once bool) error {
 		if s.front, err = c.openFront(ctx, s, conf); err != nil {
 			return errors.Join(err, s.close())
 		}
+		for _, h := range s.houses.list() {
+			s.show(h)
+		}
+		if setUp {
+			c.offerSetup(s, conf)
+		}
+	}
+	if forged || setUp {
+		if s.forges, err = c.openForges(ctx, s, conf, app); err != nil {
+			return errors.Join(err, s.close())
+		}
+		if s.front != nil {
+			s.front.web.GitHub, s.front.web.GitLab = http.HandlerFunc(s.forges.ServeGitHub), http.HandlerFunc(s.forges.ServeGitLab)
+		}
 	}
 	return errors.Join(s.forever(ctx, conf.retention()), s.close())
+}
+
+// noRepository reports whether this folder belongs to no repository. Then a server
+// that is to be set up has none yet.
+func noRepository(ctx context.Context) bool {
+	_, err := git.Open(ctx, ".")
+	return errors.Is(err, git.ErrNotRepository)
 }
 
 // logger is for the process' own log. A server that shows builds as they happen
@@ -149,7 +179,7 @@ func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // forever serves until ctx ends.
 func (s *service) forever(ctx context.Context, keep storage.Retention) error {
-	s.log.Info("serving", "repos", len(s.houses))
+	s.log.Info("serving", "repos", len(s.houses.list()))
 	return s.run(ctx, func(ctx context.Context) error { return s.watchAndRetain(ctx, keep) })
 }
 
@@ -186,14 +216,14 @@ func (c *cli) once(ctx context.Context, o serviceOptions, keep storage.Retention
 		return err
 	}
 	err = s.run(ctx, func(ctx context.Context) error {
-		for _, h := range s.houses {
+		for _, h := range s.houses.list() {
 			h.site.Look()
 		}
 		if err := s.architect.WaitIdle(ctx); err != nil {
 			return err
 		}
 		if keep != (storage.Retention{}) || s.keepBlobs != (blob.Retention{}) {
-			s.retainAll(ctx, keep, map[*served]bool{}, true)
+			s.retainAll(ctx, keep, true)
 		}
 		return errIdle
 	})
@@ -214,7 +244,7 @@ var errIdle = errors.New("nothing left to do")
 // newest build says counts.
 func (c *cli) onceOutcome(ctx context.Context, s *service, closed []*build.Build) error {
 	if len(closed) == 0 {
-		for _, h := range s.houses {
+		for _, h := range s.houses.list() {
 			b, err := c.newestAtHead(ctx, h)
 			if err != nil {
 				return err

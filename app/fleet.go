@@ -15,7 +15,6 @@ import (
 	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
-	"github.com/velocity-ci/velocity/architect/queue"
 	"github.com/velocity-ci/velocity/storage/roster"
 )
 
@@ -165,15 +164,3 @@ func sealOf(signer *dispatch.Signer) []byte {
 
 // public reports whether others than this machine's users are answered.
 func (s *serverConfig) public() bool { return s != nil && s.Listen != "" }
-
-// share is what a repository may have of the builders.
-func (s *serverConfig) share(name string) queue.Share {
-	if s != nil {
-		for _, r := range s.Repositories {
-			if r.Name == name {
-				return queue.Share{Weight: r.Weight, Limit: r.Limit}
-			}
-		}
-	}
-	return queue.Share{}
-}

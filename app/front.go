@@ -105,9 +105,6 @@ func (c *cli) openFront(ctx context.Context, s *service, conf *serverConfig) (f 
 		return f, err
 	}
 	f.web.Secrets = c.stateVault(repo)
-	for _, h := range s.houses {
-		h.vault.server = f.web.Secrets
-	}
 	if f.local, err = socket.Listen(ctx, folderOf(repo)); err != nil {
 		return f, err
 	}
@@ -134,13 +131,12 @@ func (c *cli) frontOf(s *service, r *roster.Roster, conf *serverConfig) (*web.Fr
 		}
 	}
 	seen := map[string]bool{}
-	for _, h := range s.houses {
+	for _, h := range s.houses.list() {
 		if seen[h.site.Name] {
 			return nil, usage("two repositories are named %q: tokens could not tell them apart", h.site.Name).
 				hint("repositories: [{path: PATH, name: NAME}] in the configuration file gives one another name")
 		}
 		seen[h.site.Name] = true
-		f.Sites = append(f.Sites, s.answers(h))
 	}
 	return f, nil
 }

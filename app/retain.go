@@ -34,9 +34,8 @@ func (s *service) retain(ctx context.Context, keep storage.Retention, again <-ch
 	if keep == (storage.Retention{}) && s.keepBlobs == (blob.Retention{}) {
 		return
 	}
-	room := make(map[*served]bool)
 	for round := 0; ; round++ {
-		s.retainAll(ctx, keep, room, round%collectEvery == 0)
+		s.retainAll(ctx, keep, round%collectEvery == 0)
 		select {
 		case <-ctx.Done():
 			return
@@ -47,18 +46,18 @@ func (s *service) retain(ctx context.Context, keep storage.Retention, again <-ch
 
 // retainAll is one round. It notes where room could be made, and makes it if it is
 // time to.
-func (s *service) retainAll(ctx context.Context, keep storage.Retention, room map[*served]bool, collect bool) {
-	for _, h := range s.houses {
+func (s *service) retainAll(ctx context.Context, keep storage.Retention, collect bool) {
+	for _, h := range s.houses.list() {
 		if s.keepBlobs != (blob.Retention{}) {
 			s.retainBlobsIn(ctx, h)
 		}
-		room[h] = s.retainIn(ctx, h, keep) || room[h]
-		if !collect || !room[h] {
+		h.room = s.retainIn(ctx, h, keep) || h.room
+		if !collect || !h.room {
 			continue
 		}
-		room[h] = false
+		h.room = false
 		if err := h.ledger.Collect(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("what was dropped still takes room", "repo", h.site.Name, "err", err)
+			s.log.Warn("what was dropped still takes room", "repo", h.site.Called(), "err", err)
 		}
 	}
 }
@@ -81,9 +80,9 @@ func (s *service) retainBlobsIn(ctx context.Context, h *served) {
 	}
 	switch {
 	case err != nil && ctx.Err() == nil:
-		s.log.Warn("old artifacts and caches are kept", "repo", h.site.Name, "err", err)
+		s.log.Warn("old artifacts and caches are kept", "repo", h.site.Called(), "err", err)
 	case !d.Nothing():
-		s.log.Info("dropped", "repo", h.site.Name, "artifactsOf", d.Artifacts, "caches", d.Caches, "bytes", d.Bytes)
+		s.log.Info("dropped", "repo", h.site.Called(), "artifactsOf", d.Artifacts, "caches", d.Caches, "bytes", d.Bytes)
 	}
 }
 
@@ -93,15 +92,15 @@ func (s *service) retainIn(ctx context.Context, h *served, keep storage.Retentio
 	dropped, err := h.ledger.Retain(ctx, keep)
 	if err != nil {
 		if ctx.Err() == nil {
-			s.log.Warn("old builds are kept", "repo", h.site.Name, "err", err)
+			s.log.Warn("old builds are kept", "repo", h.site.Called(), "err", err)
 		}
 		return false
 	}
 	for _, text := range dropped.Unreadable {
-		s.log.Warn("kept, since it cannot be read", "repo", h.site.Name, "found", text)
+		s.log.Warn("kept, since it cannot be read", "repo", h.site.Called(), "found", text)
 	}
 	if !dropped.Nothing() {
-		s.log.Info("dropped", "repo", h.site.Name, "builds", dropped.Builds, "logsOf", dropped.LogsOf, "files", dropped.Files, "bytes", dropped.Bytes)
+		s.log.Info("dropped", "repo", h.site.Called(), "builds", dropped.Builds, "logsOf", dropped.LogsOf, "files", dropped.Files, "bytes", dropped.Bytes)
 	}
 	return !dropped.Nothing()
 }

@@ -22,7 +22,8 @@ import (
 func TestServerRetains(t *testing.T) {
 	h, finish := servedAlone(t)
 	ids := []build.ID{finish(), finish()}
-	s := &service{log: silent(), houses: []*served{h}}
+	s := &service{log: silent()}
+	s.houses.add(h)
 	ctx, stop := context.WithCancel(t.Context())
 	again, over := make(chan time.Time), make(chan struct{})
 	go func() {

@@ -9,10 +9,14 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/velocity-ci/velocity/app/forge"
+	"github.com/velocity-ci/velocity/app/web"
 	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/architect/queue"
 	"github.com/velocity-ci/velocity/blueprint/plan"
 	"github.com/velocity-ci/velocity/storage"
 	"github.com/velocity-ci/velocity/storage/git"
@@ -37,6 +41,13 @@ type served struct {
 
 	publisher *publisher // nil if nothing is published
 	vault     *vault
+
+	key     forge.Key          // of the repository on its forge; zero if it has none
+	from    remote             // that repository
+	room    bool               // could be made by collecting; only retain touches it
+	answers *web.Server        // for whoever asks the front; nil before it does
+	stop    context.CancelFunc // ends what runs for the repository; nil before
+	rest    sync.WaitGroup     // that
 }
 
 // folderOf is where Velocity keeps its files in a repository.
@@ -72,37 +83,55 @@ func (c *cli) serveRepository(ctx context.Context, path string, o serviceOptions
 	if err != nil {
 		return nil, err
 	}
-	folded := a.Folded
-	if publisher != nil {
-		folded = func(id build.ID) { a.Folded(id); publisher.folded(id) }
+	configured := o.configured.at(path)
+	s := &served{repo: repo, publisher: publisher, folder: folderOf(repo)}
+	s.site = &architect.Site{
+		Name: cmp.Or(configured.Name, nameOf(repo)), Repo: view{repo}, Share: queue.Share{Weight: configured.Weight, Limit: configured.Limit}, Told: o.who == holderHook,
+		NoReuse: !o.configured.reuses(path), Protected: o.configured.protects(path),
 	}
-	ledger, err := c.acquire(ctx, repo, o.who, o.wait, folded, a.Fail)
-	if err != nil {
+	return s, c.settle(ctx, s, configured, o, a)
+}
+
+// mirrored serves a repository of a forge from its mirror. Pushes come with what
+// the forge tells: the first look remembers all refs.
+func (c *cli) mirrored(ctx context.Context, r forge.Repository, repo *git.Repository, o serviceOptions, a *architect.Architect) (*served, error) {
+	if err := repo.Protect(ctx); err != nil {
 		return nil, err
 	}
-	ledger.Tell(func(found string) { o.log.Warn("repository", "repo", nameOf(repo), "found", found) })
-	configured := o.configured.at(path)
-	modules, err := modulesOf(ctx, repo, configured)
-	if err != nil {
-		return nil, errors.Join(err, ledger.Release(ctx))
-	}
-	logs, err := runningLogs(repo)
-	if err != nil {
-		return nil, errors.Join(err, ledger.Release(ctx))
-	}
-	s := &served{repo: repo, ledger: ledger, folder: folderOf(repo), publisher: publisher}
+	s := &served{repo: repo, folder: folderOf(repo), key: r.Key}
 	s.site = &architect.Site{
-		Modules: modules,
-		Name:    cmp.Or(configured.Name, nameOf(repo)), Source: repo.CommonDir(), Ledger: ledger, Inbox: ledger,
-		History: history{ledger}, Repo: view{repo}, Logs: logs, Told: o.who == holderHook,
-		NoReuse: !o.configured.reuses(path), Protected: o.configured.protects(path), Clock: o.who == holderServe,
+		Name: r.Name, Repo: mirrorView{view{repo}}, Told: true, NoReuse: o.configured != nil && !o.configured.Reuse,
 	}
-	s.vault = &vault{c: c, repo: repo, repository: s.site.Name}
-	s.site.Vault = s.vault
-	if err := a.Open(ctx, s.site); err != nil {
-		return nil, errors.Join(err, ledger.Release(ctx))
+	return s, c.settle(ctx, s, repositoryConfig{URL: r.Clone}, o, a)
+}
+
+// settle takes the lock of a repository and gives its site to the architect.
+func (c *cli) settle(ctx context.Context, s *served, configured repositoryConfig, o serviceOptions, a *architect.Architect) (err error) {
+	folded := a.Folded
+	if s.publisher != nil {
+		folded = func(id build.ID) { a.Folded(id); s.publisher.folded(id) }
 	}
-	return s, nil
+	ledger, err := c.acquire(ctx, s.repo, o.who, o.wait, folded, a.Fail)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, ledger.Release(ctx))
+		}
+	}()
+	ledger.Tell(func(found string) { o.log.Warn("repository", "repo", s.site.Called(), "found", found) })
+	s.ledger = ledger
+	s.vault = &vault{c: c, repo: s.repo, repository: s.site.Called}
+	s.site.Source, s.site.Ledger, s.site.Inbox, s.site.History = s.repo.CommonDir(), ledger, ledger, history{ledger}
+	s.site.Vault, s.site.Clock = s.vault, o.who == holderServe
+	if s.site.Modules, err = modulesOf(ctx, s.repo, configured); err != nil {
+		return err
+	}
+	if s.site.Logs, err = runningLogs(s.repo); err != nil {
+		return err
+	}
+	return a.Open(ctx, s.site)
 }
 
 // runningLogs keeps the logs of attempts that still run. Where several users serve
@@ -156,7 +185,7 @@ func (c *cli) acquire(ctx context.Context, repo *git.Repository, who string, wai
 // release gives the repository back. What is unfinished stays so in git.
 func (s *served) release(ctx context.Context) error {
 	if err := s.ledger.Release(ctx); err != nil {
-		return fmt.Errorf("release %s: %w", s.site.Name, err)
+		return fmt.Errorf("release %s: %w", s.site.Called(), err)
 	}
 	if s.publisher != nil {
 		s.publisher.last()

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -44,7 +46,8 @@ type service struct {
 	c         *cli
 	log       *slog.Logger
 	architect *architect.Architect
-	houses    []*served
+	houses    houses
+	options   serviceOptions
 	nats      *server.Server // nil if no builder is met in this process
 	hub       *dispatch.Hub  // on it
 	cluster   *cluster       // nil if builders are not met on one
@@ -55,10 +58,13 @@ type service struct {
 	keys     *dispatch.Keys         // the embedded builder's, as old as the process
 	embedded atomic.Pointer[string] // its name; nil before it has one
 	hangUp   func()                 // ends its connection; nil before there is one
+	unneeded chan struct{}          // closed when it shall end before the service does
+	once     sync.Once              // closes it
 	front    *front                 // nil if only the sockets are answered
 	roster   *roster.Roster         // nil without a front
 	fleet    fleet                  // registered builders; none without a front
 	shelves  *shelves
+	forges   *forges // nil if no forge is configured, and none can be
 
 	keepBlobs blob.Retention
 }
@@ -83,7 +89,7 @@ type serviceOptions struct {
 // newService takes the locks and connects the parts; run makes them work. The
 // caller must close it.
 func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err error) {
-	s = &service{c: c, log: o.log, shelves: newShelves(c, c.blobsOf(o.configured)), keepBlobs: o.configured.blobs()}
+	s = &service{c: c, log: o.log, options: o, unneeded: make(chan struct{}), shelves: newShelves(c, c.blobsOf(o.configured)), keepBlobs: o.configured.blobs()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -109,11 +115,10 @@ func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err
 		if err != nil {
 			return s, err
 		}
-		house.site.Share = o.configured.share(house.site.Name)
 		if err := s.shelve(house); err != nil {
 			return s, errors.Join(err, house.release(ctx))
 		}
-		s.houses = append(s.houses, house)
+		s.houses.add(house)
 	}
 	if o.builder {
 		err = s.embed(ctx, o)
@@ -121,17 +126,30 @@ func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err
 	return s, err
 }
 
-// embed makes the builder of this process. Its name goes with the first
-// repository's store, so that after a crash the next process of the same
-// repositories finds what this one left.
+// embeddedName is the name of this process' builder, with the folder for its files
+// if its user has none. It goes with the first repository's store, or else with the
+// server's key, so that after a crash the next process finds what this one left.
+func (s *service) embeddedName(ctx context.Context) (name, folder string, err error) {
+	if all := s.houses.list(); len(all) > 0 {
+		store, err := all[0].ledger.ID()
+		return "embedded-" + store, all[0].folder, err
+	}
+	state, err := s.c.openState(ctx, s.options.configured.State)
+	if err != nil {
+		return "", "", err
+	}
+	key := sha256.Sum256([]byte(s.signer.Public()))
+	return fmt.Sprintf("embedded-%x", key[:6]), folderOf(state), nil
+}
+
+// embed makes the builder of this process.
 func (s *service) embed(ctx context.Context, o serviceOptions) error {
-	store, err := s.houses[0].ledger.ID()
+	name, folder, err := s.embeddedName(ctx)
 	if err != nil {
 		return err
 	}
-	name := "embedded-" + store
 	s.embedded.Store(&name)
-	home, err := s.c.builderHome(name, s.houses[0].folder)
+	home, err := s.c.builderHome(name, folder)
 	if err != nil {
 		return err
 	}
@@ -158,6 +176,29 @@ func (s *service) embed(ctx context.Context, o serviceOptions) error {
 	close(work.ready)
 	s.builder = b
 	return nil
+}
+
+// dismissBuilder ends the embedded builder, if there is one, before the service.
+func (s *service) dismissBuilder() { s.once.Do(func() { close(s.unneeded) }) }
+
+// build runs the embedded builder until ctx ends or it is not needed any more. What
+// it had then is tried again elsewhere.
+func (s *service) build(ctx context.Context) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		select {
+		case <-s.unneeded:
+			stop()
+		case <-ctx.Done():
+		}
+	}()
+	s.builder.Run(ctx)
+	stop()
+	<-over
+	s.link.Close() // nothing is assigned to it after that
 }
 
 // builderOf finds a builder by its public key: the embedded one, or one that is

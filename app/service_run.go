@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/velocity-ci/velocity/app/socket"
 	"github.com/velocity-ci/velocity/app/web"
 	"github.com/velocity-ci/velocity/storage"
 )
@@ -20,7 +19,7 @@ import (
 // cannot be recorded in any more. The builder ends first, so that its last words
 // are still heard.
 func (s *service) run(ctx context.Context, work func(ctx context.Context) error) error {
-	listeners, err := s.listen(ctx)
+	listeners, err := s.listenAll(ctx)
 	if err != nil {
 		return err
 	}
@@ -42,16 +41,19 @@ func (s *service) run(ctx context.Context, work func(ctx context.Context) error)
 		}
 	})
 	if s.builder != nil {
-		group.Go(func() error { s.builder.Run(lower); return nil })
+		group.Go(func() error { s.build(lower); return nil })
 	}
-	for i, h := range s.houses {
-		group.Go(func() error { return s.answer(lower, h, listeners[i]) })
-		if h.publisher != nil {
-			group.Go(func() error { h.publisher.run(lower); return nil })
+	s.houses.begin(lower, group)
+	for h, l := range listeners {
+		if err := s.inhabit(h, l); err != nil {
+			group.Go(func() error { return err })
 		}
 	}
 	if s.front != nil {
 		group.Go(func() error { return s.front.serve(lower) })
+	}
+	if s.forges != nil {
+		group.Go(func() error { s.forges.run(lower); return nil })
 	}
 	group.Go(func() error { return work(lower) })
 	err = group.Wait()
@@ -65,23 +67,19 @@ func (s *service) run(ctx context.Context, work func(ctx context.Context) error)
 	return err
 }
 
-// listen makes the sockets of all repositories: a process that cannot be reached
+// listenAll makes the sockets of all repositories: a process that cannot be reached
 // shall begin nothing.
-func (s *service) listen(ctx context.Context) ([]net.Listener, error) {
-	var all []net.Listener
-	for _, h := range s.houses {
-		l, err := socket.Listen(ctx, h.folder)
-		if err == nil {
-			all = append(all, l)
-			// Who shares the repository writes its refs, and thus may act already.
-			err = h.repo.Share(socket.Path(h.folder))
-		}
+func (s *service) listenAll(ctx context.Context) (map[*served]net.Listener, error) {
+	all := map[*served]net.Listener{}
+	for _, h := range s.houses.list() {
+		l, err := s.listen(ctx, h)
 		if err != nil {
 			for _, l := range all {
 				err = errors.Join(err, l.Close())
 			}
 			return nil, err
 		}
+		all[h] = l
 	}
 	return all, nil
 }
@@ -93,7 +91,7 @@ func (s *service) answer(ctx context.Context, h *served, l net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() }) // nothing is left to be lost
 	defer stop()
 	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve the socket of %s: %w", h.site.Name, err)
+		return fmt.Errorf("serve the socket of %s: %w", h.site.Called(), err)
 	}
 	return nil
 }
@@ -125,8 +123,11 @@ func apiServer(ctx context.Context, h http.Handler, log *slog.Logger) *http.Serv
 // close gives everything back.
 func (s *service) close() error {
 	var errs error
+	if s.forges != nil {
+		errs = s.forges.close()
+	}
 	if s.front != nil {
-		errs = s.front.close()
+		errs = errors.Join(errs, s.front.close())
 	}
 	if s.link != nil {
 		s.link.Close()
@@ -145,7 +146,7 @@ func (s *service) close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), releaseWithin)
 	defer cancel()
-	for _, h := range s.houses {
+	for _, h := range s.houses.list() {
 		errs = errors.Join(errs, h.release(ctx))
 	}
 	return errors.Join(errs, s.shelves.close())

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"strings"
 
 	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/blueprint"
@@ -30,6 +32,20 @@ func (v view) Tips(context.Context) (map[string]plan.Commit, error) {
 		}
 	}
 	return tips, nil
+}
+
+// mergeQueue is before the branches on which GitHub builds a merge group: they are
+// asked for as such, and never as pushes.
+const mergeQueue = plan.BranchPrefix + "gh-readonly-queue/"
+
+// A mirrorView is a mirror of a forge's repository as plans are drawn from it.
+type mirrorView struct{ view }
+
+// Tips implements architect.Repository.
+func (v mirrorView) Tips(ctx context.Context) (map[string]plan.Commit, error) {
+	tips, err := v.view.Tips(ctx)
+	maps.DeleteFunc(tips, func(ref string, _ plan.Commit) bool { return strings.HasPrefix(ref, mergeQueue) })
+	return tips, err
 }
 
 // Head implements architect.Repository.

@@ -25,11 +25,11 @@ const (
 	sweepRefs      = time.Minute
 )
 
-// watch looks at the refs of all repositories at once, when they change, and now
+// watch looks at the refs of the repositories that people push to at once, when they change, and now
 // and then.
 func (s *service) watch(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for _, h := range s.houses {
+	for _, h := range s.houses.list() {
 		group.Go(func() error { return s.watchRefs(ctx, h) })
 	}
 	return group.Wait()
@@ -38,13 +38,13 @@ func (s *service) watch(ctx context.Context) error {
 func (s *service) watchRefs(ctx context.Context, h *served) error {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
-		return fmt.Errorf("watch refs of %s: %w", h.site.Name, err)
+		return fmt.Errorf("watch refs of %s: %w", h.site.Called(), err)
 	}
 	defer w.Close()
 	git := h.repo.CommonDir()
 	for _, dir := range []string{git, filepath.Join(git, "refs", "heads"), filepath.Join(git, "refs", "tags")} {
 		if err := watchBelow(w, dir, dir != git); err != nil {
-			s.log.Warn("refs are looked at only now and then", "repo", h.site.Name, "err", err)
+			s.log.Warn("refs are looked at only now and then", "repo", h.site.Called(), "err", err)
 		}
 	}
 	h.site.Look()
@@ -64,7 +64,7 @@ func (s *service) watchRefs(ctx context.Context, h *served) error {
 				settle.Reset(settleTime(git))
 			}
 		case err := <-w.Errors:
-			s.log.Warn("watch refs", "repo", h.site.Name, "err", err)
+			s.log.Warn("watch refs", "repo", h.site.Called(), "err", err)
 			settle.Reset(settleAlone)
 		case <-settle.C:
 			h.site.Look()

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -62,8 +63,9 @@ type Architect struct {
 
 	mu        sync.Mutex
 	sites     []*Site
+	attend    func(*Site) // begins the intake of a site; nil unless Run is at it
 	works     map[build.ID]*work
-	held      []*work // works that wait for others of their group
+	queued    []*work // works that wait for others of their group
 	dirty     []*work // works with moves that are not yet on their way to the ledger
 	builders  map[string]*member
 	standings map[string]Standing
@@ -89,21 +91,21 @@ func New(wire Wire, log *slog.Logger, now func() time.Time) *Architect {
 	}
 }
 
-// Open takes a site into the architect's care: its unfinished builds go on.
-// Attempts that were under way are the builder's to claim; what it does not
-// claim is interrupted and tried again.
+// Open takes a site into the architect's care, also while it runs: the unfinished
+// builds go on. Attempts that were under way are the builder's to claim; what it
+// does not claim is interrupted and tried again. A site is opened once.
 func (a *Architect) Open(ctx context.Context, s *Site) error {
 	loaded, err := s.History.Live(ctx)
 	if err != nil {
-		return fmt.Errorf("open %s: %w", s.Name, err)
+		return fmt.Errorf("open %s: %w", s.Called(), err)
 	}
 	tips, known, err := s.History.Tips(ctx)
 	if err != nil {
-		return fmt.Errorf("open %s: %w", s.Name, err)
+		return fmt.Errorf("open %s: %w", s.Called(), err)
 	}
 	marks, err := s.History.Marks(ctx)
 	if err != nil {
-		return fmt.Errorf("open %s: %w", s.Name, err)
+		return fmt.Errorf("open %s: %w", s.Called(), err)
 	}
 	s.prepare(tips, known, marks)
 	var urgent map[string]int
@@ -113,10 +115,50 @@ func (a *Architect) Open(ctx context.Context, s *Site) error {
 	a.mu.Lock()
 	defer a.commit()
 	a.sites = append(a.sites, s)
-	a.heard = a.Now()
 	for _, l := range loaded {
 		a.adopt(s, l, urgent[l.Build.Name])
 	}
+	if a.attend != nil {
+		a.attend(s)
+	}
+	return nil
+}
+
+// Close gives a site back: when it returns nil, the site's intake has ended and
+// nothing more of its unfinished builds is moved or recorded. They stay as they are
+// in git, for whoever opens the repository next; what builders still run of them is
+// theirs to claim then, and is stopped by their next sign of life until then.
+// Whoever follows one of the builds gets ErrClosed. The ledger is the caller's to
+// release, after that; what was appended to it by now may still be on its way.
+func (a *Architect) Close(ctx context.Context, s *Site) error {
+	a.mu.Lock()
+	stop, ended := s.stop, s.ended
+	a.mu.Unlock()
+	if stop != nil {
+		stop()
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return fmt.Errorf("close %s: %w", s.Called(), context.Cause(ctx))
+		}
+	}
+	a.mu.Lock()
+	defer a.commit()
+	s.closed = true
+	s.leave()
+	a.sites = slices.DeleteFunc(a.sites, func(other *Site) bool { return other == s })
+	a.queued = slices.DeleteFunc(a.queued, func(w *work) bool { return w.site == s })
+	for id, w := range a.works {
+		if w.site != s {
+			continue
+		}
+		if !w.b.State().Final() { // the ledger folds those that are
+			delete(a.works, id)
+		}
+		a.stir(w)
+	}
+	a.unsettled = true
+	a.notify()
 	return nil
 }
 
@@ -136,6 +178,7 @@ func (a *Architect) adopt(s *Site, l Loaded, priority int) {
 					f.stopped, f.reason = now, l.Build.Canceled
 				}
 				w.flights[t.Key] = f
+				a.heard = now // its builder may have to find the way back first
 			}
 		}
 	}
@@ -153,10 +196,22 @@ func (a *Architect) adopt(s *Site, l Loaded, priority int) {
 func (a *Architect) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	a.mu.Lock()
+	a.attend = func(s *Site) {
+		own, stop := context.WithCancel(ctx)
+		s.stop, s.ended = stop, make(chan struct{})
+		group.Go(func() error { defer close(s.ended); a.intake(own, s); return nil })
+	}
 	for _, s := range a.sites {
-		group.Go(func() error { a.intake(ctx, s); return nil })
+		a.attend(s)
 	}
 	a.mu.Unlock()
+	group.Go(func() error {
+		<-ctx.Done()
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.attend = nil // no intake joins a group that is being waited for in vain
+		return nil
+	})
 	group.Go(func() error { a.sweep(ctx); return nil })
 	group.Go(func() error {
 		select {
@@ -183,6 +238,9 @@ func (a *Architect) notify() {
 	close(a.changed)
 	a.changed = make(chan struct{})
 }
+
+// ErrClosed means that the site of a build was closed.
+var ErrClosed = errors.New("the repository is not served any more")
 
 // ErrNoBuild means that the architect has no unfinished build of that id.
 var ErrNoBuild = errors.New("no unfinished build of this id")
@@ -213,7 +271,8 @@ func (a *Architect) Cancel(ctx context.Context, id build.ID, reason string) erro
 }
 
 // WaitIdle returns when no site has anything to do and everybody who watches a
-// build has seen its end, or when ctx ends.
+// build has seen its end, or when ctx ends. Builds that wait for approval do not
+// count: they may wait for days.
 func (a *Architect) WaitIdle(ctx context.Context) error {
 	for {
 		a.mu.Lock()
@@ -243,5 +302,12 @@ func (a *Architect) idle() bool {
 			return false
 		}
 	}
-	return len(a.works) == 0 && a.watches == 0
+	watches := a.watches
+	for _, w := range a.works {
+		if !w.b.AwaitsApproval() {
+			return false
+		}
+		watches -= w.watchers // whoever watches it waits for people, too
+	}
+	return watches == 0
 }

@@ -19,7 +19,7 @@ type Viewer interface {
 const pieceSize = 256 << 10
 
 // Follow shows the build until it is final and in the archive. It returns nil
-// then, and otherwise what ended it before.
+// then, and otherwise what ended it before: ErrClosed if its site was closed.
 func (v *Watch) Follow(ctx context.Context, to Viewer) error {
 	seen := map[dispatch.Attempt]int64{}
 	for shown := (*build.Build)(nil); ; {
@@ -35,6 +35,9 @@ func (v *Watch) Follow(ctx context.Context, to Viewer) error {
 		}
 		if over {
 			return nil
+		}
+		if v.Left() {
+			return ErrClosed
 		}
 		select {
 		case <-changed:

@@ -178,7 +178,7 @@ func (a *Architect) answer(ctx context.Context, s *Site, t plan.Trigger, change 
 		a.settle(s, change)
 	}
 	s.answer(t.ID, Answer{Builds: ids, Note: r.note})
-	a.Logger.Info("trigger", "repo", s.Name, "trigger", t.ID, "ref", t.Ref, "commit", string(t.Commit), "builds", len(r.drafts), "note", r.note)
+	a.Logger.Info("trigger", "repo", s.Called(), "trigger", t.ID, "ref", t.Ref, "commit", string(t.Commit), "builds", len(r.drafts), "note", r.note)
 	return nil
 }
 
@@ -214,8 +214,9 @@ func (a *Architect) open(s *Site, id build.ID, t plan.Trigger, by byline, d draf
 // begin is open with the lock held.
 func (a *Architect) begin(s *Site, id build.ID, t plan.Trigger, by byline, d draft, c build.Change) *work {
 	req := build.Request{
-		ID: id, Repository: s.Name, Kind: d.kind, Name: d.name, Plan: d.digest,
+		ID: id, Repository: s.Called(), Kind: d.kind, Name: d.name, Plan: d.digest,
 		Trigger: t, Config: d.config, Author: by.author, Subject: by.subject,
+		Held: d.held,
 	}
 	if d.plan != nil {
 		req.Stages = build.Outline(d.plan)
@@ -241,6 +242,11 @@ func (a *Architect) begin(s *Site, id build.ID, t plan.Trigger, by byline, d dra
 		}
 		return w
 	}
+	if d.approval != nil {
+		if err := w.do(build.Move{Kind: build.Approve, Approval: d.approval, At: now}, nil); err != nil {
+			a.Logger.Error("approve again", "build", id.String(), "err", err)
+		}
+	}
 	a.enter(w)
 	return w
 }
@@ -263,6 +269,10 @@ func (a *Architect) Submit(ctx context.Context, s *Site, p *plan.Plan, t plan.Tr
 		return nil, err
 	}
 	a.mu.Lock()
+	if s.closed {
+		a.mu.Unlock()
+		return nil, ErrClosed
+	}
 	w := a.begin(s, id, t, by, d, build.Change{})
 	v := a.watch(w) // from before it can be over
 	a.commit()

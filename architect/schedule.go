@@ -84,9 +84,9 @@ func (a *Architect) picture() queue.Picture {
 func (a *Architect) send(w *work, key, builder string) {
 	a.mu.Lock()
 	t, ok := w.b.Task(key)
-	if !ok || t.State != build.Scheduled || t.Builder != builder {
+	if !ok || t.State != build.Scheduled || t.Builder != builder || w.site.closed {
 		a.mu.Unlock()
-		return // canceled or interrupted meanwhile
+		return // canceled, interrupted or given back meanwhile
 	}
 	assignment, err := w.assignment(t)
 	assignment.Credential = a.credential(assignment.Attempt)

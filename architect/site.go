@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"sync"
+	"sync/atomic"
 
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
@@ -37,9 +38,8 @@ type Loaded struct {
 type Known struct {
 	ID      build.ID
 	Name    string
-	Event   plan.Event
-	Ref     string
-	Request string // "" unless it was asked for as a build of its own
+	Trigger plan.Trigger
+	Config  plan.Commit // where the configuration was read
 }
 
 // A History is what was recorded before.
@@ -98,7 +98,7 @@ type Logs interface {
 
 // A Site is one repository in the architect's care.
 type Site struct {
-	Name    string              // as people know it
+	Name    string              // as people know it when the site is opened; see Called
 	Source  string              // where builders fetch from
 	Modules dispatch.Submodules // from where submodules may come
 	Ledger  Ledger
@@ -133,7 +133,15 @@ type Site struct {
 
 	wake chan struct{} // capacity 1
 
+	// The architect's lock holds these.
+	stop   context.CancelFunc // ends the intake; nil before Run
+	ended  chan struct{}      // closed when the intake has ended
+	closed bool               // the architect has given the site back
+
+	renamed atomic.Pointer[string] // the name since Rename; nil before
+
 	mu      sync.Mutex
+	left    bool            // nobody works off wake-ups any more
 	look    bool            // the refs shall be compared with the tips
 	pending int             // wake-ups not yet worked off
 	taken   map[string]bool // triggers in hand, until they have left the inbox
@@ -162,6 +170,18 @@ func (s *Site) prepare(tips map[string]plan.Commit, known bool, marks []build.Ma
 	s.answers = map[string]Answer{}
 }
 
+// Called is how people know the site now.
+func (s *Site) Called() string {
+	if name := s.renamed.Load(); name != nil {
+		return *name
+	}
+	return s.Name
+}
+
+// Rename makes the site known under another name. Builds that there are keep the
+// one that they were made under.
+func (s *Site) Rename(name string) { s.renamed.Store(&name) }
+
 // Wake makes the site look into its inbox.
 func (s *Site) Wake() { s.rouse(false) }
 
@@ -170,6 +190,10 @@ func (s *Site) Look() { s.rouse(true) }
 
 func (s *Site) rouse(look bool) {
 	s.mu.Lock()
+	if s.left {
+		s.mu.Unlock()
+		return
+	}
 	s.look = s.look || look
 	s.pending++
 	s.mu.Unlock()
@@ -198,6 +222,13 @@ func (s *Site) quiet() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.pending == 0 && len(s.taken) == 0
+}
+
+// leave forgets the wake-ups that nobody will work off.
+func (s *Site) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left, s.pending = true, 0
 }
 
 // take claims a trigger; false if it is in hand already.

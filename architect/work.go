@@ -47,7 +47,7 @@ type flight struct {
 }
 
 func newWork(s *Site, b *build.Build, p *plan.Plan) *work {
-	return &work{site: s, plan: p, b: b, needs: needsOf(p), flights: map[string]*flight{}, told: b.Clone(), changed: make(chan struct{})}
+	return &work{site: s, plan: p, b: b, needs: needsOf(p, b.Trigger), flights: map[string]*flight{}, told: b.Clone(), changed: make(chan struct{})}
 }
 
 func inFlight(t *build.Task) bool { return t.State == build.Scheduled || t.State == build.Building }
@@ -78,6 +78,9 @@ func (w *work) record(moves []build.Move, then func()) {
 // touch notes that w has something to record. The lock is held.
 func (a *Architect) touch(w *work) {
 	a.unsettled = true
+	if w.site.closed {
+		return // somebody else may be recording it by now
+	}
 	if !slices.Contains(a.dirty, w) {
 		a.dirty = append(a.dirty, w)
 	}
@@ -153,7 +156,7 @@ func (a *Architect) tell(w *work, m build.Move, events []build.Event) {
 		}
 	}
 	if m.From != m.To {
-		a.Logger.Info("move", "repo", w.site.Name, "build", w.b.ID.String(), "task", m.Task, "attempt", m.Attempt,
+		a.Logger.Info("move", "repo", w.site.Called(), "build", w.b.ID.String(), "task", m.Task, "attempt", m.Attempt,
 			"builder", m.Builder, "from", string(m.From), "to", string(m.To), "reason", m.Reason)
 	}
 }
@@ -238,7 +241,7 @@ func (w *work) assignment(t *build.Task) (dispatch.Assignment, error) {
 	maps.Copy(values, facts(w.b))
 	return dispatch.Assignment{
 		Attempt:    dispatch.Attempt{Build: w.b.ID, Task: t.Key, Number: t.Attempt},
-		Repository: w.b.Repository, Source: w.site.Source,
+		Repository: w.site.Called(), Source: w.site.Source,
 		Commit: w.plan.Commit, Ref: w.plan.Ref, Git: w.plan.Git,
 		Task: *task, Values: values, Needs: w.needed(task), Submodules: w.site.Modules,
 	}, nil

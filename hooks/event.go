@@ -36,6 +36,7 @@ const (
 
 	RepositoryChanged Kind = "repository changed" // name, owner, default branch, visibility, archive
 	RepositoryDeleted Kind = "repository deleted"
+	NamesChanged      Kind = "names changed" // of a group or a person, so of any repository below
 
 	Ping    Kind = "ping"
 	Ignored Kind = "ignored" // nothing for us, for the reason in Event.Note
@@ -53,23 +54,22 @@ type Event struct {
 	Sender       Person
 
 	Ref    string      // full name of the ref that was pushed, or of the merge group
-	Commit plan.Commit // what it is about, peeled; "" if unknown or gone
-	Before plan.Commit // "" if there was nothing, or it is unknown
+	Commit plan.Commit // what it is about, peeled; "" if unknown or gone; of a command, the one it names
+	Before plan.Commit // what was there, or below a merge group; "" if nothing was, or it is unknown
 	Forced bool
 	Skip   bool // the pusher wants no build (push option)
 
 	Pull       int64  // number of the pull request
 	Target     string // full name of the branch that the pull request or group is for
-	Fork       bool   // of a pull request: its head is elsewhere, or gone
+	Fork       bool   // of a pull request: its head is elsewhere, or gone, or nobody said where
 	Draft      bool
-	Label      string // that was added
-	Superseded bool   // of a merge group that is gone: it is not needed any more
+	Labels     []string // that were added
+	Superseded bool     // of a merge group that is gone: the queue makes another in its place
 
 	App      int64  // whose check it is
 	External string // of the check: the id of a build of ours
 	Check    string // the check's name
-	Action   string // identifier of the button
-	Command  string // the words behind /velocity, such as "rerun --failed"
+	Action   string // what a button or a command asks for: identifier of the button, or an Ask
 
 	Repositories []int64 // that access was gained to or lost for; nil means all of the installation
 }

@@ -1,8 +1,8 @@
-// Package hooks receives: it limits and decodes what says that a repository has
-// changed. Whatever it decodes is a hint, to be compared with the repository. It
-// holds no credential.
-//
-// Today that is git's own post-receive hook.
+// Package hooks receives: it limits, proves and decodes what says that a repository
+// has changed, and tells what is done about it. That is git's own post-receive hook,
+// and webhooks of GitHub and GitLab. Whatever it decodes is a hint, to be compared
+// with the repository and the forge. It holds no credential but the secrets that
+// webhooks are signed with.
 package hooks
 
 import (

@@ -27,8 +27,11 @@ func (x *examination) locks(ctx context.Context) error {
 		return err
 	}
 	if x.depth > atStart {
-		if path := filepath.Join(x.repo.CommonDir(), "packed-refs.lock"); !slices.Contains(stale, path) && older(path, tempAge, x.now()) {
-			stale = append(stale, path) // git's: none is at work under it for so long
+		for _, name := range []string{"packed-refs.lock", "objects/info/commit-graph.lock"} {
+			path := filepath.Join(x.repo.CommonDir(), name)
+			if !slices.Contains(stale, path) && older(path, tempAge, x.now()) {
+				stale = append(stale, path) // git's: none is at work under it for so long
+			}
 		}
 	}
 	for _, path := range stale {
@@ -99,6 +102,9 @@ func (x *examination) packs(ctx context.Context) error {
 		if err := x.found(ctx, x.packFinding(d)); err != nil {
 			return err
 		}
+	}
+	if x.ledger != nil {
+		x.repo.Reindex() // those that were too young to tell of: what follows asks git
 	}
 	return nil
 }

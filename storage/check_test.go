@@ -175,6 +175,7 @@ func TestEachFinding(t *testing.T) {
 	}{
 		"stale-lock":         {func(h *hurt) { h.write("refs/notes/velocity.lock", "") }, []storage.Code{storage.StaleLock}, nil},
 		"lock of pack-refs":  {func(h *hurt) { h.write("packed-refs.lock", "") }, []storage.Code{storage.StaleLock}, nil},
+		"lock of gc":         {func(h *hurt) { h.write("objects/info/commit-graph.lock", "") }, []storage.Code{storage.StaleLock}, nil},
 		"empty-object":       {func(h *hurt) { h.write("objects/ab/"+strings.Repeat("c", 38), "") }, []storage.Code{storage.EmptyObject}, nil},
 		"stale-temp":         {func(h *hurt) { h.write("objects/pack/tmp_pack_x", "part") }, []storage.Code{storage.StaleTemp}, nil},
 		"index-without-pack": {func(h *hurt) { h.write("objects/pack/pack-"+strings.Repeat("d", 40)+".idx", "part") }, []storage.Code{storage.IndexWithoutPack}, nil},

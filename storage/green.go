@@ -11,8 +11,8 @@ import (
 
 // Green reports whether a build of the commit succeeded that says what the
 // pipeline makes of it: one of the own store that was pushed, asked for or due,
-// and not a `velocity run` of somebody's checkout, nor one that was skipped, which
-// looked at nothing.
+// and not a `velocity run` of somebody's checkout, nor of a stranger's code, whose
+// success is theirs to make, nor one that was skipped, which looked at nothing.
 func (s *Store) Green(ctx context.Context, c plan.Commit, pipeline string) (bool, error) {
 	own, err := s.ID()
 	if err != nil || own == "" {
@@ -37,7 +37,7 @@ func (s *Store) Green(ctx context.Context, c plan.Commit, pipeline string) (bool
 		if err != nil {
 			return false, fmt.Errorf("read build %s: %w", id, err)
 		}
-		if b.Trigger.Commit == c && b.Name == pipeline && b.Trigger.Event != plan.EventLocal && b.State() == build.Succeeded && b.Reason() != build.ReasonSkipped {
+		if b.Trigger.Commit == c && b.Name == pipeline && b.Trigger.Event != plan.EventLocal && b.Trigger.Trusted() && b.State() == build.Succeeded && b.Reason() != build.ReasonSkipped {
 			return true, nil
 		}
 	}

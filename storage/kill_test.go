@@ -93,6 +93,12 @@ func (a *acked) runAndKill(t *testing.T, dir string, commits []plan.Commit) {
 func recovered(t *testing.T, dir string, clock func() time.Time) *storage.Ledger {
 	t.Helper()
 	fsck(t, dir)
+	return cleanedUp(t, dir, clock)
+}
+
+// cleanedUp is recovered for a repository of which git may miss something before.
+func cleanedUp(t *testing.T, dir string, clock func() time.Time) *storage.Ledger {
+	t.Helper()
 	l, release := acquireAt(t, dir, clock)
 	release() // folds what is final
 	for _, found := range l.Found() {

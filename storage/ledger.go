@@ -39,6 +39,8 @@ type Ledger struct {
 	failed  chan struct{} // closed when it did
 	written int           // packs since they were last counted
 	tidied  chan struct{} // closed unless packs are being merged
+	gcMet   bool          // git's gc was at work when something was written, see watchGC
+	watched chan struct{} // closed unless somebody waits for a gc
 
 	numbers numbers
 }
@@ -76,8 +78,9 @@ func (s *Store) lockFor(who string, folded func(build.ID)) (*Ledger, error) {
 		l.folded = func(build.ID) {}
 	}
 	l.queue.wake = make(chan struct{}, 1)
-	l.tidied = make(chan struct{})
+	l.tidied, l.watched = make(chan struct{}), make(chan struct{})
 	close(l.tidied)
+	close(l.watched)
 	return l, nil
 }
 

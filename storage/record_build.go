@@ -27,6 +27,7 @@ type buildRecord struct {
 	Author     string        `json:"author,omitempty"`
 	Subject    string        `json:"subject,omitempty"`
 	Group      string        `json:"group,omitempty"`
+	Held       bool          `json:"held,omitempty"`
 	Trigger    plan.Trigger  `json:"trigger"`
 	Created    instant       `json:"created"`
 	Started    instant       `json:"started,omitzero"`
@@ -35,6 +36,8 @@ type buildRecord struct {
 	Canceled   string        `json:"canceled,omitempty"`
 	Notices    []string      `json:"notices,omitempty"`
 	Stages     []stageRecord `json:"stages"`
+
+	Approval *approvalRecord `json:"approval,omitempty"`
 }
 
 type stageRecord struct {
@@ -96,9 +99,9 @@ func encodeBuild(b *build.Build) ([]byte, error) {
 	r := buildRecord{
 		Version: recordVersion, ID: b.ID, Number: b.ID.Number, State: b.State(), Reason: b.Reason(), Seq: b.Seq,
 		Repository: b.Repository, Kind: b.Kind, Name: b.Name, Plan: b.Plan, Config: b.Config,
-		Author: b.Author, Subject: b.Subject, Group: b.Group, Trigger: storedTrigger(b.Trigger),
+		Author: b.Author, Subject: b.Subject, Group: b.Group, Held: b.Held, Trigger: storedTrigger(b.Trigger),
 		Created: stored(b.Created), Started: stored(b.Started), Finished: stored(b.Finished),
-		Refused: b.Refused, Canceled: b.Canceled, Notices: b.Notices,
+		Refused: b.Refused, Canceled: b.Canceled, Notices: b.Notices, Approval: storedApproval(b.Approval),
 		Stages: make([]stageRecord, len(b.Stages)),
 	}
 	for i := range b.Stages {
@@ -157,13 +160,17 @@ func (r *buildRecord) build() (*build.Build, error) {
 	if err := cmp.Or(err, checkCommits(r.Config)); err != nil {
 		return nil, err
 	}
+	approval, err := r.Approval.approval()
+	if err != nil {
+		return nil, err
+	}
 	b := &build.Build{
 		Request: build.Request{
 			ID: r.ID, Repository: r.Repository, Kind: r.Kind, Name: r.Name, Plan: r.Plan, Config: r.Config,
-			Author: r.Author, Subject: r.Subject, Group: r.Group, Trigger: trigger,
+			Author: r.Author, Subject: r.Subject, Group: r.Group, Held: r.Held, Trigger: trigger,
 		},
 		Seq: r.Seq, Created: r.Created.time(), Started: r.Started.time(), Finished: r.Finished.time(),
-		Refused: r.Refused, Canceled: r.Canceled, Notices: r.Notices,
+		Refused: r.Refused, Canceled: r.Canceled, Notices: r.Notices, Approval: approval,
 	}
 	for i, s := range r.Stages {
 		stage, outline := build.Stage{Name: s.Name}, build.StagePlan{Name: s.Name}

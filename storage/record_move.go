@@ -30,6 +30,8 @@ type moveRecord struct {
 	Ready   instant        `json:"ready,omitzero"`
 	Request *requestRecord `json:"request,omitempty"`
 
+	Approval *approvalRecord `json:"approval,omitempty"`
+
 	Tests     testsRecord      `json:"tests,omitzero"`
 	Findings  []findingRecord  `json:"findings,omitempty"`
 	Artifacts []artifactRecord `json:"artifacts,omitempty"`
@@ -45,6 +47,7 @@ type requestRecord struct {
 	Author     string         `json:"author,omitempty"`
 	Subject    string         `json:"subject,omitempty"`
 	Group      string         `json:"group,omitempty"`
+	Held       bool           `json:"held,omitempty"`
 	Trigger    plan.Trigger   `json:"trigger"`
 	Stages     []stageOutline `json:"stages,omitempty"`
 }
@@ -103,13 +106,14 @@ func storedMove(m *build.Move) moveRecord {
 	if m.Request != nil {
 		r.Request = storedRequest(m.Request)
 	}
+	r.Approval = storedApproval(m.Approval)
 	return r
 }
 
 func storedRequest(q *build.Request) *requestRecord {
 	r := &requestRecord{
 		ID: q.ID, Repository: q.Repository, Kind: q.Kind, Name: q.Name, Plan: q.Plan, Config: q.Config,
-		Author: q.Author, Subject: q.Subject, Group: q.Group, Trigger: storedTrigger(q.Trigger),
+		Author: q.Author, Subject: q.Subject, Group: q.Group, Held: q.Held, Trigger: storedTrigger(q.Trigger),
 	}
 	for _, s := range q.Stages {
 		stage := stageOutline{Name: s.Name}
@@ -184,6 +188,9 @@ func (r *moveRecord) move() (build.Move, error) {
 		l := build.Log(*r.Log)
 		m.Log = &l
 	}
+	if m.Approval, err = r.Approval.approval(); err != nil {
+		return m, err
+	}
 	if r.Request != nil {
 		q, err := r.Request.request()
 		if err != nil {
@@ -201,7 +208,7 @@ func (r *requestRecord) request() (*build.Request, error) {
 	}
 	q := &build.Request{
 		ID: r.ID, Repository: r.Repository, Kind: r.Kind, Name: r.Name, Plan: r.Plan, Config: r.Config,
-		Author: r.Author, Subject: r.Subject, Group: r.Group, Trigger: trigger,
+		Author: r.Author, Subject: r.Subject, Group: r.Group, Held: r.Held, Trigger: trigger,
 	}
 	for i, s := range r.Stages {
 		stage := build.StagePlan{Name: s.Name}

@@ -26,17 +26,22 @@ func sampleBuild(tb testing.TB) (*build.Build, []build.Move) {
 	}
 	b, moves := build.New(build.Request{
 		ID: build.ID{Store: "k3f9a2", Number: 1234}, Repository: "example", Kind: plan.OfPipeline, Name: "default",
-		Plan: "d1ge57", Config: commit, Author: "Ann <ann@example.org>", Subject: "say <&> why",
+		Plan: "d1ge57", Config: commit, Held: true, Author: "Ann <ann@example.org>", Subject: "say <&> why",
 		Trigger: plan.Trigger{
 			ID: "20261122T160500.123456-0000000000000001", Event: plan.EventManual, Ref: "refs/heads/main", Commit: commit,
 			Before: commit, Actor: "ann", Received: at, Name: "default", Parameters: map[string]string{"k": "v"}, Request: "r", Parent: "k3f9a2-1",
+			Target: "refs/heads/main", Head: "refs/heads/topic", Trust: plan.TrustStranger, MayApprove: true,
 		},
 		Stages: []build.StagePlan{
 			{Name: "test", Tasks: []build.TaskPlan{task("s0t0", false), task("s0t1", true)}},
 			{Name: "deploy", Tasks: []build.TaskPlan{task("s1t0", false)}},
 		},
 	}, at)
-	moves = append(moves, b.Open(at)...)
+	approved, err := b.Do(build.Move{Kind: build.Approve, At: at, Approval: &build.Approval{Commit: commit, Digest: "d1ge57", By: "<&>"}})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	moves = append(append(moves, approved...), b.Open(at)...)
 	for _, ask := range []build.Move{
 		{Kind: build.Assign, Task: "s0t0", Builder: "b1"},
 		{Kind: build.Begin, Task: "s0t0", Attempt: 1},
@@ -132,6 +137,7 @@ func TestStoredLives(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var req build.Request
 		req.ID, req.Name = build.ID{Store: "k3f9a2", Number: 1}, "x"
+		req.Plan, req.Held = "digest", rapid.Bool().Draw(t, "held")
 		for i := range rapid.IntRange(1, 3).Draw(t, "stages") {
 			var s build.StagePlan
 			for j := range rapid.IntRange(0, 2).Draw(t, "tasks") {
@@ -144,14 +150,20 @@ func TestStoredLives(t *testing.T) {
 		at := time.Unix(1700000000, rapid.Int64Range(0, 1e9-1).Draw(t, "at"))
 		b, moves := build.New(req, at)
 		moves = append(moves, b.Open(at)...)
-		kinds := append([]build.Kind{build.Assign, build.Assign, build.Succeed, build.Notice, build.Canceling}, build.Kinds...)
+		kinds := append([]build.Kind{build.Assign, build.Assign, build.Succeed, build.Notice, build.Canceling, build.Approve}, build.Kinds...)
 		for range rapid.IntRange(0, 20).Draw(t, "asks") {
 			ask := build.Move{
 				Kind: rapid.SampledFrom(kinds).Draw(t, "kind"), At: at, Reason: strings.ToValidUTF8(rapid.String().Draw(t, "reason"), "?"),
 				Task: plan.Key(rapid.IntRange(0, 2).Draw(t, "stage"), rapid.IntRange(0, 1).Draw(t, "task")),
 			}
+			if ask.Kind == build.Approve {
+				ask.Approval = &build.Approval{Digest: req.Plan, By: "ann"}
+			}
 			made, _ := b.Do(ask) // what is impossible makes no moves
 			moves = append(moves, made...)
+			if ask.Kind == build.Approve {
+				moves = append(moves, b.Open(at)...)
+			}
 		}
 		checkStored(t, b, moves)
 	})
@@ -204,6 +216,7 @@ func TestContradictionsAreRefused(t *testing.T) {
 	state, _ := encodeBuild(b)
 	events, _ := encodeMoves(moves)
 	for from, to := range map[string]string{
+		`"approval":{"commit":"a`:                            `"approval":{"commit":"--`,
 		`"state":"failed","reason":"superseded"`:             `"state":"succeeded","reason":"superseded"`,
 		`"number":1234`:                                      `"number":1235`,
 		`"id":"k3f9a2-1234"`:                                 `"id":""`,

@@ -12,6 +12,9 @@ import (
 // the live builds. Nothing is guessed: what cannot be read is put aside and
 // reported.
 func (l *Ledger) recover(ctx context.Context, how depth) (*examination, error) {
+	if how == atStart { // a deeper look tells of it
+		l.repo.Reindex()
+	}
 	x := &examination{Store: l.Store, store: l.store, depth: how, ledger: l}
 	if err := x.run(ctx); err != nil {
 		return nil, err

@@ -65,7 +65,7 @@ func wordSchema(t reflect.Type) *jsonschema.Schema {
 	case reflect.TypeFor[build.State]():
 		return words(build.States)
 	case reflect.TypeFor[build.Kind]():
-		return words(slices.Concat(build.Kinds, []build.Kind{build.Submit, build.Refuse, build.Canceling, build.StepMoved, build.Notice}))
+		return words(slices.Concat(build.Kinds, []build.Kind{build.Submit, build.Refuse, build.Canceling, build.Approve, build.StepMoved, build.Notice}))
 	}
 	return nil
 }

@@ -188,9 +188,13 @@ func (s *soak) disturb(t *testing.T, pause time.Duration) {
 
 // gaveUp tells what git may meet beside a writer and its own gc: a lock, a ref that
 // moved on, a superseded move that was dropped after it was listed, and a folder of
-// loose objects that was removed while it was empty.
+// loose objects that was removed while it was empty. And it misses what is in a pack
+// whose index its own gc has just deleted, until we have made that anew.
 func gaveUp(out string) bool {
-	for _, text := range []string{".lock", "gc is already running", "unable to create temporary file", "cannot lock ref", "unable to get object info", "unable to read"} {
+	for _, text := range []string{
+		".lock", "gc is already running", "unable to create temporary file", "cannot lock ref", "unable to get object info", "unable to read",
+		"bad object", "bad tree object", "missing blob object", "unable to parse", "Could not read", "does not point to a valid object", "Failed to read notes tree",
+	} {
 		if strings.Contains(out, text) {
 			return true
 		}
@@ -314,7 +318,12 @@ func TestSoak(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	unnoted := s.check(t, s.dir, recovered(t, s.dir, later))
+	indexed := copyRepo(t, s.dir) // git's gc may have deleted an index a moment ago
+	for _, base := range packsWithoutIndex(t, indexed) {
+		cli(t, indexed, "index-pack", base+".pack")
+	}
+	fsck(t, indexed)
+	unnoted := s.check(t, s.dir, cleanedUp(t, s.dir, later))
 	s.checkNotes(t, unnoted)
 	noLocks(t, s.dir)
 	t.Logf("%d kills, %d acknowledgements, %d builds (%d overwritten in the notes), %d triggers, %d notes by a person, %d builds read, git's upkeep %d times",
@@ -343,28 +352,37 @@ func TestReadersSurvive(t *testing.T) {
 }
 
 // checkNotes makes sure that we dropped nobody's line. A person's git may drop
-// ours: "git notes" reads, and then replaces the ref whatever it is by then.
+// ours: "git notes" reads, and then replaces the ref whatever it is by then. And it
+// begins a note anew whose text is in a pack without an index.
 func (s *soak) checkNotes(t *testing.T, unnoted []string) {
 	t.Helper()
 	lines := strings.Split(cli(t, s.dir, "grep", "-h", "", storage.NotesRef, "--"), "\n")
 	for _, text := range s.notes {
-		if n := len(slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return l != text })); n != 1 {
+		n := len(slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return l != text }))
+		if n > 1 || n == 0 && s.droppedByUs(t, text) {
 			t.Errorf("what a person noted is %d times there: %s", n, text)
 		}
 	}
 	for _, line := range unnoted {
-		last := cli(t, s.dir, "log", "--max-count=1", "--format=%an", "-S"+line, storage.NotesRef)
-		if last == "Velocity" {
+		if s.droppedByUs(t, line) {
 			t.Errorf("we dropped the note of %s", line)
 		}
 	}
 }
 
-// noLocks fails if a lock file of git's protocol is left.
+// droppedByUs tells who last changed how often a text is in the notes.
+func (s *soak) droppedByUs(t *testing.T, text string) bool {
+	t.Helper()
+	return cli(t, s.dir, "log", "--max-count=1", "--format=%an", "-S"+text, storage.NotesRef) == "Velocity"
+}
+
+// noLocks fails if a lock file of git's protocol is left, but for that of a git gc
+// that aborts ("BUG: missing parent") when what it missed is made findable under it.
 func noLocks(t *testing.T, dir string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() && filepath.Ext(path) == ".lock" && filepath.Dir(path) != filepath.Join(dir, "velocity") {
+		if err == nil && !entry.IsDir() && filepath.Ext(path) == ".lock" &&
+			filepath.Dir(path) != filepath.Join(dir, "velocity") && filepath.Base(path) != "commit-graph.lock" {
 			t.Errorf("%s is left", path)
 		}
 		return err

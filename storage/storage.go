@@ -64,13 +64,12 @@ type Loaded struct {
 	Plan  *plan.Plan // nil if none could be drawn
 }
 
-// Known is what there is to know about a build without reading it.
+// Known is what tells a build of a commit from the others.
 type Known struct {
 	ID      build.ID
 	Name    string
-	Event   plan.Event
-	Ref     string
-	Request string // "" unless it was asked for as a build of its own
+	Trigger plan.Trigger
+	Config  plan.Commit // where the configuration was read
 }
 
 // folder is the folder of files that are ours and not git's.

@@ -22,7 +22,12 @@ const (
 // the next.
 func (l *Ledger) run(ctx context.Context) {
 	defer close(l.ended)
-	defer func() { <-l.tidied }()
+	watching, stop := context.WithCancel(ctx)
+	defer func() {
+		stop()
+		<-l.watched
+		<-l.tidied
+	}()
 	l.fold(ctx) // what an earlier writer left final
 	for {
 		entries, closed := l.queue.take()
@@ -38,6 +43,7 @@ func (l *Ledger) run(ctx context.Context) {
 			continue
 		}
 		l.upkeep(ctx, len(l.builds) > 0)
+		l.watchGC(watching)
 		if closed {
 			return
 		}
@@ -81,6 +87,7 @@ func (l *Ledger) fail(err error) {
 }
 
 func (l *Ledger) write(ctx context.Context, entries []entry) error {
+	l.gcMet = l.gcMet || l.repo.GCAtWork()
 	b := newBatch(l)
 	for _, e := range entries {
 		if err := b.add(e.change); err != nil {
@@ -136,6 +143,27 @@ func (l *Ledger) upkeep(ctx context.Context, busy bool) {
 	go func() {
 		defer close(l.tidied)
 		_ = l.repo.Upkeep(ctx, packs)
+	}()
+}
+
+// watchGC looks after the packs that were published while git's gc was at work: it
+// may have deleted their indexes, see git.Repository.Reindex. This is done as soon as
+// the gc is over, beside the writer, or else when the ledger is released; what a gc
+// deletes later still, whoever acquires the ledger next finds.
+func (l *Ledger) watchGC(ctx context.Context) {
+	if !l.gcMet && !l.repo.GCAtWork() {
+		return
+	}
+	select {
+	case <-l.watched:
+	default:
+		return // it looks when the gc is over, and these were published before
+	}
+	l.gcMet = false
+	l.watched = make(chan struct{})
+	go func() {
+		defer close(l.watched)
+		l.repo.AfterGC(ctx)
 	}()
 }
 

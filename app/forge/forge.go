@@ -11,6 +11,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/velocity-ci/velocity/blueprint/plan"
@@ -73,6 +75,15 @@ func (k Kind) Ref(pull int64) string {
 		return fmt.Sprintf("refs/merge-requests/%d/head", pull)
 	}
 	return fmt.Sprintf("refs/pull/%d/head", pull)
+}
+
+// PullOf is the number of the pull request whose head a ref shows; ok is false for
+// other refs.
+func (k Kind) PullOf(ref string) (pull int64, ok bool) {
+	before, after, _ := strings.Cut(k.Ref(0), "/0/")
+	number, head, _ := strings.Cut(strings.TrimPrefix(ref, before+"/"), "/")
+	pull, err := strconv.ParseInt(number, 10, 64)
+	return pull, err == nil && head == after && k.Ref(pull) == ref
 }
 
 // A Credential opens one repository for fetching. Close gives it back; the forge

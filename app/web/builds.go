@@ -15,7 +15,7 @@ import (
 func (f *Front) repositories(w http.ResponseWriter, r *http.Request, _ *Server) {
 	c, _ := callerOf(r)
 	list := []string{}
-	for _, name := range names(f.Sites) {
+	for _, name := range names(f.Sites.list()) {
 		if c.token.May(roster.Read, name) {
 			list = append(list, name)
 		}
@@ -35,7 +35,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err != nil { // some cannot be read: those who keep the server must know, and the rest is still there
-		s.Log.Warn("builds left out of a list", "repo", s.Site.Name, "err", err)
+		s.Log.Warn("builds left out of a list", "repo", s.Site.Called(), "err", err)
 	}
 	out := make([]json.RawMessage, len(builds))
 	for i, b := range builds {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 // ways of builders to the architect and to sources. Nothing is answered without a
 // token but what the table of routes says.
 type Front struct {
-	Sites  []*Server
+	Sites  Sites // those there are; the others are as if they were not there
 	Roster *roster.Roster
 	// Secrets are those of the site and of its repositories.
 	Secrets *seal.Vault
@@ -47,6 +48,12 @@ type Front struct {
 	// Reload says that NATS servers of others have to reload before they know what
 	// changed about a builder.
 	Reload bool
+
+	// GitHub and GitLab take the deliveries of those forges; nil if there is none.
+	GitHub, GitLab http.Handler
+
+	// Setup is the way to a GitHub App; nil if there is one, or shall be none.
+	Setup *Setup
 
 	registrations limiter
 
@@ -84,13 +91,18 @@ func Routes() []Route {
 		{Pattern: "GET /healthz", Need: Anybody, serve: (*Front).healthy},
 		{Pattern: "GET /readyz", Need: Anybody, serve: (*Front).ready},
 		{Pattern: "GET /nats", Need: Anybody, serve: (*Front).nats},
-		{Pattern: "/git/{repository}/", Need: Anybody, serve: (*Front).git},
+		{Pattern: "/git/{path...}", Need: Anybody, serve: (*Front).git},
 		{Pattern: "PUT " + api.PathPacks + "{sum}", Need: Anybody, serve: asAttempt((*Front).putPack)},
 		{Pattern: "PUT " + api.PathKept, Need: Anybody, serve: asAttempt((*Front).keepArtifacts)},
 		{Pattern: "GET " + api.PathNeeded + "{n}", Need: Anybody, serve: asAttempt((*Front).needed)},
 		{Pattern: "GET " + api.PathKeptCaches + "{name}", Need: Anybody, serve: asAttempt((*Front).cache)},
 		{Pattern: "PUT " + api.PathKeptCaches + "{name}", Need: Anybody, serve: asAttempt((*Front).keepCache)},
 		{Pattern: "POST " + api.PathRegister, Need: Anybody, serve: (*Front).register},
+		{Pattern: "POST " + HooksOfGitHub, Need: Anybody, serve: deliveries(func(f *Front) http.Handler { return f.GitHub })},
+		{Pattern: "POST " + HooksOfGitLab, Need: Anybody, serve: deliveries(func(f *Front) http.Handler { return f.GitLab })},
+		{Pattern: "GET " + SetupPath, Need: Anybody, serve: (*Front).setup},
+		{Pattern: "POST " + SetupPath, Need: Anybody, serve: (*Front).setup},
+		{Pattern: "GET " + SetupCallback, Need: Anybody, serve: (*Front).setupBack},
 
 		{Pattern: "GET " + api.PathSelf, Need: roster.Read, On: OnServer, serve: (*Front).self},
 		{Pattern: "GET " + api.PathRepositories, Need: roster.Read, On: OnServer, serve: (*Front).repositories},
@@ -108,6 +120,7 @@ func Routes() []Route {
 		{Pattern: "POST " + api.PathStart, Need: roster.Act, On: OnRepository, serve: at((*Server).start)},
 		{Pattern: "POST " + api.PathRerun, Need: roster.Act, On: OnRepository, serve: at((*Server).rerun)},
 		{Pattern: "POST " + api.PathCancel, Need: roster.Act, On: OnRepository, serve: at((*Server).cancel)},
+		{Pattern: "POST " + api.PathApprove, Need: roster.Act, On: OnRepository, serve: at((*Server).approve)},
 
 		{Pattern: "GET " + api.PathBuilders, Need: roster.Admin, On: OnServer, serve: (*Front).builders},
 		{Pattern: "POST " + api.PathBuilders + "/{name}/drain", Need: roster.Admin, On: OnServer, serve: turn((*roster.Roster).Drain)},
@@ -120,6 +133,23 @@ func Routes() []Route {
 		{Pattern: "GET " + api.PathSecrets, Need: roster.Admin, On: OnServer, serve: (*Front).secrets},
 		{Pattern: "POST " + api.PathSecrets, Need: roster.Admin, On: OnServer, serve: (*Front).setSecret},
 		{Pattern: "DELETE " + api.PathSecrets + "/{name}", Need: roster.Admin, On: OnServer, serve: (*Front).removeSecret},
+	}
+}
+
+// Where forges deliver.
+const (
+	HooksOfGitHub = "/hooks/github"
+	HooksOfGitLab = "/hooks/gitlab"
+)
+
+// deliveries makes a route of what takes the deliveries of a forge.
+func deliveries(of func(*Front) http.Handler) func(*Front, http.ResponseWriter, *http.Request, *Server) {
+	return func(f *Front, w http.ResponseWriter, r *http.Request, _ *Server) {
+		if h := of(f); h != nil {
+			h.ServeHTTP(w, r)
+			return
+		}
+		http.NotFound(w, r)
 	}
 }
 
@@ -165,19 +195,24 @@ const attemptUser = "attempt"
 
 // git serves fetches. git sends a password only when it was asked for one.
 func (f *Front) git(w http.ResponseWriter, r *http.Request, _ *Server) {
-	name := r.PathValue("repository")
+	path := r.PathValue("path")
+	site := f.Sites.above(path)
+	name, _, _ := strings.Cut(path, "/") // as good as any if there is no such repository
+	if site != nil {
+		name = site.Site.Called()
+	}
 	if !f.mayFetch(r, name) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="velocity", charset="UTF-8"`)
 		http.Error(w, "this needs a token that may read the repository", http.StatusUnauthorized)
 		return
 	}
-	for _, site := range f.Sites {
-		if site.Site.Name == name && site.Git != nil {
-			http.StripPrefix("/git/"+name, site.Git).ServeHTTP(w, r)
-			return
-		}
+	if site == nil || site.Git == nil {
+		http.NotFound(w, r)
+		return
 	}
-	http.NotFound(w, r)
+	inner := r.Clone(r.Context())
+	inner.URL.Path, inner.URL.RawPath = strings.TrimPrefix(path, name), ""
+	site.Git.ServeHTTP(w, inner)
 }
 
 func (f *Front) mayFetch(r *http.Request, repository string) bool {

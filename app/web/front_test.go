@@ -118,7 +118,7 @@ func newRig(t *testing.T) *rig {
 		c := &clerk{store: strings.Repeat(string(rune('a'+i)), 6)}
 		r.clerks[name] = c
 		site := &architect.Site{Name: name}
-		r.front.Sites = append(r.front.Sites, &web.Server{
+		r.front.Sites.Add(&web.Server{
 			Architect: a, Site: site, Desk: c, Shelf: empty{}, Encode: storage.EncodeBuild, Log: log,
 			Builds: func(context.Context, api.Query) ([]*build.Build, error) { return []*build.Build{c.build()}, nil },
 			Why:    func(context.Context, *build.Build, string) ([]api.Reason, error) { return []api.Reason{}, nil },
@@ -186,7 +186,8 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 
 	ranks := map[string]int{"read": 1, "act": 2, "bank only": 2, "admin": 3}
 	needs := map[roster.Right]int{roster.Read: 1, roster.Act: 2, roster.Admin: 3}
-	open := map[string]bool{"/healthz": true, "/readyz": true, "/nats": true, "/git/{repository}/": true, api.PathRegister: true}
+	open := map[string]bool{"/healthz": true, "/readyz": true, "/nats": true, "/git/{path...}": true, api.PathRegister: true}
+	open[web.SetupPath], open[web.SetupCallback] = true, true // to whom the server printed the address: TestSetup
 	for _, asAttempt := range []string{api.PathPacks + "{sum}", api.PathKept, api.PathNeeded + "{n}", api.PathKeptCaches + "{name}"} {
 		open[asAttempt] = true // to those with the credential of an attempt: TestBlobsAreForAttempts
 	}
@@ -268,7 +269,9 @@ func TestScope(t *testing.T) {
 	for path, body := range map[string]string{
 		api.PathCancel + "?build=aaaaaa-7": `{"build":"aaaaaa-7"}`,
 		api.PathRerun + "?repository=shop": `{"build":"7"}`,
-		api.PathStart + "?repository=shop": `{}`,
+
+		api.PathApprove + "?build=aaaaaa-7": `{"build":"aaaaaa-7"}`,
+		api.PathStart + "?repository=shop":  `{}`,
 	} {
 		if status, answer := r.ask("POST", path, secret, body); status != 404 {
 			t.Errorf("%s: %d %s; want 404", path, status, answer)

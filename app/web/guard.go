@@ -170,10 +170,10 @@ func statusOf(err error) int {
 // id, or because the token opens no other. Repositories that it does not open are
 // to it as if they were not there.
 func (f *Front) site(r *http.Request, token roster.Token) (*Server, error) {
-	sites := slices.DeleteFunc(slices.Clone(f.Sites), func(s *Server) bool { return !token.May(roster.Read, s.Site.Name) })
+	sites := slices.DeleteFunc(f.Sites.list(), func(s *Server) bool { return !token.May(roster.Read, s.Site.Called()) })
 	if name := r.URL.Query().Get(api.ParamRepository); name != "" {
 		for _, s := range sites {
-			if s.Site.Name == name {
+			if s.Site.Called() == name {
 				return s, nil
 			}
 		}
@@ -200,7 +200,7 @@ func (f *Front) site(r *http.Request, token roster.Token) (*Server, error) {
 func names(sites []*Server) []string {
 	list := []string{}
 	for _, s := range sites {
-		list = append(list, s.Site.Name)
+		list = append(list, s.Site.Called())
 	}
 	return list
 }

@@ -52,7 +52,8 @@ func (f *Front) setSecret(w http.ResponseWriter, r *http.Request, _ *Server) {
 // serves reports whether there is a repository of that name. A front without any
 // is that of an office while no server runs: which there will be is not known.
 func (f *Front) serves(name string) bool {
-	return len(f.Sites) == 0 || slices.ContainsFunc(f.Sites, func(s *Server) bool { return s.Site.Name == name })
+	all := f.Sites.list()
+	return len(all) == 0 || slices.ContainsFunc(all, func(s *Server) bool { return s.Site.Called() == name })
 }
 
 func (f *Front) removeSecret(w http.ResponseWriter, r *http.Request, _ *Server) {

@@ -61,6 +61,11 @@ func (b *Build) legal(m Move) error {
 			return fmt.Errorf("a build is canceled once, with a reason (here %q, then %q)", b.Canceled, m.Reason)
 		}
 		return nil
+	case m.Kind == Approve:
+		if b.Approval != nil {
+			return fmt.Errorf("a build is approved once (by %s)", b.Approval.By)
+		}
+		return b.approvable(m.Approval)
 	}
 	t, ok := b.Task(m.Task)
 	if !ok {
@@ -96,6 +101,9 @@ func (b *Build) legalTask(t *Task, m Move) error {
 	if err := b.obeys(t, m.Kind); err != nil || m.From != Waiting {
 		return err
 	}
+	if b.AwaitsApproval() {
+		return fmt.Errorf("task %s cannot %s before the build is approved", t.Key, m.Kind)
+	}
 	stage, _, err := plan.ParseKey(t.Key)
 	if err != nil {
 		return err
@@ -129,6 +137,8 @@ func (b *Build) change(m Move) {
 		b.Refused = m.Reason
 	case Canceling:
 		b.Canceled = m.Reason
+	case Approve:
+		b.Approval = m.Approval
 	case Notice:
 		b.Notices = append(b.Notices, m.Reason)
 	default:

@@ -67,6 +67,7 @@ type Request struct {
 	Author     string      // of the commit: "Name <email>"; "" if it could not be read
 	Subject    string      // first line of the commit's message, at most 200 bytes
 	Group      string      // builds of one group run one after the other; "" for none
+	Held       bool        // nothing of it starts before somebody approves it
 	Stages     []StagePlan // the outline of the plan
 }
 
@@ -154,6 +155,7 @@ type Build struct {
 	Finished time.Time // zero while it is not final
 	Refused  string    // why no plan could be drawn; "" if one was
 	Canceled string    // why it shall end: "canceled", "superseded by …"; "" if it shall not
+	Approval *Approval // nil if nobody approved it; never changed in place
 	Notices  []string  // what went wrong beside the build: a report, a plugin
 	Stages   []Stage   // hides the outline of the same name
 }

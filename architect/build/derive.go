@@ -74,13 +74,15 @@ func (b *Build) quiet() bool {
 
 // Reason is why a build ended as it did, for people: the refusal, the
 // cancellation, or the first task that failed; of a success, that all of it was
-// skipped. It is "" for others.
+// skipped. Of a build that waits for approval it is that. It is "" for others.
 func (b *Build) Reason() string {
 	switch {
 	case b.Refused != "":
 		return b.Refused
 	case b.State() == Succeeded && b.Counts().Skipped == b.Counts().Tasks:
 		return ReasonSkipped
+	case b.AwaitsApproval():
+		return ReasonHeld
 	case b.State() != Failed:
 		return ""
 	case b.Canceled != "":
@@ -130,12 +132,14 @@ func (b *Build) Counts() Counts {
 
 // TaskReason is the reason to show beside a task's state: a task that still
 // waits in a build that is over never ran, and one in a build that has not begun
-// waits for the other builds of its group.
+// waits for somebody's approval, or for the other builds of its group.
 func (b *Build) TaskReason(t *Task) string {
 	switch {
 	case t.State != Waiting:
 	case b.State().Final():
 		return "never ran"
+	case b.AwaitsApproval():
+		return ReasonHeld
 	case b.Group != "" && b.Started.IsZero():
 		return "queued: group " + b.Group
 	}

@@ -163,11 +163,11 @@ func (b *Build) Success(t *Task) (s Success, ok bool) {
 
 // Reliable reports whether other builds may rely on what came out of this one:
 // it was pushed, asked for or due, and is neither a run of somebody's checkout nor
-// of a pull request, which may be a stranger's.
+// of a pull request, nor of a stranger's code.
 func (b *Build) Reliable() bool {
 	switch b.Trigger.Event {
 	case plan.EventPush, plan.EventManual, plan.EventSchedule:
-		return true
+		return b.Trigger.Trusted()
 	}
 	return false
 }

@@ -13,11 +13,16 @@ import (
 	"github.com/velocity-ci/velocity/blueprint/plan"
 )
 
+// approved is what the requests of the tests are of.
+var approved = Approval{Commit: "c0ffee", Digest: "digest"}
+
 // A model is what the lifecycle page says, told a second time: it knows only the
 // square and the rules for stages, and nothing of moves.
 type model struct {
 	stages   [][]*modelTask
 	opened   bool
+	held     bool // not approved yet
+	approved bool
 	refused  bool
 	canceled bool
 }
@@ -98,6 +103,17 @@ func (m *model) ask(ask Move) (recorded, impossible bool) {
 			return false, true
 		}
 		m.refused = true
+	case Approve:
+		if over {
+			return false, false
+		}
+		if !m.held && !m.approved || ask.Approval.Commit != approved.Commit {
+			return false, true
+		}
+		if m.approved {
+			return false, false
+		}
+		m.held, m.approved = false, true
 	default:
 		if over {
 			return false, false
@@ -125,7 +141,7 @@ func (m *model) task(ask Move) (recorded, impossible bool) {
 	}
 	kind, allowed := m.turned(t, ask.Kind)
 	to := square[t.state][kind]
-	inTurn := t.state != Waiting || stage == 0 || m.stage(stage-1) == Succeeded
+	inTurn := t.state != Waiting || !m.held && (stage == 0 || m.stage(stage-1) == Succeeded)
 	if to == "" || !inTurn || !allowed {
 		return false, true
 	}
@@ -203,7 +219,8 @@ func (m *model) settle() {
 
 func drawRequest(t *rapid.T) (Request, *model) {
 	req := request(rapid.SliceOfN(rapid.IntRange(1, 3), 1, 3).Draw(t, "stages")...)
-	m := &model{}
+	req.Held = rapid.IntRange(0, 3).Draw(t, "needs approval") == 0
+	m := &model{held: req.Held}
 	for i := range req.Stages {
 		var stage []*modelTask
 		for j := range req.Stages[i].Tasks {
@@ -240,8 +257,15 @@ func drawAsk(t *rapid.T, m *model, at time.Time) Move {
 		}
 	}
 	likely := []Kind{Assign, Assign, Begin, Begin, Succeed, Succeed, Fail, StepMoved}
-	all := slices.Concat(likely, likely, Kinds, []Kind{Refuse, Canceling, Notice})
+	all := slices.Concat(likely, likely, Kinds, []Kind{Refuse, Canceling, Notice, Approve})
 	ask.Kind = rapid.SampledFrom(all).Draw(t, "kind")
+	if ask.Kind == Approve || m.held && rapid.Bool().Draw(t, "approve") {
+		ask.Kind, ask.Approval = Approve, &Approval{Commit: approved.Commit, Digest: approved.Digest, By: "ann"}
+		if rapid.IntRange(0, 3).Draw(t, "other commit") == 0 {
+			ask.Approval.Commit = "other"
+		}
+		return ask
+	}
 	if ask.Kind == Refuse || ask.Kind == Canceling || ask.Kind == Notice {
 		return ask
 	}
@@ -320,7 +344,7 @@ func TestBuildKeepsToTheModel(t *testing.T) {
 		l.record(t, moves)
 		if rapid.IntRange(0, 9).Draw(t, "held") > 0 {
 			l.record(t, b.Open(at))
-			m.opened = true
+			m.opened = !m.held
 			m.settle()
 		}
 		for range rapid.IntRange(0, 60).Draw(t, "asks") {

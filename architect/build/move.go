@@ -11,6 +11,7 @@ const (
 	Submit    Kind = "submit"    // the first move of every build
 	Refuse    Kind = "refuse"    // no plan could be drawn; only before any task left Waiting
 	Canceling Kind = "canceling" // somebody wants the build to end
+	Approve   Kind = "approve"   // somebody says that a held build may start
 	StepMoved Kind = "step"      // a step of the current attempt began or ended
 	Notice    Kind = "notice"    // something beside the build went wrong; allowed after its end
 )
@@ -33,6 +34,7 @@ type Move struct {
 	Ready   time.Time // with Retry: before it the task is not given to a builder
 	Request *Request
 
+	Approval  *Approval // with Approve
 	Findings  []Finding // with Succeed, Fail and Retry
 	Tests     Tests     // with Succeed and Fail, as is
 	Artifacts []Artifact
@@ -96,6 +98,14 @@ func (b *Build) complete(ask Move) (m Move, changes bool, err error) {
 			m.Reason = "canceled"
 		}
 		return m, b.Canceled == "", nil
+	case Approve:
+		if err := b.approvable(ask.Approval); err != nil {
+			return m, false, err
+		}
+		approval := *ask.Approval
+		approval.At = m.At
+		m.Approval = &approval
+		return m, b.Approval == nil, nil
 	}
 	t, ok := b.Task(ask.Task)
 	if !ok {
@@ -138,7 +148,8 @@ func completeStep(t *Task, ask Move, m *Move) (changes bool) {
 	return !now.State.Final() && step.State != Waiting && !reflect.DeepEqual(now, step)
 }
 
-// Open starts the first stage: BUILD_START is its first task leaving Waiting.
+// Open starts the first stage: BUILD_START is its first task leaving Waiting. What
+// waits for approval stays as it is.
 func (b *Build) Open(at time.Time) []Move { return b.follow(at) }
 
 // follow makes the moves that the state by now demands: the next stage starts
@@ -159,7 +170,7 @@ func (b *Build) follow(at time.Time) []Move {
 }
 
 func (b *Build) due(at time.Time) (Move, bool) {
-	if b.State().Final() {
+	if b.State().Final() || b.AwaitsApproval() {
 		return Move{}, false
 	}
 	for i := range b.Stages {

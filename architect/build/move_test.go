@@ -15,7 +15,7 @@ var start = time.Date(2026, 11, 22, 16, 5, 0, 0, time.UTC)
 // request outlines stages by the number of their tasks. Every task has a setup
 // and one more step.
 func request(stages ...int) Request {
-	req := Request{ID: ID{"k3f9a2", 7}, Kind: plan.OfPipeline, Name: "default", Plan: "digest"}
+	req := Request{ID: ID{"k3f9a2", 7}, Kind: plan.OfPipeline, Name: "default", Plan: approved.Digest, Trigger: plan.Trigger{Commit: approved.Commit}}
 	for i, n := range stages {
 		s := StagePlan{Name: "stage"}
 		for j := range n {

@@ -40,8 +40,13 @@ const (
 	EventLocal  Event = "local"  // `velocity run` on a checkout; never trusted by others
 
 	EventPullRequest Event = "pull_request" // a pull or merge request has a new head
+	EventMergeGroup  Event = "merge_group"  // a queue wants to know whether pull requests can be merged together
 	EventSchedule    Event = "schedule"     // its time has come
 )
+
+// Proposes reports whether the event is about what shall become a part of a branch
+// and is not yet.
+func (e Event) Proposes() bool { return e == EventPullRequest || e == EventMergeGroup }
 
 // Prefixes of the refs that builds are about.
 const (
@@ -71,7 +76,9 @@ type Trigger struct {
 	Ref      string    `json:"ref,omitempty"` // full name; "" when a bare commit was asked for
 	Commit   Commit    `json:"commit"`        // new tip; may be a tag object until it is planned
 	Before   Commit    `json:"before,omitempty"`
-	Target   string    `json:"target,omitempty"` // full name of the branch that a pull request is for
+	Target   string    `json:"target,omitempty"` // full name of the branch that a pull request or merge group is for
+	Head     string    `json:"head,omitempty"`   // full name of the branch of this repository that a pull request is made of; "" if it is elsewhere, or not known
+	Trust    Trust     `json:"trust,omitempty"`  // whose code it is
 	Actor    string    `json:"actor,omitempty"`  // for people to read, never for rights
 	Received time.Time `json:"received"`
 
@@ -85,6 +92,9 @@ type Trigger struct {
 	Request string `json:"request,omitempty"`
 	// Parent is the id of the build that this one runs again.
 	Parent string `json:"parent,omitempty"`
+	// MayApprove says that the one who asked for Parent again may approve builds here:
+	// what was approved there needs no second approval.
+	MayApprove bool `json:"mayApprove,omitempty"`
 	// Failed keeps what succeeded in Parent, and builds only what failed there or
 	// never ran, by the same plan.
 	Failed bool `json:"failed,omitempty"`

@@ -71,8 +71,9 @@ const fetchUser = "attempt"
 func (f *Fresh) mirror(address string) *origin {
 	o := f.kept(address)
 	o.name = redacted(address)
-	o.fetch = func(ctx context.Context, _ git.Hash, password string) (*git.Repository, error) {
+	o.fetch = func(ctx context.Context, commit git.Hash, password string) (*git.Repository, error) {
 		options := f.Fetch
+		options.Commit = commit // of a pull request it is on no branch
 		if password != "" {
 			options.Credential = git.Credential{User: fetchUser, Password: password}
 		}

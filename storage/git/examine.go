@@ -132,19 +132,17 @@ func (r *Repository) IndexPack(ctx context.Context, path string) error {
 		return fmt.Errorf("index pack: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(temp) }() // what stays, a sweep removes
-	made, index := filepath.Join(temp, "made.idx"), strings.TrimSuffix(path, ".pack")+".idx"
+	index := strings.TrimSuffix(path, ".pack") + ".idx"
 	// git would look into the index that is there, and trip over it.
 	old := filepath.Join(temp, "old.idx")
 	if err := os.Rename(index, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("index pack: %w", err)
 	}
-	if _, err := r.git(ctx, "index-pack", "-o", made, path); err != nil {
+	made, err := r.makeIndex(ctx, temp, path)
+	if err != nil {
 		if back := os.Rename(old, index); !errors.Is(back, fs.ErrNotExist) {
 			err = errors.Join(err, back)
 		}
-		return fmt.Errorf("index pack: %w", err)
-	}
-	if err := r.disk.syncPath(made); err != nil {
 		return fmt.Errorf("index pack: %w", err)
 	}
 	if err := r.disk.rename(made, index); err != nil {

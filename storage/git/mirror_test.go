@@ -122,3 +122,71 @@ func TestArguments(t *testing.T) {
 		t.Error("a command was run")
 	}
 }
+
+// TestFetchMirrorRefs: heads of pull requests come as they are asked for, and stay
+// when they or their branches are gone at the source; refs of ours are not asked for.
+func TestFetchMirrorRefs(t *testing.T) {
+	_, dir := newWork(t, map[string]string{"a": "1"})
+	base := cli(t, dir, "rev-parse", "HEAD")
+	cli(t, dir, "branch", "-M", "main")
+	cli(t, dir, "branch", "gone")
+	cli(t, dir, "checkout", "-q", "--detach")
+	first := commitFiles(t, dir, map[string]string{"a": "2"})
+	cli(t, dir, "update-ref", "refs/pull/1/head", "HEAD")
+	cli(t, dir, "update-ref", "refs/pull/1/merge", "HEAD")
+	cli(t, dir, "update-ref", "refs/pull/2/head", "HEAD")
+	cli(t, dir, "checkout", "-q", "main")
+	target := filepath.Join(realTemp(t), "m.git")
+	options := FetchOptions{Transports: local.Transports, Head: "refs/heads/main", Refs: []string{"refs/pull/1/head", "refs/pull/7/head"}}
+	if _, err := FetchMirror(t.Context(), dir, target, options); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("%s refs/heads/gone\n%[1]s refs/heads/main\n%s refs/pull/1/head", base, first)
+	if got := cli(t, target, "for-each-ref", "--format=%(objectname) %(refname)"); got != want {
+		t.Errorf("refs:\n%s\nwant\n%s", got, want)
+	}
+	cli(t, dir, "branch", "-D", "gone")
+	cli(t, dir, "update-ref", "-d", "refs/pull/1/head")
+	options.Head = "refs/heads/other"
+	r, err := FetchMirror(t.Context(), dir, target, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = fmt.Sprintf("%s refs/heads/main\n%s refs/pull/1/head", base, first)
+	if got := cli(t, target, "for-each-ref", "--format=%(objectname) %(refname)"); got != want {
+		t.Errorf("refs after they were deleted at the source:\n%s\nwant\n%s", got, want)
+	}
+	if branch, _, err := r.Head(); branch != "refs/heads/other" || err != nil {
+		t.Errorf("Head = %s, %v; want the one that was told", branch, err)
+	}
+	for _, ref := range []string{"refs/heads/main", "refs/tags/v1", "refs/velocity/x/live/1", "refs/notes/velocity", "refs/pull/*/head", "refs/pull/1/head:refs/heads/x", "--all", "refs/pull/1/head\n+refs/x/y:refs/x/y"} {
+		if _, err := FetchMirror(t.Context(), dir, target, FetchOptions{Transports: local.Transports, Refs: []string{ref}}); err == nil {
+			t.Errorf("FetchMirror of %q succeeded", ref)
+		}
+	}
+}
+
+// TestFetchMirrorCommit: a commit that is on no branch is asked for by its id.
+func TestFetchMirrorCommit(t *testing.T) {
+	_, dir := newWork(t, map[string]string{"a": "1"})
+	cli(t, dir, "branch", "-M", "main")
+	cli(t, dir, "checkout", "-q", "--detach")
+	apart := commitFiles(t, dir, map[string]string{"a": "2"})
+	cli(t, dir, "update-ref", "refs/pull/1/head", "HEAD")
+	cli(t, dir, "checkout", "-q", "main")
+	cli(t, dir, "config", "uploadpack.allowAnySHA1InWant", "true")
+	target := filepath.Join(realTemp(t), "m.git")
+	for _, missing := range []Hash{apart, hash(t, strings.Repeat("1", 40))} {
+		r, err := FetchMirror(t.Context(), dir, target, FetchOptions{Transports: local.Transports, Commit: missing})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Peel(missing); (err == nil) != (missing == apart) {
+			t.Errorf("Peel(%s) = %v", missing, err)
+		}
+	}
+	if got := cli(t, target, "for-each-ref", "--format=%(refname)"); got != "refs/heads/main" {
+		t.Errorf("refs: %s", got)
+	}
+	fsck(t, target)
+}

@@ -102,8 +102,10 @@ func (s *objectStore) find(h Hash, use func(entry) error) error {
 		if listErr != nil {
 			return listErr
 		}
-		if errors.Is(err, ErrObjectNotFound) && now == generation || try == readTries {
-			if mended || s.mend == nil || !s.mend() {
+		missing := errors.Is(err, ErrObjectNotFound) && now == generation
+		if missing || try == readTries {
+			// Somebody else may have mended it just before: a look at the list tells.
+			if mended || s.mend == nil || !s.mend() && !missing {
 				return err
 			}
 			mended, try = true, 0

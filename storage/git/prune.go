@@ -59,6 +59,7 @@ func (r *Repository) Erase(ctx context.Context, e Erasure) (Erased, error) {
 		return done, err
 	}
 	defer unlock()
+	r.Reindex() // what is in a pack without an index goes, too
 	if err := r.condemn(ctx, e); err != nil {
 		return done, fmt.Errorf("find what goes: %w", err)
 	}

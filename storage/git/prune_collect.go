@@ -24,6 +24,7 @@ func (r *Repository) Collect(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("collect: %w", err)
 	}
+	r.Reindex() // see Upkeep
 	own, err := r.ownPacks()
 	if err == nil && len(own) > 0 {
 		err = r.collect(ctx, own)

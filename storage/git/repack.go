@@ -95,7 +95,7 @@ func complete(base string) bool {
 
 // sweep removes what writers and upkeep left behind when they were killed: packs
 // that never became complete, in our folder and among the packs. One that lacks
-// only its index stays, for refs may lead into it: see reindex. The caller holds
+// only its index stays, for refs may lead into it: see Reindex. The caller holds
 // both locks, so nobody is at work on any of them.
 func (r *Repository) sweep() error {
 	marks, err := filepath.Glob(filepath.Join(escapeGlob(r.packFolder()), "pack-*.keep"))

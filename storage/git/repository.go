@@ -66,7 +66,7 @@ func Open(ctx context.Context, path string) (*Repository, error) {
 		sleep:     sleep,
 	}
 	r.objects = newObjectStore(filepath.Join(r.commonDir, "objects"), r.pauseRead)
-	r.objects.mend = r.reindex
+	r.objects.mend = r.Reindex
 	return r, nil
 }
 

@@ -115,6 +115,9 @@ func TestConcurrentWriters(t *testing.T) {
 	})
 	go disturb(func() error {
 		_, err := tryCLI(dir, "", "-c", "gc.packRefs=false", "gc", "--quiet", "--prune=now")
+		if err != nil && (strings.Contains(err.Error(), "bad object") || strings.Contains(err.Error(), "unable to parse")) {
+			err = nil // it misses what is in a pack whose index it has deleted, see Reindex
+		}
 		return errors.Join(err, r.Upkeep(t.Context(), 6))
 	})
 	var running []*exec.Cmd

@@ -47,6 +47,7 @@ func (r *Repository) Upkeep(ctx context.Context, keepBelow int) error {
 	if busy || err != nil {
 		return wrap("upkeep", err)
 	}
+	r.Reindex() // what is walked must be there for git; no gc takes one meanwhile
 	merged := growing(own)
 	if len(merged) == len(own) && !r.format.partial {
 		err = r.collect(ctx, own)

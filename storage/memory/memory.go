@@ -187,7 +187,7 @@ func (l *Ledger) OfCommit(_ context.Context, c plan.Commit) ([]storage.Known, er
 	var known []storage.Known
 	for _, r := range l.sorted() {
 		if b := r.build; b.Trigger.Commit == c {
-			known = append(known, storage.Known{ID: b.ID, Name: b.Name, Event: b.Trigger.Event, Ref: b.Trigger.Ref, Request: b.Trigger.Request})
+			known = append(known, storage.Known{ID: b.ID, Name: b.Name, Trigger: b.Trigger, Config: b.Config})
 		}
 	}
 	return known, nil
@@ -197,7 +197,7 @@ func (l *Ledger) OfCommit(_ context.Context, c plan.Commit) ([]storage.Known, er
 func (l *Ledger) Green(_ context.Context, c plan.Commit, pipeline string) (bool, error) {
 	return slices.ContainsFunc(l.sorted(), func(r *record) bool {
 		b := r.build
-		return b.Trigger.Commit == c && b.Name == pipeline && b.Trigger.Event != plan.EventLocal && b.State() == build.Succeeded && b.Reason() != build.ReasonSkipped
+		return b.Trigger.Commit == c && b.Name == pipeline && b.Trigger.Event != plan.EventLocal && b.Trigger.Trusted() && b.State() == build.Succeeded && b.Reason() != build.ReasonSkipped
 	}), nil
 }
 

@@ -23,7 +23,7 @@ type Call struct {
 	Path   string // without the prefix of the API
 	Query  string
 	Body   []byte
-	Status int    // 0 if the connection was cut
+	Status int    // 0 if there was no answer
 	Mishap Mishap // what went wrong by intent
 	Why    string // it was refused by the API's description; "" otherwise
 }
@@ -56,6 +56,11 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return // nobody is there to read an answer
 	}
 	c := Call{At: g.now(), Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Body: body, Mishap: g.faults.call(r)}
+	if c.Mishap.Kind == Hung {
+		g.log(c)
+		<-r.Context().Done()
+		return
+	}
 	answer := g.answer(r, body, &c)
 	if c.Mishap.Kind == Cut {
 		g.log(c)

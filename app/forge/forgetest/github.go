@@ -154,7 +154,8 @@ func (g *GitHub) Untrue() []string { return g.gate.Untrue() }
 // Validated reports whether requests are held against GitHub's description.
 func (g *GitHub) Validated() bool { return g.gate.Validated() }
 
-// Skew sets GitHub's clock ahead of the client's, as far as JWTs of the App go.
+// Skew sets GitHub's clock ahead of the client's, as far as JWTs of the App and the
+// Date of answers go.
 func (g *GitHub) Skew(ahead time.Duration) {
 	defer g.hold()()
 	g.skew = ahead
@@ -194,6 +195,10 @@ func (g *GitHub) id() int64 {
 
 // serve sorts requests: pages and git for people's addresses, else the API.
 func (g *GitHub) serve(w http.ResponseWriter, r *http.Request) {
+	g.mu.Lock()
+	ahead := g.skew
+	g.mu.Unlock()
+	w.Header().Set("Date", time.Now().Add(ahead).UTC().Format(http.TimeFormat))
 	if path, enterprise := strings.CutPrefix(r.URL.Path, "/api/v3/"); enterprise {
 		r = r.Clone(context.WithValue(r.Context(), prefixKey{}, "/api/v3"))
 		r.URL.Path, r.URL.RawPath = "/"+path, strings.TrimPrefix(r.URL.RawPath, "/api/v3")
@@ -260,6 +265,16 @@ func (g *GitHub) account(login string) *Account {
 		g.accounts[key] = &Account{ID: g.id(), Login: login, Type: kind}
 	}
 	return g.accounts[key]
+}
+
+// RenameAccount gives an account another login. Who takes the old one is somebody
+// else.
+func (g *GitHub) RenameAccount(login, next string) {
+	defer g.hold()()
+	a := g.account(login)
+	delete(g.accounts, strings.ToLower(login))
+	a.Login = next
+	g.accounts[strings.ToLower(next)] = a
 }
 
 // repo finds a repository by its address; moved means that it has another one now.

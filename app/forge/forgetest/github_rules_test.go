@@ -2,18 +2,13 @@ package forgetest
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-github/v62/github"
 )
 
 // A raw speaks to the API without a client between.
@@ -81,7 +76,12 @@ func with(o object, more ...any) object {
 
 func TestBadCheckRunsAreRefused(t *testing.T) {
 	t.Parallel()
-	g, _, in, sha := yard(t, GitHubOptions{})
+	t.Run("with the description", func(t *testing.T) { testBadCheckRuns(t, GitHubOptions{}) })
+	t.Run("without", func(t *testing.T) { testBadCheckRuns(t, GitHubOptions{Data: none}) })
+}
+
+func testBadCheckRuns(t *testing.T, o GitHubOptions) {
+	g, _, in, sha := yard(t, o)
 	api := newRaw(t, g, in)
 	const runs = "/repos/octo/app/check-runs"
 	long := strings.Repeat("é", 32768) // 65536 bytes, and half as many characters
@@ -234,159 +234,20 @@ func TestThereIsRoomForAThousandOfAName(t *testing.T) {
 	}
 }
 
-func TestRenamedRepositoriesLeadOn(t *testing.T) {
+func TestRunsOfOtherAppsAreNotOurs(t *testing.T) {
 	t.Parallel()
 	g, r, in, sha := yard(t, GitHubOptions{})
 	api := newRaw(t, g, in)
-	r.Rename("new")
-	where := fmt.Sprintf("%s/api/v3/repositories/%d/commits/%s", g.URL(), r.ID(), sha)
-	if resp, _ := api.do(http.MethodGet, "/api/v3/repos/octo/app/commits/"+sha, nil); resp.StatusCode != 301 || resp.Header.Get("Location") != where {
-		t.Errorf("reading: %d, %s", resp.StatusCode, resp.Header.Get("Location"))
+	id := r.OtherCheck(sha, "n", "b1")
+	count := func(query string) any {
+		_, answer := api.do(http.MethodGet, "/repos/octo/app/commits/"+sha+"/check-runs"+query, nil)
+		return answer["total_count"]
 	}
-	if resp, _ := api.do(http.MethodGet, strings.TrimPrefix(where, g.URL()), nil); resp.StatusCode != http.StatusOK {
-		t.Errorf("where it leads: %d", resp.StatusCode)
+	if all, own := count(""), count(fmt.Sprintf("?app_id=%d", g.App(t).ID)); all != 1.0 || own != 0.0 {
+		t.Errorf("%v runs, %v of our own", all, own)
 	}
-	if resp, _ := api.do(http.MethodPost, "/repos/octo/app/statuses/"+sha, object{"state": "success"}); resp.StatusCode != 307 {
-		t.Errorf("writing: %d", resp.StatusCode)
-	}
-	if resp, _ := api.do(http.MethodGet, "/repositories/1", nil); resp.StatusCode != http.StatusNotFound {
-		t.Errorf("an unknown number: %d", resp.StatusCode)
-	}
-	r.Transfer("somebody") // out of the installation's reach
-	if resp, _ := api.do(http.MethodGet, fmt.Sprintf("/repositories/%d", r.ID()), nil); resp.StatusCode != http.StatusNotFound {
-		t.Errorf("after the transfer: %d", resp.StatusCode)
-	}
-}
-
-func TestUnchangedAnswersAreFree(t *testing.T) {
-	t.Parallel()
-	g, r, in, _ := yard(t, GitHubOptions{})
-	api := newRaw(t, g, in)
-	const pulls = "/repos/octo/app/pulls"
-	first, _ := api.do(http.MethodGet, pulls, nil)
-	second, _ := api.do(http.MethodGet, pulls, nil, "If-None-Match", first.Header.Get("ETag"))
-	left := first.Header.Get("X-RateLimit-Remaining")
-	if second.StatusCode != http.StatusNotModified || left != "4999" || second.Header.Get("X-RateLimit-Remaining") != left {
-		t.Errorf("%d, %s left, then %s", second.StatusCode, left, second.Header.Get("X-RateLimit-Remaining"))
-	}
-	r.CreateBranch(t, "topic", r.tip("main"))
-	r.OpenPull(t, PullOptions{Branch: "topic"})
-	third, _ := api.do(http.MethodGet, pulls, nil, "If-None-Match", first.Header.Get("ETag"))
-	if third.StatusCode != http.StatusOK || third.Header.Get("X-RateLimit-Remaining") != "4998" {
-		t.Errorf("after a change %d, %s left", third.StatusCode, third.Header.Get("X-RateLimit-Remaining"))
-	}
-}
-
-func TestListsComeInPages(t *testing.T) {
-	t.Parallel()
-	g, _, in, _ := yard(t, GitHubOptions{})
-	for i := range 6 {
-		g.CreateRepo(t, fmt.Sprintf("octo/r%d", i), RepoOptions{})
-	}
-	c, ctx := asInstallation(t, g, in, whole), within(t)
-	var sizes []int
-	opts := &github.ListOptions{PerPage: 3}
-	for {
-		page, resp, err := c.Apps.ListRepos(ctx, opts)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sizes = append(sizes, len(page.Repositories))
-		if opts.Page = resp.NextPage; opts.Page == 0 {
-			break
-		}
-	}
-	if diff := cmp.Diff([]int{3, 3, 1}, sizes); diff != "" {
-		t.Errorf("pages (-want +got):\n%s", diff)
-	}
-}
-
-func TestTooManyWritesAreRefused(t *testing.T) {
-	t.Parallel()
-	g, _, in, sha := yard(t, GitHubOptions{Writes: 3})
-	api := newRaw(t, g, in)
-	var got []int
-	for range 4 {
-		resp, _ := api.do(http.MethodPost, "/repos/octo/app/statuses/"+sha, object{"state": "success"})
-		got = append(got, resp.StatusCode)
-	}
-	g.Clock.Advance(time.Minute)
-	resp, _ := api.do(http.MethodPost, "/repos/octo/app/statuses/"+sha, object{"state": "success"})
-	if diff := cmp.Diff([]int{201, 201, 201, 403, 201}, append(got, resp.StatusCode)); diff != "" {
-		t.Errorf("answers (-want +got):\n%s", diff)
-	}
-}
-
-func TestLimitsComeInAllForms(t *testing.T) {
-	t.Parallel()
-	faults := NewFaults(1, Odds{})
-	g, _, in, _ := yard(t, GitHubOptions{Faults: faults})
-	api := newRaw(t, g, in)
-	faults.Inject(OnCall(http.MethodGet, "/pulls"), Limits...)
-	for _, want := range Limits {
-		resp, answer := api.do(http.MethodGet, "/repos/octo/app/pulls", nil)
-		if resp.StatusCode != want.Status || (resp.Header.Get("Retry-After") != "") != (want.RetryAfter > 0) ||
-			(resp.Header.Get("X-RateLimit-Remaining") == "0") != want.Exhausted || !strings.Contains(fmt.Sprint(answer["message"]), "rate limit") {
-			t.Errorf("%+v: %d, %v, %v", want, resp.StatusCode, resp.Header, answer)
-		}
-	}
-}
-
-func TestALostAnswerWasApplied(t *testing.T) {
-	t.Parallel()
-	faults := NewFaults(1, Odds{})
-	g, _, in, sha := yard(t, GitHubOptions{Faults: faults})
-	c, ctx := asInstallation(t, g, in, whole), within(t)
-	faults.Inject(OnCall(http.MethodPost, "/check-runs"), Mishap{Kind: Cut}, Mishap{Kind: Unanswered}, Mishap{Kind: Refused})
-	for i := range 3 {
-		_, resp, err := c.Checks.CreateCheckRun(ctx, "octo", "app", github.CreateCheckRunOptions{Name: "n", HeadSHA: sha, ExternalID: github.String(fmt.Sprint(i))})
-		if err == nil || i == 0 && resp != nil {
-			t.Errorf("call %d: %v, %v", i, resp, err)
-		}
-	}
-	if runs := g.Checks(sha); len(runs) != 2 || runs[1].ExternalID != "1" {
-		t.Errorf("the runs are %+v", runs)
-	}
-	call, err := g.WaitCall(ctx, func(c Call) bool { return c.Mishap.Kind == Cut })
-	if err != nil || call.Status != 0 || !bytes.Contains(call.Body, []byte(sha)) {
-		t.Errorf("the log says %+v, %v", call, err)
-	}
-}
-
-func TestWaitingEndsWithTheEvent(t *testing.T) {
-	t.Parallel()
-	g, _, in, sha := yard(t, GitHubOptions{})
-	c, ctx := asInstallation(t, g, in, whole), within(t)
-	done := make(chan error, 1)
-	go func() {
-		_, err := g.WaitCheck(ctx, sha, "n", Concluded("success"))
-		done <- err
-	}()
-	run, _, err := c.Checks.CreateCheckRun(ctx, "octo", "app", github.CreateCheckRunOptions{Name: "n", HeadSHA: sha})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := c.Checks.UpdateCheckRun(ctx, "octo", "app", run.GetID(), github.UpdateCheckRunOptions{Name: "n", Conclusion: github.String("success")}); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-	over, cancel := context.WithCancel(ctx)
-	cancel()
-	if now, err := g.WaitCheck(over, sha, "n", Concluded("failure")); !errors.Is(err, context.Canceled) || now.Conclusion != "success" {
-		t.Errorf("waiting for what does not come: %+v, %v", now, err)
-	}
-}
-
-func TestWhatTheFakeDoesNotHaveIsAViolation(t *testing.T) {
-	t.Parallel()
-	g, _, in, _ := yard(t, GitHubOptions{})
-	api := newRaw(t, g, in)
-	for _, path := range []string{"/user/repos", "/repos/octo/app/contents/dir/a.txt"} {
-		before := len(g.Violations())
-		if resp, _ := api.do(http.MethodGet, path, nil); resp.StatusCode < 400 || len(g.Violations()) == before {
-			t.Errorf("%s: %d, %q", path, resp.StatusCode, g.Violations())
-		}
+	resp, _ := api.do(http.MethodPatch, fmt.Sprintf("/repos/octo/app/check-runs/%d", id), object{"conclusion": "success"})
+	if resp.StatusCode != http.StatusForbidden || len(g.Violations()) != 1 {
+		t.Errorf("changing it: %d, %q", resp.StatusCode, g.Violations())
 	}
 }

@@ -1,0 +1,187 @@
+// Package liaison carries out what forges ask for. It works off the deliveries in
+// the inbox, and compares now and then what forges have with what was planned, so
+// that a delivery that never came costs minutes and not builds.
+//
+// A delivery only says where to look: the repository is found by its number in our
+// own records, the commit is read from git, and whether somebody may do what they
+// ask for is asked of the forge at that moment.
+package liaison
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/velocity-ci/velocity/app/forge"
+	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/hooks"
+	"github.com/velocity-ci/velocity/storage/project"
+)
+
+// A Forge answers questions. Its errors are those of package forge.
+type Forge interface {
+	// Repositories lists all that we may build.
+	Repositories(ctx context.Context) ([]forge.Repository, error)
+	// Repository finds one by its number.
+	Repository(ctx context.Context, installation, id int64) (forge.Repository, error)
+	// Pulls lists the open pull requests of a repository.
+	Pulls(ctx context.Context, r forge.Repository) ([]forge.Pull, error)
+	Pull(ctx context.Context, r forge.Repository, number int64) (forge.Pull, error)
+	// CanWrite asks whether a person may write to a repository now.
+	CanWrite(ctx context.Context, r forge.Repository, u forge.User) (bool, error)
+}
+
+// Houses are the repositories that are served.
+type Houses interface {
+	// Open serves a repository, unless it is served already, under the name it now
+	// has. Of one that was never served, nothing that is there is built.
+	Open(ctx context.Context, r forge.Repository) (h House, err error)
+	// At is a repository that is served.
+	At(key forge.Key) (House, bool)
+	// Close serves one no more. What was built stays.
+	Close(ctx context.Context, key forge.Key) error
+}
+
+// A House is a repository that is served, with our mirror of it.
+type House interface {
+	// Refresh brings the mirror up to date with branches, tags, and the heads of
+	// these pull requests.
+	Refresh(ctx context.Context, r forge.Repository, pulls []int64) error
+	// Tip is the commit that a ref stands for in the mirror, peeled. ok is false if
+	// there is no such ref.
+	Tip(ref string) (c plan.Commit, ok bool, err error)
+	// Accept returns nil once the trigger is durable.
+	Accept(ctx context.Context, t plan.Trigger) error
+	// Look has refs compared with what was planned for them.
+	Look()
+	// Find finds a build by its id.
+	Find(ctx context.Context, id string) (*build.Build, error)
+	// Builds lists the builds of a commit, the newest first.
+	Builds(ctx context.Context, c plan.Commit) ([]*build.Build, error)
+	// Unfinished lists the builds that are not over.
+	Unfinished() []*build.Build
+	// Rerun builds again, what failed or all of it, for somebody who may approve.
+	Rerun(ctx context.Context, b *build.Build, failed bool, by string) error
+	// Approve lets a held build start, if it is what was looked at.
+	Approve(ctx context.Context, b *build.Build, by string) error
+	Cancel(ctx context.Context, b *build.Build, reason string) error
+	// End cancels the unfinished builds of an event and a ref, "" for any of them.
+	End(ctx context.Context, event plan.Event, ref, reason string) error
+}
+
+// An Inbox holds deliveries until they are worked off.
+type Inbox interface {
+	// Waiting lists keys, the oldest first.
+	Waiting(ctx context.Context) ([]string, error)
+	Read(ctx context.Context, key string) (hooks.Delivery, error)
+	// Begin counts a try before it is made. Enough of them without an end, and the
+	// delivery is put away: more is false.
+	Begin(ctx context.Context, key string) (more bool, err error)
+	// Done ends a delivery with what was done.
+	Done(ctx context.Context, key string, a hooks.Action, note string) error
+	// Failed puts away a delivery that can never be worked off.
+	Failed(ctx context.Context, key, reason string) error
+	// Postpone ends a try that shall be made again, and does not count.
+	Postpone(ctx context.Context, key, reason string) error
+}
+
+// Projects are our records of repositories.
+type Projects interface {
+	Put(ctx context.Context, p project.Project) (changed bool, err error)
+	Get(ctx context.Context, key string) (project.Project, error)
+	List(ctx context.Context) ([]project.Project, error)
+}
+
+// A Liaison serves the forges that are added to it. Its fields are set before Run.
+// Its methods are safe for concurrent use.
+type Liaison struct {
+	Houses   Houses
+	Inbox    Inbox
+	Projects Projects
+
+	Wanted  func(r forge.Repository) bool          // whether a repository shall be built
+	Trusted func(bot string) bool                  // bots that are trusted as people are
+	Every   time.Duration                          // how often forges are compared with what was planned
+	NewID   func(at time.Time, seed uint64) string // makes ids of triggers
+	// Missed puts deliveries into the inbox that did not arrive; nil if no forge
+	// tells of them.
+	Missed func(ctx context.Context) error
+	// Compared is called after everything was compared, as far as it could be.
+	Compared func(ctx context.Context)
+
+	Log    *slog.Logger
+	Now    func() time.Time
+	Jitter func() float64 // from 0 up to 1, anew with each call
+
+	wake  chan struct{} // capacity 1
+	again chan struct{} // capacity 1: a comparison was asked for
+
+	mu     sync.Mutex
+	forges map[forge.Kind]Forge
+	app    int64           // the number of our GitHub App; 0 for none
+	whole  bool            // everything is to be compared, now
+	hand   map[string]bool // keys of deliveries that are in some lane
+	lanes  map[forge.Key]*lane
+	doubts map[forge.Key]time.Time // repositories to be compared, and when
+	seen   map[sight]bool          // heads of pull requests that were dealt with
+}
+
+// New is a liaison without fields. Deliveries may be announced to it from now on.
+func New() *Liaison {
+	return &Liaison{
+		wake: make(chan struct{}, 1), again: make(chan struct{}, 1),
+		forges: map[forge.Kind]Forge{}, hand: map[string]bool{}, lanes: map[forge.Key]*lane{}, doubts: map[forge.Key]time.Time{}, seen: map[sight]bool{},
+	}
+}
+
+// Wake says that there may be something in the inbox.
+func (l *Liaison) Wake() { poke(l.wake) }
+
+// Add has a forge served from now on. app is the number of our App on it, which only
+// GitHub has.
+func (l *Liaison) Add(kind forge.Kind, f Forge, app int64) {
+	l.mu.Lock()
+	l.forges[kind] = f
+	if kind == forge.GitHub {
+		l.app = app
+	}
+	l.whole = true
+	l.mu.Unlock()
+	poke(l.again)
+	poke(l.wake)
+}
+
+// forge is one that was added; nil if it was not.
+func (l *Liaison) forge(kind forge.Kind) Forge {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.forges[kind]
+}
+
+// kinds lists the forges that were added.
+func (l *Liaison) kinds() []forge.Kind {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Sorted(maps.Keys(l.forges))
+}
+
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// Run works until ctx ends. What is not worked off by then stays in the inbox.
+func (l *Liaison) Run(ctx context.Context) {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { l.work(ctx); return nil })
+	group.Go(func() error { l.watch(ctx); return nil })
+	_ = group.Wait() // neither has an error
+}
