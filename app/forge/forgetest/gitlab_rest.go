@@ -178,13 +178,16 @@ func (g *GitLab) admit(q *labRequest, op labOperation) error {
 	return nil
 }
 
-const labMinute = 2000 // calls a minute of one user
+const (
+	labMinute = 2000 // calls a minute of one user
+	labReset  = 40   // seconds until the next minute of those begins
+)
 
 func (g *GitLab) tellLimit(h http.Header, used int) {
 	h.Set("RateLimit-Limit", strconv.Itoa(labMinute))
 	h.Set("RateLimit-Observed", strconv.Itoa(used))
 	h.Set("RateLimit-Remaining", strconv.Itoa(labMinute-used))
-	h.Set("RateLimit-Reset", strconv.FormatInt(g.Clock.Now().Unix()+60, 10))
+	h.Set("RateLimit-Reset", strconv.FormatInt(g.Clock.Now().Unix()+labReset, 10))
 }
 
 // refuseLimited answers a request that faults made one too many. GitLab says it in

@@ -32,10 +32,7 @@ type Token string
 // Format implements fmt.Formatter for all verbs.
 func (Token) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 
-// LogValue implements slog.LogValuer.
-func (Token) LogValue() slog.Value { return slog.StringValue("***") }
-
-// MarshalText keeps it out of JSON and the like.
+// MarshalText keeps it out of JSON, and so of logs.
 func (Token) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
 // Options say which GitLab is spoken to, and how.

@@ -53,7 +53,6 @@ func TestDescribe(t *testing.T) {
 		check forge.Check
 		want  status
 	}{
-		{forge.Check{Soon: true}, status{}},
 		{forge.Check{}, status{state: pending}},
 		{forge.Check{State: forge.Running}, status{state: running}},
 		{forge.Check{State: forge.Final, Conclusion: forge.Success}, status{state: success}},

@@ -44,20 +44,6 @@ func TestPostShowsABuild(t *testing.T) {
 	}
 }
 
-func TestPostIsSilentAboutWhatRunsSoon(t *testing.T) {
-	s := newStage(t, 1)
-	soon := s.check("b1")
-	soon.Soon = true
-	var told forge.Told
-	if n := s.calls(func() { told = s.post(t, soon, told) }); len(n) != 0 || told.External != "b1" {
-		t.Errorf("calls %v, told %+v", n, told)
-	}
-	s.post(t, s.begun("b1"), told)
-	if diff := cmp.Diff([][]string{{"running"}}, s.histories()); diff != "" {
-		t.Error(diff)
-	}
-}
-
 func TestARerunIsAFreshStatus(t *testing.T) {
 	s := newStage(t, 1)
 	told := s.post(t, s.ended("b1", forge.Failure), forge.Told{})
