@@ -179,7 +179,7 @@ func TestMissed(t *testing.T) {
 	push("first")
 	push("second")
 	at.down.Store(false)
-	for n := range 25 {
+	for n := range 20 {
 		push(strings.Repeat("x", n+1))
 	}
 	s.faults.Set(forgetest.Odds{Undelivered: 1})

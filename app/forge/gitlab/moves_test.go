@@ -1,8 +1,13 @@
 package gitlab
 
 import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -108,5 +113,38 @@ func TestTame(t *testing.T) {
 	got := tame("```\n" + strings.Repeat("世\n", 1<<16))
 	if len(got) > maxNote+200 || !utf8.ValidString(got) || strings.Count(got, "```") != 2 {
 		t.Errorf("a long text has %d bytes and ends %q", len(got), got[len(got)-100:])
+	}
+}
+
+// refusing is an api that has a status that it lets nobody move.
+type refusing struct{ state string }
+
+func (r refusing) ask(_ context.Context, method, path string, _ url.Values, _, into any) (int, error) {
+	switch into := into.(type) {
+	case *token:
+		into.User = 1
+	case *[]found:
+		*into = []found{{State: r.state, Name: "n", Ref: "main", Author: user{ID: 1}}}
+	}
+	if method == http.MethodPost {
+		return 0, &failure{where: method + " " + path, status: http.StatusBadRequest, message: "Cannot transition status via :success"}
+	}
+	return 0, nil
+}
+
+func TestARefusedTransitionCountsIfItIsThere(t *testing.T) {
+	for state, want := range map[string]error{pending: forge.ErrInvalid, running: forge.ErrInvalid, success: nil} {
+		g, err := Open(Options{Token: "t", Transport: &http.Transport{}, Now: time.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.api = refusing{state}
+		c := forge.Check{
+			Repository: forge.Repository{Key: key(1)}, Commit: "1111111111111111111111111111111111111111", Ref: "refs/heads/main",
+			Name: "n", External: "b1", State: forge.Final, Conclusion: forge.Success,
+		}
+		if _, err := g.Post(t.Context(), c, forge.Told{}); !errors.Is(err, want) {
+			t.Errorf("with a status that is %s: %v; want %v", state, err, want)
+		}
 	}
 }

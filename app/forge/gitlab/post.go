@@ -64,7 +64,6 @@ func (p *posting) do(ctx context.Context) error {
 			return err
 		}
 		refused = append(refused, p.explain(at, err))
-		p.pipeline = 0 // it was one of the place that refuses
 	}
 	if !p.fork {
 		return errors.Join(refused...)
