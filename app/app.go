@@ -94,6 +94,7 @@ func (c *cli) commands() []*cobra.Command {
 		c.tokenCommand(), c.secretCommand(),
 		c.loginCommand(),
 		c.hookCommand(),
+		c.gitlabCommand(),
 		c.startCommand(),
 		c.rerunCommand(),
 		c.cancelCommand(),

@@ -98,7 +98,7 @@ func (c *cli) serve(ctx context.Context, conf *serverConfig, once bool) error {
 	}
 	forged := conf.forged(app != nil)
 	setUp := app == nil && conf.Listen != "" && conf.URL != "" && !once
-	if len(conf.Repositories) == 0 && !forged && !(setUp && noRepository(ctx)) {
+	if len(conf.Repositories) == 0 && !forged && (!setUp || !noRepository(ctx)) {
 		conf.Repositories = repositories{{Path: "."}}
 	}
 	log, err := c.logger(conf.Log.Format, once)

@@ -83,6 +83,11 @@ func (h house) Refresh(ctx context.Context, r forge.Repository, pulls []int64) e
 	return err
 }
 
+// Tidy implements liaison.House.
+func (h house) Tidy(ctx context.Context, open []int64) error {
+	return h.mirrors.of(h.h.key).Tidy(ctx, open)
+}
+
 // Tip implements liaison.House.
 func (h house) Tip(ref string) (plan.Commit, bool, error) {
 	hash, err := h.h.repo.Ref(ref)
@@ -177,14 +182,14 @@ type remote struct {
 	is forge.Repository
 }
 
-func (h *served) remote() forge.Repository {
-	h.from.mu.Lock()
-	defer h.from.mu.Unlock()
-	return h.from.is
+func (s *served) remote() forge.Repository {
+	s.from.mu.Lock()
+	defer s.from.mu.Unlock()
+	return s.from.is
 }
 
-func (h *served) follow(r forge.Repository) {
-	h.from.mu.Lock()
-	defer h.from.mu.Unlock()
-	h.from.is = r
+func (s *served) follow(r forge.Repository) {
+	s.from.mu.Lock()
+	defer s.from.mu.Unlock()
+	s.from.is = r
 }

@@ -22,7 +22,7 @@ import (
 func (s *service) newReporter(posters map[forge.Kind]forge.Poster) *report.Reporter {
 	return &report.Reporter{
 		Compose: &report.Composer{
-			Tail: s.tail, Held: (*build.Build).AwaitsApproval,
+			Tail:        s.tail,
 			Granularity: func(p *plan.Plan) report.Granularity { return report.Granularity(p.Checks) },
 		},
 		Posters: posters, Memory: told{new(sync.Map)}, Source: shown{s}, Logger: s.log, Now: s.c.now, Jitter: rand.Float64,

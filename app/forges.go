@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"path/filepath"
@@ -44,7 +43,6 @@ type forges struct {
 	arrived atomic.Bool // a repository is served of which reports were not looked at yet
 	live    context.Context
 	end     context.CancelFunc
-	release func() error // of the state, if the front does not have it
 }
 
 // A hub is GitHub, as our App sees it.
@@ -56,27 +54,21 @@ type hub struct {
 }
 
 // openForges makes a service speak to the forges that are configured. app is nil if
-// there is no GitHub App yet.
+// there is no GitHub App yet. The state's lock is the front's.
 func (c *cli) openForges(ctx context.Context, s *service, conf *serverConfig, app *githubApp) (f *forges, err error) {
 	repo, err := c.openState(ctx, conf.State)
 	if err != nil {
 		return nil, err
 	}
-	f = &forges{s: s, conf: conf, release: func() error { return nil }}
+	f = &forges{s: s, conf: conf}
 	f.live, f.end = context.WithCancel(context.WithoutCancel(ctx))
-	state := filepath.Dir(repo.CommonDir())
-	f.mirrors = newMirrors(state, transports(conf), s.log, c.now)
+	f.mirrors = newMirrors(filepath.Dir(repo.CommonDir()), transports(conf), s.log, c.now)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, f.close())
 			f = nil
 		}
 	}()
-	if s.front == nil { // else it has the lock
-		if f.release, err = c.holdState(repo, state); err != nil {
-			return f, err
-		}
-	}
 	f.inbox = delivery.Open(repo, c.clock)
 	f.liaison = f.newLiaison(repo)
 	f.reporter = s.newReporter(map[forge.Kind]forge.Poster{forge.GitHub: latePoster{f}, forge.GitLab: labPoster{f}})
@@ -99,16 +91,6 @@ func transports(conf *serverConfig) []string {
 		return []string{"http"}
 	}
 	return nil
-}
-
-// holdState takes the lock of a server's state.
-func (c *cli) holdState(repo *git.Repository, folder string) (release func() error, err error) {
-	release, err = c.openStore(repo).Hold(holderServe)
-	var held *storage.HeldError
-	if errors.As(err, &held) {
-		return nil, &failure{status: statusProblem, err: fmt.Errorf("the state folder %s is in use by %s", folder, held.Holder)}
-	}
-	return release, err
 }
 
 func (f *forges) newLiaison(repo *git.Repository) *liaison.Liaison {
@@ -165,11 +147,10 @@ func (f *forges) close() error {
 	f.mirrors.close()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(f.live), releaseWithin)
 	defer cancel()
-	var err error
-	if f.inbox != nil {
-		err = f.inbox.Release(ctx)
+	if f.inbox == nil {
+		return nil
 	}
-	return errors.Join(err, f.release())
+	return f.inbox.Release(ctx)
 }
 
 // receiver is what the receivers of all forges have in common.

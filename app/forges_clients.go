@@ -40,14 +40,9 @@ func (f *forges) addHub(a githubApp) error {
 // addLab speaks to GitLab.
 func (f *forges) addLab() error {
 	conf, c := f.conf.GitLab, f.s.c
-	tokens, err := c.secrets("gitlab.token", conf.Token)
-	if err != nil {
+	var err error
+	if f.lab, err = c.openGitLab(f.conf, f.s.log); err != nil {
 		return err
-	}
-	if f.lab, err = gitlab.Open(gitlab.Options{
-		URL: conf.URL, Token: gitlab.Token(tokens[0]), Transport: forgeTransport(), Now: c.now, Log: f.s.log, UserAgent: userAgent,
-	}); err != nil {
-		return usage("gitlab.url: %w", err)
 	}
 	bearers, err := c.webhookSecretsOf("gitlab.secret", conf.Secret, hooks.NewSecret)
 	if err != nil {

@@ -31,7 +31,7 @@ func (a *Architect) CancelWhere(ctx context.Context, s *Site, c Closing, reason 
 	if err := a.planned(ctx, s, c); err != nil {
 		return nil, fmt.Errorf("cancel builds of %s: %w", s.Name, err)
 	}
-	ids, durable := a.close(s, c, reason)
+	ids, durable := a.cancelCovered(s, c, reason)
 	for range ids {
 		select {
 		case <-durable:
@@ -60,9 +60,9 @@ func (a *Architect) planned(ctx context.Context, s *Site, c Closing) error {
 	return nil
 }
 
-// close cancels what a closing covers. durable yields a value for each that is
+// cancelCovered cancels what a closing covers. durable yields a value for each that is
 // recorded.
-func (a *Architect) close(s *Site, c Closing, reason string) (ids []build.ID, durable chan struct{}) {
+func (a *Architect) cancelCovered(s *Site, c Closing, reason string) (ids []build.ID, durable chan struct{}) {
 	a.mu.Lock()
 	defer a.commit()
 	durable = make(chan struct{}, len(a.works))

@@ -84,6 +84,11 @@ const (
 // Told is what a forge was told of a check last. It is kept by whoever posts, and
 // is given back for the next time; the zero value is a check never posted, or one
 // whose record is lost.
+//
+// It is also kept before a post of which it must be known that it was under way:
+// External without an ID says that the check may be there, State without a Digest
+// that it may have come so far, and Final that is not Done that the outcome may have
+// been sent, all of it or a part.
 type Told struct {
 	External    string // whose check it was
 	ID          int64  // the check run's number on GitHub, the pipeline's on GitLab; 0 for none

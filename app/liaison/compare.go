@@ -135,11 +135,12 @@ func (l *Liaison) compareSince(ctx context.Context, p place, since time.Time) er
 	if err != nil {
 		return fmt.Errorf("list pull requests: %w", err)
 	}
-	var numbers []int64
+	var numbers, alive []int64
 	open := map[string]bool{}
 	var fresh []forge.Pull
 	for _, pull := range pulls {
 		open[p.repo.Kind.Ref(pull.Number)] = true
+		alive = append(alive, pull.Number)
 		isNew, err := l.unseen(ctx, p, pull, since)
 		if err != nil {
 			return err
@@ -157,7 +158,10 @@ func (l *Liaison) compareSince(ctx context.Context, p place, since time.Time) er
 			return err
 		}
 	}
-	return l.closed(ctx, p, open)
+	if err := l.closed(ctx, p, open); err != nil {
+		return err
+	}
+	return p.Tidy(ctx, alive)
 }
 
 // unseen reports whether the head of a pull request was never dealt with.

@@ -53,6 +53,9 @@ type House interface {
 	// Refresh brings the mirror up to date with branches, tags, and the heads of
 	// these pull requests.
 	Refresh(ctx context.Context, r forge.Repository, pulls []int64) error
+	// Tidy is told which pull requests are open: what the mirror has of others goes
+	// some day.
+	Tidy(ctx context.Context, open []int64) error
 	// Tip is the commit that a ref stands for in the mirror, peeled. ok is false if
 	// there is no such ref.
 	Tip(ref string) (c plan.Commit, ok bool, err error)

@@ -282,6 +282,27 @@ func TestScope(t *testing.T) {
 	}
 }
 
+// Who may act may approve, what waits for it.
+func TestApprove(t *testing.T) {
+	r := newRig(t)
+	reads, _ := r.token(roster.Read)
+	acts, _ := r.token(roster.Act)
+	for _, c := range []struct {
+		token, body string
+		status      int
+		says        string
+	}{
+		{reads, `{"build":"aaaaaa-7"}`, 403, "this needs a token with the right act"},
+		{acts, `{"build":"aaaaaa-8"}`, 404, "there is none of that id"},
+		{acts, `{"build":"aaaaaa-7","commit":"c","plan":"p","by":"eve"}`, 409, "build aaaaaa-7 is over"},
+	} {
+		build := c.body[len(`{"build":"`):][:len("aaaaaa-7")]
+		if status, body := r.ask("POST", api.PathApprove+"?build="+build, c.token, c.body); status != c.status || !strings.Contains(body, c.says) {
+			t.Errorf("%s: %d %s; want %d, %q", c.body, status, body, c.status, c.says)
+		}
+	}
+}
+
 // Somebody with all repositories must say which, or name a build by its id.
 func TestWhichRepository(t *testing.T) {
 	r := newRig(t)

@@ -2,7 +2,6 @@ package forgetest
 
 import (
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -316,9 +315,12 @@ func TestTheAppsClockHasToBeRight(t *testing.T) {
 
 func TestWithoutTheDataNothingIsHeldAgainstIt(t *testing.T) {
 	t.Parallel()
-	g := must[*GitHub](t)(NewGitHub(GitHubOptions{Dir: filepath.Clean(t.TempDir())}))
-	defer g.Close()
+	g, _, in, _ := yard(t, GitHubOptions{Data: none})
 	if _, _, err := asApp(t, g).Apps.Get(within(t), ""); err != nil || g.Validated() {
 		t.Errorf("validated %v, %v", g.Validated(), err)
+	}
+	unset := asInstallation(t, g, in, nil) // which asks with the body null
+	if _, _, err := unset.Repositories.Get(within(t), "octo", "app"); err == nil || len(g.Violations()) != 1 {
+		t.Errorf("the body null: %v, violations %q", err, g.Violations())
 	}
 }

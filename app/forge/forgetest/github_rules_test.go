@@ -27,8 +27,15 @@ func newRaw(t *testing.T, g *GitHub, in *Installation) raw {
 	return raw{t, g, tok.GetToken()}
 }
 
-// do makes a request and returns the answer, whose body is read.
-func (r raw) do(method, path string, body any, headers ...string) (*http.Response, map[string]any) {
+// An answered is the answer to a request, whose body was read.
+type answered struct {
+	StatusCode int
+	Header     http.Header
+}
+
+// do makes a request and returns the answer, and what its body is as an object. The
+// zero value is no answer.
+func (r raw) do(method, path string, body any, headers ...string) (answered, map[string]any) {
 	r.t.Helper()
 	var in io.Reader
 	if body != nil {
@@ -50,7 +57,7 @@ func (r raw) do(method, path string, body any, headers ...string) (*http.Respons
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, nil
+		return answered{}, nil
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
@@ -59,7 +66,7 @@ func (r raw) do(method, path string, body any, headers ...string) (*http.Respons
 	}
 	var out map[string]any
 	_ = json.Unmarshal(b, &out)
-	return resp, out
+	return answered{resp.StatusCode, resp.Header}, out
 }
 
 // with is an object with some of its keys changed.

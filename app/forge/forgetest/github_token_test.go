@@ -55,6 +55,7 @@ func TestAJWTHasToBeTheApps(t *testing.T) {
 		"client id":     {jwt(t, g, "RS256", with(good, "iss", app.ClientID)), http.StatusOK},
 		"unsigned":      {jwt(t, g, "none", good), http.StatusUnauthorized},
 		"HMAC":          {jwt(t, g, "HS256", good), http.StatusUnauthorized},
+		"odd algorithm": {jwt(t, g, "RS384", good), http.StatusUnauthorized},
 		"of the future": {jwt(t, g, "RS256", with(good, "iat", now+60)), http.StatusUnauthorized},
 		"for too long":  {jwt(t, g, "RS256", with(good, "exp", now+900)), http.StatusUnauthorized},
 		"expired":       {jwt(t, g, "RS256", with(good, "exp", now-1)), http.StatusUnauthorized},

@@ -40,7 +40,7 @@ func annotation(t *build.Task, f build.Finding) (forge.Annotation, bool) {
 	line := max(f.Line, 1)
 	a := forge.Annotation{
 		Path: file, Line: line, EndLine: line, Level: level(f.Level),
-		Title: visible(f.Name, ""), Message: visible(f.Message, "\n\t"),
+		Title: visible(redact(f.Name), ""), Message: visible(redact(f.Message), "\n\t"),
 	}
 	if f.Line > 0 {
 		a.Column = max(f.Column, 0)
@@ -97,7 +97,7 @@ func problems(reason string) (notes []forge.Annotation) {
 		if ok && len(notes) < MaxAnnotations {
 			notes = append(notes, forge.Annotation{
 				Path: file, Line: line, EndLine: line, Column: column,
-				Level: "failure", Title: "Configuration", Message: visible(m[4], ""),
+				Level: "failure", Title: "Configuration", Message: visible(redact(m[4]), ""),
 			})
 		}
 	}

@@ -72,6 +72,11 @@ func because(reason string) func(*build.Move) { return func(m *build.Move) { m.R
 
 func later(d time.Duration) func(*build.Move) { return func(m *build.Move) { m.At = m.At.Add(d) } }
 
+// approved lets a held build start.
+func approved(b *build.Build, at time.Time) build.Move {
+	return build.Move{Kind: build.Approve, At: at, Approval: &build.Approval{Commit: b.Trigger.Commit, Digest: b.Plan, By: "ann"}}
+}
+
 // run has a builder take a task and end it.
 func (s *site) run(task string, end build.Kind, more ...func(*build.Move)) *site {
 	s.tb.Helper()

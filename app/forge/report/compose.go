@@ -21,17 +21,14 @@ type Composer struct {
 	Tail func(id build.ID, t *build.Task, from, to int64) ([]byte, error)
 	// Ahead is how many builds go before a queued one; negative if it is not known.
 	Ahead func(id build.ID) int
-	// Held reports whether a build waits for somebody's approval.
-	Held func(b *build.Build) bool
 	// Granularity is what the pipeline asks for.
 	Granularity func(p *plan.Plan) Granularity
 }
 
 // Subjects are the checks of a build, the build's own first.
 func (c *Composer) Subjects(s Shown) []Subject {
-	held := c.Held != nil && c.Held(s.Build)
-	all := []Subject{{Shown: s, Held: held}}
-	if !c.perTask(s) || held {
+	all := []Subject{{Shown: s}}
+	if !c.perTask(s) || s.Build.AwaitsApproval() {
 		return all
 	}
 	for _, t := range tasks(s.Build, func(*build.Task) bool { return true }) {
@@ -50,7 +47,7 @@ func (s Subject) state() forge.State {
 		return taskVerdict(s.Build, t).state
 	}
 	switch {
-	case s.Held || s.Build.State().Final():
+	case s.Build.AwaitsApproval() || s.Build.State().Final():
 		return forge.Final
 	case begun(s.Build):
 		return forge.Running
@@ -82,12 +79,13 @@ func (c *Composer) page(id build.ID, task string) string {
 
 func (c *Composer) ofBuild(check *forge.Check, s Subject) {
 	b, ahead := s.Build, -1
+	held := b.AwaitsApproval()
 	if c.Ahead != nil {
 		ahead = c.Ahead(b.ID)
 	}
-	v := buildVerdict(b, s.Held, ahead)
+	v := buildVerdict(b, ahead)
 	v.fill(check)
-	if v.state != forge.Queued && !s.Held {
+	if v.state != forge.Queued && !held {
 		check.Started, check.Ended = b.Started, b.Finished
 	}
 	if from := origins(b); v.conclusion == forge.Success && len(from) == 1 && len(tasks(b, reused)) == b.Counts().Done {
@@ -95,8 +93,8 @@ func (c *Composer) ofBuild(check *forge.Check, s Subject) {
 			check.Page = page
 		}
 	}
-	check.Summary, check.Text = c.buildSummary(b, s.Held, v, check.Page), details(b)
-	check.Actions = actions(v, b, s.Held)
+	check.Summary, check.Text = c.buildSummary(b, v, check.Page), details(b)
+	check.Actions = actions(v, b, held)
 	if v.state == forge.Final {
 		check.Annotations = problems(b.Refused)
 		if !c.perTask(s.Shown) { // else they stand on the checks of the tasks

@@ -54,8 +54,6 @@ func golden(t *testing.T, name, got string) {
 
 func TestChecks(t *testing.T) {
 	c := composer()
-	held := composer()
-	held.Held = func(*build.Build) bool { return true }
 	ahead := composer()
 	ahead.Ahead = func(build.ID) int { return 3 }
 	allow := func(req build.Request) build.Request { req.Stages[0].Tasks[0].MayFail = true; return req }
@@ -73,7 +71,7 @@ func TestChecks(t *testing.T) {
 		s *site
 	}{
 		"queued":  {ahead, newSite(t, one()).open()},
-		"held":    {held, newSite(t, one())},
+		"held":    {c, newSite(t, held(one()))},
 		"running": {c, newSite(t, one()).open().run("s0t0", build.Succeed).do(build.Assign, "s0t1").do(build.Begin, "s0t1", later(time.Minute))},
 		"passed": {c, newSite(t, one()).open().run("s0t0", build.Succeed, later(72*time.Second)).run("s0t1", build.Succeed, later(80*time.Second)).
 			run("s1t0", build.Succeed, later(200*time.Second), findings)},
@@ -89,7 +87,7 @@ func TestChecks(t *testing.T) {
 			do(build.Fail, "s0t0", because("lost builder (1 attempts)")).run("s0t1", build.Succeed)},
 		"refused": {c, newSite(t, request(12)).
 			do(build.Refuse, "", because("configuration: .velocityci/pipelines/default.yml:3:7: error: no blueprint `unti`; did you mean \"unit\"? (and 2 more; velocity lint shows all)"))},
-		"not-approved": {c, newSite(t, one()).do(build.Refuse, "", because("not approved"))},
+		"not-approved": {c, newSite(t, held(one())).do(build.Canceling, "", because("not approved"))},
 		"broken":       {c, newSite(t, request(12)).do(build.Refuse, "", because("internal error while planning: index out of range"))},
 		"skipped":      {c, newSite(t, skipped(one())).open()},
 		"reused":       {c, newSite(t, reusing(one())).open()},
@@ -109,5 +107,10 @@ func reusing(req build.Request) build.Request {
 		from[key] = build.Success{Origin: build.Origin{Build: build.ID{Store: "k3f9a2", Number: 3}, Task: key}}
 	}
 	build.Keep(req.Stages, from)
+	return req
+}
+
+func held(req build.Request) build.Request {
+	req.Held = true
 	return req
 }

@@ -70,7 +70,7 @@ func outdated(s Subject, told forge.Told) bool {
 		return id.Number > s.Build.ID.Number
 	}
 	if told.External != s.External() {
-		return s.Held // it is approved by now
+		return s.Build.AwaitsApproval() // it is approved by now
 	}
 	return told.State > s.state()
 }
@@ -93,8 +93,8 @@ func (e *entry) rank() rank {
 	switch {
 	case e.state == forge.Final:
 		return finish
-	case !e.known || e.told.External != e.external || e.told.State < e.state:
-		return create
+	case !e.known, e.told.External != e.external, e.told.State < e.state, e.told.Digest == "":
+		return create // an empty digest: what was sent may not have arrived
 	}
 	return progress
 }

@@ -137,3 +137,23 @@ func TestTitlesAreLetters(t *testing.T) {
 		}
 	})
 }
+
+// A token of a forge is nowhere, also where it is cut.
+func TestTokensAreTakenOut(t *testing.T) {
+	for _, token := range []string{
+		"ghs_12345_eyJhbGciOi.JIUzI1NiJ9-x_y", "ghp_" + strings.Repeat("a", 36), "github_pat_" + strings.Repeat("b", 60),
+		"glpat-" + strings.Repeat("c", 20), "whsec_" + strings.Repeat("d", 44),
+	} {
+		secret := token[len(token)-8:]
+		for _, before := range []int{0, 10, maxInline - 10, maxLine - 10} {
+			s := strings.Repeat("x", before) + " " + token
+			lines, _ := logLines("first\n"+s+"\nlast", true, 5)
+			half, _ := logLines(secret, true, 5)
+			for _, got := range []string{code(s), plainly(s), strings.Join(lines, "\n"), strings.Join(half, "\n")} {
+				if strings.Contains(got, secret) || strings.Contains(got, token[:12]) {
+					t.Errorf("%q shows a part of %s", got, token)
+				}
+			}
+		}
+	}
+}

@@ -99,7 +99,7 @@ func (g *gantt) row(t *build.Task) {
 		bar[len(bar)-1] = '>'
 	}
 	text := fit("  "+visible(t.Name, ""), ganttName) + " " + string(bar) + " " + said(t, begin)
-	g.rows = append(g.rows, strings.TrimRight(fit(text, ganttWide), " "))
+	g.rows = append(g.rows, strings.TrimRight(text, " "))
 }
 
 // said is how long a task took, and how long it waited for a builder before.

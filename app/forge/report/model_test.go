@@ -7,6 +7,7 @@ import (
 	"iter"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,8 +41,10 @@ type run struct {
 }
 
 type call struct {
-	at   time.Time
-	rank rank
+	at    time.Time
+	rank  rank
+	state forge.State
+	check forge.Check
 }
 
 var errBroken = errors.New("connection reset by peer")
@@ -93,10 +96,10 @@ func (m *model) call(c forge.Check, told forge.Told) {
 	switch {
 	case c.State == forge.Final:
 		r = finish
-	case told.External != c.External || told.State < c.State:
+	case told.External != c.External, told.State < c.State, told.Digest == "":
 		r = create
 	}
-	m.calls = append(m.calls, call{time.Now(), r})
+	m.calls = append(m.calls, call{time.Now(), r, c.State, c})
 }
 
 // apply changes what is shown. A Poster that may have been heard looks first.
@@ -216,4 +219,28 @@ func (m *memory) mend() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.faults = 0
+}
+
+// asked is what was called so far.
+func (m *model) asked() []call {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.calls)
+}
+
+// of are copies of the runs of a check.
+func (m *model) of(k Key) (all []run) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.runs[k] {
+		all = append(all, *r)
+	}
+	return all
+}
+
+// limit has the forge take nothing for a time, and nobody know of it.
+func (m *model) limit(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.until, m.heard = time.Now().Add(d), false
 }

@@ -35,10 +35,10 @@ func final(c forge.Conclusion, title string) verdict {
 
 // buildVerdict sums a build up. ahead is how many builds go first; negative if it
 // is not known.
-func buildVerdict(b *build.Build, held bool, ahead int) verdict {
+func buildVerdict(b *build.Build, ahead int) verdict {
 	counts := b.Counts()
 	switch state := b.State(); {
-	case held && !state.Final():
+	case b.AwaitsApproval():
 		return final(forge.ActionRequired, "Waiting for approval")
 	case !state.Final() && !begun(b):
 		return verdict{state: forge.Queued, title: queued(ahead)}
@@ -85,8 +85,11 @@ func ended(reason string) string {
 	if id, ok := strings.CutPrefix(reason, prefixSuperseded); ok {
 		return "Superseded by build " + plainly(id)
 	}
-	if reason == reasonCanceled {
+	switch reason {
+	case reasonCanceled:
 		return "Canceled"
+	case reasonNotApproved:
+		return "Not approved"
 	}
 	return "Canceled: " + plainly(reason)
 }
@@ -107,9 +110,6 @@ func passed(b *build.Build, counts build.Counts) (forge.Conclusion, string) {
 
 // refusedVerdict tells what people wrote wrong from what broke here.
 func refusedVerdict(reason string) verdict {
-	if reason == reasonNotApproved {
-		return final(forge.Cancelled, "Not approved")
-	}
 	v := final(forge.Failure, "No plan could be drawn")
 	v.mishap = true
 	if strings.HasPrefix(reason, prefixInternal) {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/velocity-ci/velocity/app/forge"
@@ -24,10 +25,22 @@ func (r *Reporter) serve(ctx context.Context, l *lane, e *entry) {
 	r.mu.Lock()
 	s := e.subject
 	r.mu.Unlock()
-	err := r.bring(ctx, l, e, s)
+	err := r.guarded(ctx, l, e, s)
 	if notice := r.settle(ctx, l, e, s, err); notice != "" && r.Notice != nil {
 		r.Notice(s.Repository, s.Build.ID, notice)
 	}
+}
+
+// guarded is bring for builds that nobody thought of: one of them must not end the
+// process, which would begin with it again.
+func (r *Reporter) guarded(ctx context.Context, l *lane, e *entry, s Subject) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.Logger.Error("reporting broke", "build", s.Build.ID.String(), "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("%w: internal error: %v", forge.ErrInvalid, p)
+		}
+	}()
+	return r.bring(ctx, l, e, s)
 }
 
 // bring reads what the forge was told, tells it what is new, and keeps that.
@@ -40,7 +53,7 @@ func (r *Reporter) bring(ctx context.Context, l *lane, e *entry, s Subject) erro
 	}
 	check := r.Compose.Check(s)
 	digest := digest(check)
-	if e.told.External == check.External && e.told.State == check.State && e.told.Digest == digest && check.State != forge.Final {
+	if e.told.External == check.External && e.told.Digest == digest && check.State != forge.Final && !r.stale(e.told) {
 		return nil
 	}
 	poster, ok := r.Posters[s.Repository.Kind]
@@ -60,7 +73,7 @@ func (r *Reporter) bring(ctx context.Context, l *lane, e *entry, s Subject) erro
 		e.doubt(told)
 		return err
 	}
-	told.External, told.State, told.Digest, told.At = check.External, check.State, digest, r.Now()
+	told.External, told.State, told.Digest, told.At = check.External, max(check.State, told.State), digest, r.Now()
 	e.told, e.unkept = told, true
 	return r.keep(ctx, e)
 }
@@ -82,20 +95,17 @@ func (r *Reporter) recall(ctx context.Context, e *entry) error {
 	return nil
 }
 
-// intend keeps that a post is about to be made that must not be made twice: the
-// first one of a check, and the final one. Whoever finds this without what came of
-// it asks the forge. It returns what the Poster is to go by: what was known before,
+// intend keeps that a post is about to be made that must not be made twice, or after
+// which none of a lower state may be: the first one of a check, and each that raises
+// its state. Whoever finds this without what came of it asks the forge. It returns what the Poster is to go by: what was known before,
 // by which it need not ask.
 func (r *Reporter) intend(ctx context.Context, e *entry, check forge.Check) (forge.Told, error) {
 	given, intent := e.told, e.told
 	switch {
 	case given.External != check.External:
-		intent = forge.Told{External: check.External}
-		if check.State == forge.Final {
-			intent.State = forge.Final
-		}
-	case check.State == forge.Final && given.State != forge.Final:
-		intent.State, intent.Digest = forge.Final, ""
+		intent = forge.Told{External: check.External, State: check.State}
+	case check.State > given.State:
+		intent.State, intent.Digest = check.State, ""
 	default:
 		return given, nil
 	}
@@ -152,6 +162,15 @@ func (r *Reporter) answered(l *lane, e *entry, further int) {
 func further(before, after forge.Told) int {
 	return max(0, after.Annotations-before.Annotations-1) / 50
 }
+
+// stale reports whether something that is not over was told so long ago that it is
+// told again: forges give up what does not move for some days.
+func (r *Reporter) stale(told forge.Told) bool {
+	return told.State != forge.Final && r.Now().Sub(told.At) >= restateEvery
+}
+
+// restateEvery is how often a check is told again although nothing has changed.
+const restateEvery = 24 * time.Hour
 
 // digest stands for everything that a check shows.
 func digest(c forge.Check) string {

@@ -18,7 +18,8 @@ import (
 // drawBuild is a build before anything happens to it, with hostile names.
 func drawBuild(t *rapid.T) *build.Build {
 	req := request(12)
-	req.Name, req.Plan = hostile(t, "pipeline"), hostile(t, "plan")
+	req.Name, req.Plan = hostile(t, "pipeline"), "p"+hostile(t, "plan")
+	req.Held = rapid.IntRange(0, 3).Draw(t, "held") == 0
 	req.Trigger.Ref = "refs/heads/" + hostile(t, "ref")
 	for i, n := range rapid.SliceOfN(rapid.IntRange(1, 3), 1, 3).Draw(t, "stages") {
 		s := build.StagePlan{Name: hostile(t, "stage")}
@@ -96,9 +97,8 @@ func valid(t *rapid.T, c forge.Check) {
 // only go up, and their names stay.
 func TestAnyBuildMakesValidChecks(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c, held := composer(), true
+		c := composer()
 		c.Tail = func(build.ID, *build.Task, int64, int64) ([]byte, error) { return []byte(hostile(t, "log")), nil }
-		c.Held = func(*build.Build) bool { return held }
 		c.Granularity = func(*plan.Plan) Granularity {
 			return rapid.SampledFrom([]Granularity{OfBuild, OfTasks}).Draw(t, "checks")
 		}
@@ -121,9 +121,11 @@ func TestAnyBuildMakesValidChecks(t *testing.T) {
 			}
 			at = at.Add(time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "passing")))
 			if step == 1 {
-				held = false
+				if b.Held {
+					_, _ = b.Do(approved(b, at))
+				}
 				b.Open(at)
-			} else if !held {
+			} else if step > 1 {
 				drawMove(t, b, at)
 			}
 		}
@@ -134,31 +136,42 @@ func TestAnyBuildMakesValidChecks(t *testing.T) {
 func TestLimitsHold(t *testing.T) {
 	var names []string
 	for range plan.MaxTasks {
-		names = append(names, strings.Repeat("名", 200))
+		names = append(names, strings.Repeat("名", 60))
 	}
 	s := newSite(t, request(12, names)).open()
-	findings := make([]build.Finding, build.MaxFindings)
-	for i := range findings {
-		findings[i] = build.Finding{Level: build.LevelError, Message: strings.Repeat("x", 1000), File: "a.go", Line: i}
+	var findings []build.Finding
+	for line := range MaxAnnotations + 1 {
+		findings = append(findings, build.Finding{Level: build.LevelError, Message: strings.Repeat("x", 1000), File: "a.go", Line: line})
 	}
 	for _, task := range tasks(s.b, func(*build.Task) bool { return true }) {
-		task.State, task.Reason, task.Attempt, task.Builder = build.Failed, strings.Repeat("Ж", 1000), 1, "b1"
-		task.Started, task.Finished, task.Findings = began, s.at.Add(time.Minute), findings
+		task.State, task.Reason, task.Attempt, task.Builder = build.Failed, strings.Repeat("Ж", 90), 1, "b1"
+		task.Started, task.Finished = began, s.at.Add(time.Minute)
 		task.Log.Bytes = int64(len(logText))
 	}
+	s.b.Stages[0].Name, s.b.Stages[0].Tasks[0].Findings = names[0], findings
 	c := composer()
 	check := c.Check(c.Subjects(s.shown())[0])
-	if len(check.Summary) > MaxBytes || len(check.Text) > MaxBytes || len(check.Annotations) > MaxAnnotations || len(check.Title) > maxTitle {
+	if len(check.Summary) > MaxBytes || len(check.Text) > MaxBytes || len(check.Annotations) != MaxAnnotations || len(check.Title) > maxTitle {
 		t.Errorf("summary %d, text %d, annotations %d, title %d", len(check.Summary), len(check.Text), len(check.Annotations), len(check.Title))
 	}
-	for line := range strings.Lines(check.Summary) {
-		if strings.HasPrefix(line, "  ") && columns(strings.TrimSuffix(line, "\n")) > ganttWide {
-			t.Fatalf("the chart is %d columns wide: %q", columns(line), line)
+	for _, row := range newGantt(s.b) {
+		if columns(row) > ganttWide {
+			t.Fatalf("the chart is %d columns wide: %q", columns(row), row)
 		}
 	}
 	for _, want := range []string{"more, which the build's page has", "| stage |", "waits for a builder", "[The build's page]", "of its output"} {
 		if !strings.Contains(check.Summary, want) {
 			t.Errorf("the summary has no %q:\n%.3000s", want, check.Summary)
+		}
+	}
+}
+
+// A build that ran once, and a task that did, are never queued again.
+func TestInterruptedIsStillRunning(t *testing.T) {
+	s := newSite(t, request(12, []string{"unit"})).open().run("s0t0", build.Interrupt, because("lost builder"))
+	for _, subject := range []Subject{{Shown: s.shown()}, {Shown: s.shown(), Task: "s0t0"}} {
+		if got := composer().Check(subject); got.State != forge.Running || subject.state() != forge.Running {
+			t.Errorf("%s is %d, said to be %d; want it running", got.External, got.State, subject.state())
 		}
 	}
 }

@@ -41,7 +41,6 @@ type Shown struct {
 type Subject struct {
 	Shown
 	Task string // key; "" for the build
-	Held bool   // the build waits for somebody's approval
 }
 
 // maxName bounds the name of a check, in bytes: forges refuse longer ones.
@@ -74,7 +73,7 @@ func (s Subject) External() string {
 	switch {
 	case s.Task != "":
 		return id + "/" + s.Task
-	case s.Held:
+	case s.Build.AwaitsApproval():
 		return id + approval
 	}
 	return id

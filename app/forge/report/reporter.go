@@ -176,7 +176,11 @@ func (r *Reporter) Sweep(ctx context.Context) {
 	defer r.mu.Unlock()
 	for _, e := range r.entries {
 		switch {
-		case e.parked == "" || e.busy:
+		case e.busy || e.wanted:
+		case e.parked == "":
+			if e.known && e.told.External == e.external && r.stale(e.told) {
+				r.enlist(e)
+			}
 		case e.forbidden:
 			e.forget()
 			r.enlist(e)

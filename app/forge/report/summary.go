@@ -11,23 +11,26 @@ import (
 const (
 	tableBytes = 20_000
 	ganttBytes = 12_000
+	endBytes   = 1_000 // kept for what stands at the end
 )
 
 // buildSummary is the page of a build: how it went, its stages and tasks, when they
 // ran, what failed, and where to read on.
-func (c *Composer) buildSummary(b *build.Build, held bool, v verdict, address string) string {
+func (c *Composer) buildSummary(b *build.Build, v verdict, address string) string {
 	p := &page{limit: MaxBytes}
 	p.add(outcome(b, v))
-	if held {
+	if b.AwaitsApproval() {
 		p.add(approvalText(b))
 	}
 	p.within(tableBytes, func(p *page) { table(p, b) })
 	if rows := newGantt(b); rows != nil {
 		p.within(ganttBytes, func(p *page) { p.add("\n" + fenced(strings.Join(rows, "\n"))) })
 	}
+	p.limit -= endBytes
 	p.list("failed task", c.failures(b, tasks(b, func(t *build.Task) bool {
 		return t.State == build.Failed && (t.Attempt > 0 || b.Canceled == "") // else it did not begin
 	})))
+	p.limit += endBytes
 	p.add(tested(tasks(b, func(*build.Task) bool { return true })))
 	p.add(links(b, address))
 	return p.String()
@@ -57,7 +60,7 @@ func outcome(b *build.Build, v verdict) string {
 	if counts := b.Counts(); counts.Tasks > 0 {
 		text += fmt.Sprintf(", %s tasks", counts)
 	}
-	if reason := b.Reason(); reason != "" && reason != build.ReasonSkipped {
+	if reason := b.Reason(); b.State() == build.Failed && reason != "" {
 		text += ": " + code(reason)
 	}
 	cause := strings.TrimSpace(string(b.Trigger.Event) + " " + b.Trigger.Ref)

@@ -11,7 +11,7 @@ import (
 // code makes a code span of a name or a reason. In a code span nothing is markup:
 // no mention, no reference to an issue, no link, no HTML. It may stand in a table.
 func code(s string) string {
-	s = strings.Join(strings.Fields(visible(clip(s, maxInline), "\n\t")), " ")
+	s = strings.Join(strings.Fields(visible(clip(redact(s), maxInline), "\n\t")), " ")
 	if s == "" {
 		return "–"
 	}
@@ -80,7 +80,7 @@ func plainly(s string) string {
 			return r
 		}
 		return '·'
-	}, clip(strings.ReplaceAll(strings.ReplaceAll(s, "://", ":··"), "www.", "www·"), 120))
+	}, clip(strings.ReplaceAll(strings.ReplaceAll(redact(s), "://", ":··"), "www.", "www·"), 120))
 }
 
 // clip cuts a text to at most n bytes, not within a character, and says so.
@@ -96,21 +96,27 @@ func clip(s string, n int) string {
 	return s[:n] + "…"
 }
 
+// tokens of forges are known by how they begin. Secrets were masked by their values;
+// these are of the kind that we hold ourselves.
+var tokens = regexp.MustCompile(`(?:gh[opusr]_|github_pat_|gl(?:pat|dt|rt|ptt|cbt|ft|soat|agent|imt|ffct)-|whsec_)[A-Za-z0-9._+/=-]{8,}`)
+
+// redact takes tokens out. It comes before anything is cut.
+func redact(s string) string { return tokens.ReplaceAllString(s, "***") }
+
 // Sequences that tell a terminal what to do: colours and cursors, titles, and what
 // is left.
 var sequences = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]`)
 
 // logLines are the last lines of a log as they can be read without a terminal. cut
-// tells that the log's beginning is not in text: its first line may be a part of
-// one.
+// tells that the log's beginning is not in text: its first line is left out then.
 func logLines(text string, cut bool, most int) (lines []string, more bool) {
-	text = strings.TrimRight(sequences.ReplaceAllString(strings.ToValidUTF8(text, "\uFFFD"), ""), "\r\n")
-	if text == "" {
+	text = redact(sequences.ReplaceAllString(strings.ToValidUTF8(text, "\uFFFD"), ""))
+	if text = strings.TrimRight(text, "\r\n"); text == "" {
 		return nil, false
 	}
 	lines = strings.Split(text, "\n")
-	if cut && len(lines) > 1 {
-		lines = lines[1:]
+	if cut { // also half a token would not be known for one
+		lines[0] = "…"
 	}
 	if more = cut; len(lines) > most {
 		lines, more = lines[len(lines)-most:], true
