@@ -62,7 +62,7 @@ func (m *Merge) note(by *labUser, body string) *labNote {
 		"object_kind": "note", "event_type": "note", "user": hookUser(by), "project_id": m.to.id, "project": m.to.hookJSON(),
 		"repository": object{"name": m.to.path, "homepage": g.URL() + "/" + m.to.path}, "merge_request": m.attributes(),
 		"object_attributes": object{
-			"id": n.id, "note": body, "noteable_type": "MergeRequest", "noteable_id": m.id, "author_id": by.ID, "project_id": m.to.id,
+			"id": n.id, "note": body, "noteable_type": "MergeRequest", "noteable_id": m.id, "author_id": by.ID, "project_id": m.to.id, //nolint:misspell // GitLab's word
 			"created_at": stamp(n.at), "updated_at": stamp(n.at), "system": false, "action": "create", "commit_id": nil,
 			"url": fmt.Sprintf("%s#note_%d", m.page(), n.id),
 		},
@@ -73,7 +73,7 @@ func (m *Merge) note(by *labUser, body string) *labNote {
 func (g *GitLab) noteJSON(m *Merge, n *labNote) object {
 	return object{
 		"id": n.id, "type": nil, "body": n.body, "author": g.userJSON(n.by), "created_at": stamp(n.at), "updated_at": stamp(n.at),
-		"system": false, "noteable_id": m.id, "noteable_type": "MergeRequest", "project_id": m.to.id, "noteable_iid": m.number,
+		"system": false, "noteable_id": m.id, "noteable_type": "MergeRequest", "project_id": m.to.id, "noteable_iid": m.number, //nolint:misspell // GitLab's word
 	}
 }
 

@@ -49,7 +49,10 @@ func (s *labStage) ask(t *testing.T, method, path string, body any) (int, string
 	req := must[*http.Request](t)(http.NewRequestWithContext(within(t), method, s.URL()+"/api/v4"+path, bytes.NewReader(raw)))
 	req.Header.Set("Private-Token", s.token.Value)
 	req.Header.Set("Content-Type", "application/json")
-	resp := must[*http.Response](t)((&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req))
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer resp.Body.Close()
 	return resp.StatusCode, string(must[[]byte](t)(io.ReadAll(resp.Body)))
 }

@@ -86,7 +86,7 @@ func TestAFailedBuildOfAMergeRequestHasANote(t *testing.T) {
 		t.Fatalf("of a build that failed: %+v", notes)
 	}
 	s.gitlab = s.open(t)
-	told = s.post(t, of(m, s.ended("b2", forge.Success)), told)
+	s.post(t, of(m, s.ended("b2", forge.Success)), told)
 	if again := m.Notes(); len(again) != 1 || again[0].ID != notes[0].ID || strings.Contains(again[0].Body, "TestX") ||
 		!strings.Contains(again[0].Body, "success") {
 		t.Errorf("of one that passed after it: %+v", again)
