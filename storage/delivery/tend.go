@@ -2,6 +2,11 @@ package delivery
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"strings"
 	"time"
 )
 
@@ -14,6 +19,22 @@ const (
 	// maxRefusals bounds the sources that are told apart between two records.
 	maxRefusals = 64
 )
+
+// Recover removes the lock of the ref that a writer has left that was killed; while
+// it is there nothing can be written. It is for the process that holds the state, at
+// its start, when nobody else writes.
+func (b *Inbox) Recover() error {
+	stale, err := b.repo.StaleLocks([]string{Ref}, math.MinInt64, b.now())
+	for _, path := range stale {
+		if strings.HasSuffix(path, "/"+Ref+".lock") {
+			err = errors.Join(err, os.Remove(path))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("recover deliveries: %w", err)
+	}
+	return nil
+}
 
 // A refusal is why a request was not taken, and where it came from.
 type refusal struct{ reason, source string }
