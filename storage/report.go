@@ -87,14 +87,14 @@ func (l *Ledger) KeepTold(ctx context.Context, c plan.Commit, name string, r Tol
 // time, and what is kept too long is bounded by how much is recorded.
 func (b *batch) editReports() ([]git.TreeEdit, error) {
 	var edits []git.TreeEdit
-	if b.l.reported += len(b.reports); b.l.reported >= reportsPerShelf {
-		b.l.reported = 0
+	b.l.reported += len(b.reports)
+	for ; b.l.reported >= reportsPerShelf; b.l.reported -= reportsPerShelf {
 		stale, err := b.l.staleReports(shelf(fmt.Sprintf("%02x", b.l.shelf)))
 		if err != nil {
 			return nil, err
 		}
 		b.l.shelf++
-		edits = dropAll(stale)
+		edits = append(edits, dropAll(stale)...)
 	}
 	for _, path := range slices.Sorted(maps.Keys(b.reports)) { // what is new counts
 		edits = append(edits, git.TreeEdit{Path: path, Mode: git.ModeFile, Hash: b.objects.Blob(b.reports[path])})

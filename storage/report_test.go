@@ -106,29 +106,25 @@ func TestToldIsPruned(t *testing.T) {
 	now := start
 	l, _ := acquireAt(t, dir, func() time.Time { return now })
 	over := storage.Told{ID: 1, State: storage.ToldFinal, Done: true, At: start}
+	recent := over
+	recent.At = start.Add(time.Second)
 	open := storage.Told{ID: 2, State: storage.ToldFinal, At: start}
-	tell(t, l, commitNo(1), "over", over)
-	tell(t, l, commitNo(1), "open", open)
-	now = start.Add(14 * 24 * time.Hour)
-	rounds := func() {
-		t.Helper()
-		for range 256 { // each of which has at least one shelf looked through
-			var group sync.WaitGroup
-			for n := range 16 {
-				group.Go(func() {
-					if err := l.KeepTold(context.Background(), commitNo(2), fmt.Sprint(n), storage.Told{At: start}); err != nil {
-						t.Error(err)
-					}
-				})
-			}
-			group.Wait()
-		}
+	for name, r := range map[string]storage.Told{"over": over, "recent": recent, "open": open} {
+		tell(t, l, commitNo(1), name, r)
 	}
-	rounds()
-	holdsTold(t, l.Store, commitNo(1), "over", over)
-	now = now.Add(time.Second)
-	rounds()
+	now = start.Add(14*24*time.Hour + time.Second)
+	var group sync.WaitGroup
+	for n := range 256 * 16 { // for 16 reports one shelf of 256 is looked through
+		group.Go(func() {
+			c := plan.Commit(fmt.Sprintf("%02x%038x", n%256, 7+n))
+			if err := l.KeepTold(context.Background(), c, "check", recent); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
 	holdsTold(t, l.Store, commitNo(1), "over", storage.Told{})
+	holdsTold(t, l.Store, commitNo(1), "recent", recent)
 	holdsTold(t, l.Store, commitNo(1), "open", open)
 }
 
