@@ -187,9 +187,9 @@ func (c *cli) readEvent(file string) (plan.Trigger, error) {
 		return t, usage("read event %s: there is more than one JSON value", file)
 	}
 	switch t.Event {
-	case plan.EventPush, plan.EventPullRequest, plan.EventSchedule, plan.EventManual, plan.EventLocal:
+	case plan.EventPush, plan.EventPullRequest, plan.EventMergeGroup, plan.EventSchedule, plan.EventManual, plan.EventLocal:
 		return t, nil
 	}
-	return t, usage("read event %s: %q is not an event", file, t.Event).hint("events are %s, %s, %s, %s and %s",
-		plan.EventPush, plan.EventPullRequest, plan.EventSchedule, plan.EventManual, plan.EventLocal)
+	return t, usage("read event %s: %q is not an event", file, t.Event).hint("events are %s, %s, %s, %s, %s and %s",
+		plan.EventPush, plan.EventPullRequest, plan.EventMergeGroup, plan.EventSchedule, plan.EventManual, plan.EventLocal)
 }

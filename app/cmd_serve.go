@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"sync"
 	"syscall"
@@ -50,7 +51,9 @@ more than the file.`,
 			return err
 		}
 		s.Reuse = s.Reuse && !*noReuse
-		s.Builder.Embedded = s.Builder.Embedded && !*noBuilder
+		if *noBuilder {
+			s.Builder.Embedded = "false"
+		}
 		return c.serve(cmd.Context(), s, *once)
 	}
 	return cmd
@@ -89,7 +92,13 @@ func ownedBySelf(path string) bool {
 }
 
 func (c *cli) serve(ctx context.Context, conf *serverConfig, once bool) error {
-	if len(conf.Repositories) == 0 {
+	app, err := c.appOf(conf)
+	if err != nil {
+		return err
+	}
+	forged := conf.forged(app != nil)
+	setUp := app == nil && conf.Listen != "" && conf.URL != "" && !once
+	if len(conf.Repositories) == 0 && !forged && (!setUp || !noRepository(ctx)) {
 		conf.Repositories = repositories{{Path: "."}}
 	}
 	log, err := c.logger(conf.Log.Format, once)
@@ -104,12 +113,12 @@ func (c *cli) serve(ctx context.Context, conf *serverConfig, once bool) error {
 		}
 		hostByDefault = hostByDefault && ownedBySelf(repo.CommonDir())
 	}
-	on, err := executorsFor(conf.Builder.Executor, hostByDefault)
+	on, err := conf.executes(forged, hostByDefault)
 	if err != nil {
 		return err
 	}
 	o := serviceOptions{
-		paths: conf.paths(), configured: conf, who: holderServe, wait: true, execute: on, builder: conf.Builder.Embedded,
+		paths: conf.paths(), configured: conf, who: holderServe, wait: true, execute: on, builder: conf.embeds(forged),
 		capacity: conf.Builder.Capacity, attempts: conf.Attempts, log: log,
 		publish: conf.Publish.Remote, publishLogs: conf.Publish.Logs,
 	}
@@ -121,14 +130,40 @@ func (c *cli) serve(ctx context.Context, conf *serverConfig, once bool) error {
 		return err
 	}
 	if conf.Listen != "" {
-		if s.front, err = c.openFront(ctx, s, conf); err != nil {
+		if err := c.open(ctx, s, conf, app, setUp); err != nil {
 			return errors.Join(err, s.close())
-		}
-		for _, h := range s.houses.list() {
-			s.show(h)
 		}
 	}
 	return errors.Join(s.forever(ctx, conf.retention()), s.close())
+}
+
+// open makes a service answer on its port, and speak to its forges. With setUp it
+// offers the way to a GitHub App.
+func (c *cli) open(ctx context.Context, s *service, conf *serverConfig, app *githubApp, setUp bool) (err error) {
+	if s.front, err = c.openFront(ctx, s, conf); err != nil {
+		return err
+	}
+	for _, h := range s.houses.list() {
+		s.show(h)
+	}
+	if !setUp && !conf.forged(app != nil) {
+		return nil
+	}
+	if s.forges, err = c.openForges(ctx, s, conf, app); err != nil {
+		return err
+	}
+	s.front.web.GitHub, s.front.web.GitLab = http.HandlerFunc(s.forges.ServeGitHub), http.HandlerFunc(s.forges.ServeGitLab)
+	if setUp {
+		c.offerSetup(s, conf)
+	}
+	return nil
+}
+
+// noRepository reports whether this folder belongs to no repository. Then a server
+// that is to be set up has none yet.
+func noRepository(ctx context.Context) bool {
+	_, err := git.Open(ctx, ".")
+	return errors.Is(err, git.ErrNotRepository)
 }
 
 // logger is for the process' own log. A server that shows builds as they happen

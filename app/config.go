@@ -34,14 +34,18 @@ type serverConfig struct {
 	Proxy        bool         `yaml:"proxy" help:"a proxy before this server speaks TLS: plain HTTP is all right on any address"`
 	Repositories repositories `yaml:"repositories" flag:"repo" help:"path of a repository to serve; can be repeated (default .)"`
 	Builder      struct {
-		Embedded bool   `yaml:"embedded" default:"true" help:"run a builder in this process"`
-		Capacity int    `yaml:"capacity" flag:"capacity" help:"tasks at the same time (default: as many as there are CPUs)"`
-		Executor string `yaml:"executor" flag:"executor" help:"host runs all steps on this machine, docker none of them"`
-		Labels   labels `yaml:"labels" help:"of the builder in this process, as NAME=VALUE; can be repeated"`
+		Embedded decision `yaml:"embedded" help:"run a builder in this process (default: true, or with a forge false; with a forge it runs steps in containers only)"`
+		Capacity int      `yaml:"capacity" flag:"capacity" help:"tasks at the same time (default: as many as there are CPUs)"`
+		Executor string   `yaml:"executor" flag:"executor" help:"host runs all steps on this machine, docker none of them"`
+		Labels   labels   `yaml:"labels" help:"of the builder in this process, as NAME=VALUE; can be repeated"`
 	} `yaml:"builder"`
-	NATS     natsConfig `yaml:"nats"`
-	Attempts int        `yaml:"attempts" default:"3" help:"tries of a task that is interrupted again and again"`
-	Reuse    bool       `yaml:"reuse" default:"true" help:"let an earlier success under the same inputs stand in for a task"`
+	GitHub   githubConfig  `yaml:"github"`
+	GitLab   gitlabConfig  `yaml:"gitlab"`
+	Poll     intervalValue `yaml:"poll" default:"5m0s" help:"how often the forge is asked for pull requests, for what a webhook did not tell; 0 leaves it at comparing refs"`
+	Bots     loginList     `yaml:"bots" help:"logins of bots on the forge that are trusted as people with the same rights are, such as dependabot[bot]; can be repeated (default: none)"`
+	NATS     natsConfig    `yaml:"nats"`
+	Attempts int           `yaml:"attempts" default:"3" help:"tries of a task that is interrupted again and again"`
+	Reuse    bool          `yaml:"reuse" default:"true" help:"let an earlier success under the same inputs stand in for a task"`
 	Log      struct {
 		Format string `yaml:"format" default:"text" help:"text or json"`
 	} `yaml:"log"`
@@ -242,6 +246,13 @@ func (s *serverConfig) check() error {
 	}
 	if err := s.NATS.check(s.Listen != ""); err != nil {
 		return err
+	}
+	if err := errors.Join(s.GitHub.check(), s.GitLab.check()); err != nil {
+		return err
+	}
+	if s.forged(false) && s.Listen == "" {
+		return usage("github and gitlab are for a server that listens: webhooks and builders come there").
+			hint("--listen :443, or listen in the file; 127.0.0.1:8080 will do without webhooks")
 	}
 	seen := map[string]bool{}
 	for _, one := range s.Repositories {

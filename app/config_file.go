@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -122,7 +123,7 @@ func (r *configReader) scalar(n *yaml.Node, into reflect.Value, path bool) {
 		return
 	}
 	text := n.Value
-	if path && text != "" && !filepath.IsAbs(text) {
+	if path && text != "" && !filepath.IsAbs(text) && !strings.HasPrefix(text, fromVariable) {
 		text = filepath.Join(filepath.Dir(r.path), text)
 	}
 	if err := setText(into, text); err != nil {

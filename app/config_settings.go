@@ -149,7 +149,7 @@ func configFlags(cmd *cobra.Command) *configSource {
 	for _, one := range settings(&serverConfig{}) {
 		f := &flagText{of: one}
 		flag := cmd.Flags().VarPF(f, one.flag, "", one.help)
-		if one.value.Kind() == reflect.Bool {
+		if f.Type() == "bool" {
 			flag.NoOptDefVal = "true"
 		}
 		s.flags = append(s.flags, f)

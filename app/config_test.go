@@ -20,6 +20,10 @@ func samples(s setting) [2]string {
 	switch s.value.Interface().(type) {
 	case repositories:
 		return [2]string{"/one", "/two"}
+	case intervalValue:
+		return [2]string{"1m0s", "1h0m0s"}
+	case decision:
+		return [2]string{"true", "false"}
 	case labels:
 		return [2]string{"pool=one", "pool=two"}
 	case ageValue:
@@ -51,7 +55,7 @@ func fileText(key, value string) string {
 		}
 	}
 	switch key {
-	case "repositories":
+	case "repositories", "github.repositories", "gitlab.repositories", "bots":
 		value = "[" + value + "]"
 	case "builder.labels":
 		value = "{" + strings.ReplaceAll(value, "=", ": ") + "}"

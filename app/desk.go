@@ -132,6 +132,7 @@ func (d desk) Rerun(ctx context.Context, act api.Act) (plan.Trigger, error) {
 	t.ID, t.Failed = d.c.newTriggerID(), act.Failed
 	t.Request, t.Parent, t.Name = t.ID, b.ID.String(), b.Name
 	t.Actor, t.Received, t.Skip = act.Actor, d.c.clock(), false
+	t.MayApprove = true // who may ask for this may approve
 	return t, d.accept(ctx, t)
 }
 
@@ -193,7 +194,11 @@ func recordedReasons(b *build.Build, task string) []api.Reason {
 		for j := range b.Stages[i].Tasks {
 			t := &b.Stages[i].Tasks[j]
 			if t.Key == task || task == "" && !t.State.Final() {
-				reasons = append(reasons, api.Reason{Task: t.Key, Name: t.Name, State: string(t.State), Why: b.TaskReason(t)})
+				why := b.TaskReason(t)
+				if why == build.ReasonHeld {
+					why += fmt.Sprintf("; velocity approve %s lets it start", b.ID)
+				}
+				reasons = append(reasons, api.Reason{Task: t.Key, Name: t.Name, State: string(t.State), Why: why})
 			}
 		}
 	}

@@ -90,15 +90,15 @@ func (m *mirror) heads(repo *git.Repository) (map[int64]git.Ref, error) {
 // readClosed reads since when pull requests are closed. A file that says nothing of
 // use is as good as none: the two weeks begin again.
 func readClosed(path string) (map[int64]time.Time, error) {
-	text, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
 	closed := map[int64]time.Time{}
-	if err != nil || json.Unmarshal(text, &closed) != nil {
-		return map[int64]time.Time{}, nil
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return closed, nil
 	}
-	return closed, nil
+	if err == nil && json.Unmarshal(text, &closed) != nil {
+		clear(closed)
+	}
+	return closed, err
 }
 
 func writeClosed(repo *git.Repository, path string, closed map[int64]time.Time) error {
@@ -111,14 +111,6 @@ func writeClosed(repo *git.Repository, path string, closed map[int64]time.Time) 
 	}
 	if err != nil {
 		return fmt.Errorf("note which pull requests are closed: %w", err)
-	}
-	return nil
-}
-
-// fetchTransports are those beyond https that an address of a forge needs.
-func fetchTransports(address string) []string {
-	if strings.HasPrefix(address, "http://") { // checked to be this machine's
-		return []string{"http"}
 	}
 	return nil
 }

@@ -181,7 +181,7 @@ func (f *forecast) about(compared *architect.Comparison, skipped bool) string {
 		return ""
 	}
 	base, asked := compared.Base()
-	request := f.t.Event == plan.EventPullRequest && f.t.Target != ""
+	request := f.t.Event.Proposes() && f.t.Target != ""
 	switch {
 	case !asked:
 		return ""

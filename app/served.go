@@ -43,6 +43,7 @@ type served struct {
 	vault     *vault
 
 	key     forge.Key          // of the repository on its forge; zero if it has none
+	from    remote             // that repository
 	room    bool               // could be made by collecting; only retain touches it
 	answers *web.Server        // for whoever asks the front; nil before it does
 	stop    context.CancelFunc // ends what runs for the repository; nil before

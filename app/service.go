@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -57,10 +58,13 @@ type service struct {
 	keys     *dispatch.Keys         // the embedded builder's, as old as the process
 	embedded atomic.Pointer[string] // its name; nil before it has one
 	hangUp   func()                 // ends its connection; nil before there is one
+	unneeded chan struct{}          // closed when it shall end before the service does
+	once     sync.Once              // closes it
 	front    *front                 // nil if only the sockets are answered
 	roster   *roster.Roster         // nil without a front
 	fleet    fleet                  // registered builders; none without a front
 	shelves  *shelves
+	forges   *forges // nil if no forge is configured, and none can be
 
 	keepBlobs blob.Retention
 }
@@ -85,7 +89,7 @@ type serviceOptions struct {
 // newService takes the locks and connects the parts; run makes them work. The
 // caller must close it.
 func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err error) {
-	s = &service{c: c, log: o.log, options: o, shelves: newShelves(c, c.blobsOf(o.configured)), keepBlobs: o.configured.blobs()}
+	s = &service{c: c, log: o.log, options: o, unneeded: make(chan struct{}), shelves: newShelves(c, c.blobsOf(o.configured)), keepBlobs: o.configured.blobs()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -172,6 +176,29 @@ func (s *service) embed(ctx context.Context, o serviceOptions) error {
 	close(work.ready)
 	s.builder = b
 	return nil
+}
+
+// dismissBuilder ends the embedded builder, if there is one, before the service.
+func (s *service) dismissBuilder() { s.once.Do(func() { close(s.unneeded) }) }
+
+// build runs the embedded builder until ctx ends or it is not needed any more. What
+// it had then is tried again elsewhere.
+func (s *service) build(ctx context.Context) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		select {
+		case <-s.unneeded:
+			stop()
+		case <-ctx.Done():
+		}
+	}()
+	s.builder.Run(ctx)
+	stop()
+	<-over
+	s.link.Close() // nothing is assigned to it after that
 }
 
 // builderOf finds a builder by its public key: the embedded one, or one that is

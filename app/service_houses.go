@@ -11,6 +11,7 @@ import (
 
 	"github.com/velocity-ci/velocity/app/forge"
 	"github.com/velocity-ci/velocity/app/socket"
+	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/storage/git"
 )
 
@@ -34,12 +35,27 @@ func (h *houses) list() []*served {
 
 // of finds the one of a forge's repository, nil if it is not served now.
 func (h *houses) of(key forge.Key) *served {
+	return h.first(func(one *served) bool { return one.key == key && key != (forge.Key{}) })
+}
+
+// at finds the one of a site, nil if it is not served any more.
+func (h *houses) at(site *architect.Site) *served {
+	return h.first(func(one *served) bool { return one.site == site })
+}
+
+// ofStore finds the one that keeps a store, nil if none does.
+func (h *houses) ofStore(store string) *served {
+	return h.first(func(one *served) bool {
+		id, err := one.ledger.ID()
+		return err == nil && id == store
+	})
+}
+
+func (h *houses) first(is func(*served) bool) *served {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, one := range h.all {
-		if one.key == key && key != (forge.Key{}) {
-			return one
-		}
+	if i := slices.IndexFunc(h.all, is); i >= 0 {
+		return h.all[i]
 	}
 	return nil
 }
@@ -118,6 +134,7 @@ func (s *service) admit(ctx context.Context, r forge.Repository, repo *git.Repos
 	defer s.houses.moving.Unlock()
 	if have := s.houses.of(r.Key); have != nil {
 		s.rename(have, r.Name)
+		have.follow(r)
 		return have, nil
 	}
 	h, err := s.c.mirrored(ctx, r, repo, s.options, s.architect)
@@ -125,6 +142,7 @@ func (s *service) admit(ctx context.Context, r forge.Repository, repo *git.Repos
 		return nil, err
 	}
 	leave := func(err error) (*served, error) { return nil, errors.Join(err, s.leave(ctx, h)) }
+	h.follow(r)
 	if err := s.shelve(h); err != nil {
 		return leave(err)
 	}
@@ -139,6 +157,7 @@ func (s *service) admit(ctx context.Context, r forge.Repository, repo *git.Repos
 	s.houses.add(h)
 	s.show(h)
 	h.site.Wake()
+	s.log.Info("repository is served", "repo", r.Name, "key", r.String())
 	return h, nil
 }
 

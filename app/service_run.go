@@ -41,7 +41,7 @@ func (s *service) run(ctx context.Context, work func(ctx context.Context) error)
 		}
 	})
 	if s.builder != nil {
-		group.Go(func() error { s.builder.Run(lower); return nil })
+		group.Go(func() error { s.build(lower); return nil })
 	}
 	s.houses.begin(lower, group)
 	for h, l := range listeners {
@@ -51,6 +51,9 @@ func (s *service) run(ctx context.Context, work func(ctx context.Context) error)
 	}
 	if s.front != nil {
 		group.Go(func() error { return s.front.serve(lower) })
+	}
+	if s.forges != nil {
+		group.Go(func() error { s.forges.run(lower); return nil })
 	}
 	group.Go(func() error { return work(lower) })
 	err = group.Wait()
@@ -120,8 +123,11 @@ func apiServer(ctx context.Context, h http.Handler, log *slog.Logger) *http.Serv
 // close gives everything back.
 func (s *service) close() error {
 	var errs error
+	if s.forges != nil {
+		errs = s.forges.close()
+	}
 	if s.front != nil {
-		errs = s.front.close()
+		errs = errors.Join(errs, s.front.close())
 	}
 	if s.link != nil {
 		s.link.Close()

@@ -65,7 +65,7 @@ type Architect struct {
 	sites     []*Site
 	attend    func(*Site) // begins the intake of a site; nil unless Run is at it
 	works     map[build.ID]*work
-	held      []*work // works that wait for others of their group
+	queued    []*work // works that wait for others of their group
 	dirty     []*work // works with moves that are not yet on their way to the ledger
 	builders  map[string]*member
 	standings map[string]Standing
@@ -147,7 +147,7 @@ func (a *Architect) Close(ctx context.Context, s *Site) error {
 	s.closed = true
 	s.leave()
 	a.sites = slices.DeleteFunc(a.sites, func(other *Site) bool { return other == s })
-	a.held = slices.DeleteFunc(a.held, func(w *work) bool { return w.site == s })
+	a.queued = slices.DeleteFunc(a.queued, func(w *work) bool { return w.site == s })
 	for id, w := range a.works {
 		if w.site != s {
 			continue
@@ -271,7 +271,8 @@ func (a *Architect) Cancel(ctx context.Context, id build.ID, reason string) erro
 }
 
 // WaitIdle returns when no site has anything to do and everybody who watches a
-// build has seen its end, or when ctx ends.
+// build has seen its end, or when ctx ends. Builds that wait for approval do not
+// count: they may wait for days.
 func (a *Architect) WaitIdle(ctx context.Context) error {
 	for {
 		a.mu.Lock()
@@ -301,5 +302,12 @@ func (a *Architect) idle() bool {
 			return false
 		}
 	}
-	return len(a.works) == 0 && a.watches == 0
+	watches := a.watches
+	for _, w := range a.works {
+		if !w.b.AwaitsApproval() {
+			return false
+		}
+		watches -= w.watchers // whoever watches it waits for people, too
+	}
+	return watches == 0
 }

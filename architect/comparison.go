@@ -74,10 +74,10 @@ func (c *Comparison) find() error {
 	return c.err
 }
 
-// lookup is the merge base with the branch that a pull request is for, and for
+// lookup is the merge base with the branch that a pull request or merge group is for, and for
 // all else the last ancestor that the pipeline found good.
 func (c *Comparison) lookup() (plan.Commit, error) {
-	if c.trigger.Event == plan.EventPullRequest && c.trigger.Target != "" {
+	if c.trigger.Event.Proposes() && c.trigger.Target != "" {
 		tips, err := c.repo.Tips(c.ctx)
 		if err != nil {
 			return "", err

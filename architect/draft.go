@@ -28,9 +28,12 @@ type draft struct {
 	config  plan.Commit
 	refused string
 	skip    bool // nothing that the pipeline is about has changed
-	secrets map[string]string
-	stands  map[string]build.Success // for tasks of the plan, by their keys in it
-	urgency int                      // among the waiting tasks of the repository
+	held    bool // nothing of it starts before somebody approves it
+	// approval was given to the same commit and plan before; nil if none was.
+	approval *build.Approval
+	secrets  map[string]string
+	stands   map[string]build.Success // for tasks of the plan, by their keys in it
+	urgency  int                      // among the waiting tasks of the repository
 }
 
 func refusal(name, reason string) draft {
@@ -52,7 +55,7 @@ func refused(t plan.Trigger, reason string) reading {
 	return reading{trigger: t, drafts: []draft{refusal(t.Name, reason)}}
 }
 
-// read opens the configuration at the trigger's commit and draws what it asks
+// read opens the configuration that counts for the trigger and draws what it asks
 // for. Whatever is wrong with what users wrote is a refused draft; an error is a
 // repository that cannot be read.
 func (a *Architect) read(ctx context.Context, s *Site, t plan.Trigger) (r reading, err error) {
@@ -76,17 +79,52 @@ func (a *Architect) read(ctx context.Context, s *Site, t plan.Trigger) (r readin
 		return unreadable(ctx, t, err)
 	}
 	t.Commit = commit // what a tag points at
+	from := commit
+	if t.Event.Proposes() && !t.Trusted() {
+		if tree, from, err = s.target(ctx, t); err != nil {
+			return unreadable(ctx, t, err)
+		}
+	}
 	config, findings, err := blueprint.Load(tree)
 	if err != nil {
 		return unreadable(ctx, t, fmt.Errorf("configuration: %w", err))
 	}
 	if err := findings.Err(); err != nil {
-		return refused(t, describe(err)), nil
+		return a.refuse(ctx, s, t, from, describe(err))
 	}
 	if s.unwanted(ctx, t) {
 		return reading{trigger: t, note: "skipped: the message of " + t.Commit.Short() + " says so"}, nil
 	}
-	return a.wanted(ctx, s, config, t)
+	return a.wanted(ctx, s, config, from, t)
+}
+
+// refuse is what becomes of a trigger whose configuration, at the commit from, has
+// errors.
+func (a *Architect) refuse(ctx context.Context, s *Site, t plan.Trigger, from plan.Commit, reason string) (reading, error) {
+	r := refused(t, reason)
+	r.drafts[0].config = from
+	have, err := a.existing(ctx, s, t, from)
+	if err != nil {
+		return reading{}, err
+	}
+	if id, ok := have[r.drafts[0].name]; ok {
+		return reading{trigger: t, known: []build.ID{id}}, nil
+	}
+	return r, nil
+}
+
+// target opens the configuration of the branch that a pull request is for: what a
+// stranger wrote says nothing about how it is built.
+func (s *Site) target(ctx context.Context, t plan.Trigger) (blueprint.Tree, plan.Commit, error) {
+	tips, err := s.Repo.Tips(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	tip, ok := tips[t.Target]
+	if !ok {
+		return nil, "", fmt.Errorf("the configuration of %q counts for what a stranger sent, and there is no such branch", t.Target)
+	}
+	return s.Repo.Tree(ctx, tip)
 }
 
 // unreadable tells what is wrong with the one thing that was pushed, such as a
@@ -101,9 +139,9 @@ func unreadable(ctx context.Context, t plan.Trigger, err error) (reading, error)
 	return refused(t, err.Error()), nil
 }
 
-// wanted draws the plans of a trigger, except those that an equal trigger has
-// been answered with.
-func (a *Architect) wanted(ctx context.Context, s *Site, config *blueprint.Config, t plan.Trigger) (reading, error) {
+// wanted draws the plans of a trigger by the configuration at the commit from,
+// except those that an equal trigger has been answered with.
+func (a *Architect) wanted(ctx context.Context, s *Site, config *blueprint.Config, from plan.Commit, t plan.Trigger) (reading, error) {
 	r := reading{trigger: t}
 	changes := map[string]*Comparison{}
 	matched, err := config.Match(t, func(pipeline string, patterns []string) (bool, error) {
@@ -117,7 +155,7 @@ func (a *Architect) wanted(ctx context.Context, s *Site, config *blueprint.Confi
 		r.note = nothing(config, t)
 		return r, nil
 	}
-	have, err := a.existing(ctx, s, t)
+	have, err := a.existing(ctx, s, t, from)
 	if err != nil {
 		return r, err
 	}
@@ -131,8 +169,11 @@ func (a *Architect) wanted(ctx context.Context, s *Site, config *blueprint.Confi
 		if c == nil {
 			c = Compare(ctx, s.Repo, s.History, m.Name, t)
 		}
-		d := s.draw(ctx, config, m.Name, t, c)
+		d := s.draw(ctx, config, from, m.Name, t, c)
 		d.skip = m.Skip
+		if err := s.hold(ctx, t, &d); err != nil {
+			return r, err
+		}
 		if d.plan != nil && !d.skip {
 			if d.stands, err = a.stand(ctx, s, d.plan, t); err != nil {
 				return r, err
@@ -155,14 +196,14 @@ func (s *Site) unwanted(ctx context.Context, t plan.Trigger) bool {
 }
 
 // draw draws one plan, by what has changed.
-func (s *Site) draw(ctx context.Context, config *blueprint.Config, name string, t plan.Trigger, c *Comparison) draft {
+func (s *Site) draw(ctx context.Context, config *blueprint.Config, from plan.Commit, name string, t plan.Trigger, c *Comparison) draft {
 	p, err := config.Draw(blueprint.Request{
-		Name: name, Trigger: t, Config: t.Commit, Git: s.Repo.Facts(ctx, t.Commit, t.Ref), Stored: s.stored,
+		Name: name, Trigger: t, Config: from, Git: s.Repo.Facts(ctx, t.Commit, t.Ref), Stored: s.stored,
 		Changed: c.Changed, Digest: c.Digest,
 	})
 	if err != nil {
 		d := refusal(name, err.Error())
-		d.config = t.Commit
+		d.config = from
 		return d
 	}
 	p.Base, _ = c.Base() // known by now if anything asked for it
@@ -170,34 +211,7 @@ func (s *Site) draw(ctx context.Context, config *blueprint.Config, name string, 
 	if err != nil {
 		return refusal(name, err.Error())
 	}
-	return draft{kind: p.Kind, name: p.Name, plan: p, digest: digest, config: t.Commit}
-}
-
-// existing maps pipelines to the builds that an equal trigger made before. One
-// that asks for a build of its own is equal to itself: a death between the moves
-// of two refs leaves it in the inbox beside its build. The unfinished ones come
-// first: one that ends meanwhile is in the history by then, and would be missed
-// the other way round.
-func (a *Architect) existing(ctx context.Context, s *Site, t plan.Trigger) (map[string]build.ID, error) {
-	have := map[string]build.ID{}
-	a.mu.Lock()
-	for id, w := range a.works {
-		of := w.b.Trigger
-		if w.site == s && of.Commit == t.Commit && of.Event == t.Event && of.Ref == t.Ref && of.Request == t.Request {
-			have[w.b.Name] = id
-		}
-	}
-	a.mu.Unlock()
-	finished, err := s.History.OfCommit(ctx, t.Commit)
-	if err != nil {
-		return nil, err
-	}
-	for _, k := range finished {
-		if _, unfinished := have[k.Name]; !unfinished && k.Trigger.Event == t.Event && k.Trigger.Ref == t.Ref && k.Trigger.Request == t.Request {
-			have[k.Name] = k.ID
-		}
-	}
-	return have, nil
+	return draft{kind: p.Kind, name: p.Name, plan: p, digest: digest, config: from}
 }
 
 // describe is what a build says whose configuration has errors: the first of

@@ -39,16 +39,17 @@ func (a *Architect) Place(builder string, s Standing) {
 	}
 }
 
-// needsOf are what the tasks of a plan ask of their builders.
-func needsOf(p *plan.Plan) map[string]queue.Needs {
+// needsOf are what the tasks of a plan for a trigger ask of their builders.
+func needsOf(p *plan.Plan, t plan.Trigger) map[string]queue.Needs {
 	needs := map[string]queue.Needs{}
 	if p == nil {
 		return needs
 	}
+	strange := !trusted(t)
 	for i := range p.Stages {
 		for j := range p.Stages[i].Tasks {
-			t := &p.Stages[i].Tasks[j]
-			needs[t.Key] = queue.NewNeeds(t.Labels, executorsOf(t), !trusted(p))
+			task := &p.Stages[i].Tasks[j]
+			needs[task.Key] = queue.NewNeeds(task.Labels, executorsOf(task), strange)
 		}
 	}
 	return needs
@@ -86,8 +87,11 @@ func executorsOf(t *plan.Task) []string {
 // ready is a task as the queue sees it.
 func (a *Architect) ready(w *work, t *build.Task) queue.Task {
 	out := queue.Task{Repository: w.site.Name, Build: w.b.ID, Key: t.Key, Since: t.Ready, Priority: w.priority}
-	if a.Fit {
+	switch {
+	case a.Fit:
 		out.Needs = w.needs[t.Key]
+	case !trusted(w.b.Trigger):
+		out.Needs = queue.NewNeeds(nil, nil, true) // never the builder of whoever wants to see it built here
 	}
 	return out
 }

@@ -36,7 +36,7 @@ func (v *Watch) Follow(ctx context.Context, to Viewer) error {
 		if over {
 			return nil
 		}
-		if v.left() {
+		if v.Left() {
 			return ErrClosed
 		}
 		select {

@@ -11,15 +11,24 @@ import (
 // Builds of one concurrency group run one after the other, in the order of their
 // numbers. One that is not its turn stays as it was submitted, all tasks waiting.
 
-// enter opens a new build, or has it wait for its turn. The lock is held.
+// enter opens a new build, or has it wait for an approval or for its turn. The lock
+// is held.
 func (a *Architect) enter(w *work) {
 	if w.b.Trigger.Event == plan.EventPullRequest && w.b.Trigger.Parent == "" {
 		a.supersede(w, olderHead)
 	}
+	if !w.b.AwaitsApproval() {
+		a.admit(w)
+	}
+}
+
+// admit opens a build that needs no approval any more, or has it wait for its turn.
+// The lock is held.
+func (a *Architect) admit(w *work) {
 	if w.b.Group != "" {
-		a.held = append(a.held, w)
+		a.queued = append(a.queued, w)
 		if w.plan != nil && w.plan.Concurrency.CancelInProgress {
-			a.supersede(w, together)
+			a.supersede(w, overtaken)
 		}
 		return // commit lets it in
 	}
@@ -43,13 +52,13 @@ func (a *Architect) supersede(w *work, makes func(w, other *work) bool) {
 	}
 }
 
-// letIn opens the held builds whose turn it is by now. The lock is held.
+// letIn opens the queued builds whose turn it is by now. The lock is held.
 func (a *Architect) letIn() {
-	if len(a.held) == 0 {
+	if len(a.queued) == 0 {
 		return
 	}
-	slices.SortFunc(a.held, func(v, w *work) int { return cmp.Compare(v.b.ID.Number, w.b.ID.Number) })
-	a.held = slices.DeleteFunc(a.held, func(w *work) bool {
+	slices.SortFunc(a.queued, func(v, w *work) int { return cmp.Compare(v.b.ID.Number, w.b.ID.Number) })
+	a.queued = slices.DeleteFunc(a.queued, func(w *work) bool {
 		if w.b.State().Final() {
 			return true // canceled while it waited
 		}
@@ -64,14 +73,23 @@ func (a *Architect) letIn() {
 	})
 }
 
-// olderHead tells the unfinished build of an earlier head of the same pull request.
+// olderHead tells the unfinished build of an earlier head of the same pull request,
+// or of what it was before it was made for another branch, or before that moved.
 func olderHead(w, other *work) bool {
 	mine, its := w.b.Trigger, other.b.Trigger
 	return other != w && other.site == w.site && other.b.Name == w.b.Name && !other.b.State().Final() &&
-		its.Event == plan.EventPullRequest && its.Ref == mine.Ref && its.Commit != mine.Commit
+		its.Event == plan.EventPullRequest && its.Ref == mine.Ref &&
+		(its.Commit != mine.Commit || its.Target != mine.Target || other.b.Config != w.b.Config)
 }
 
-// together tells two unfinished builds of one group.
+// together tells two unfinished builds of one group. One that waits for approval is
+// not among them yet: it may wait for days.
 func together(w, other *work) bool {
-	return other != w && other.site == w.site && other.b.Group == w.b.Group && !other.b.State().Final()
+	return other != w && other.site == w.site && other.b.Group == w.b.Group && !other.b.State().Final() && !other.b.AwaitsApproval()
+}
+
+// overtaken tells a build of the group that ends because w comes. What a stranger
+// sent ends nobody else's.
+func overtaken(w, other *work) bool {
+	return together(w, other) && (w.b.Trigger.Trusted() || !other.b.Trigger.Trusted())
 }

@@ -48,7 +48,7 @@ func (a *Architect) Holds(credential string) (dispatch.Assignment, bool) {
 	if !ok {
 		return held, false
 	}
-	held.Caches, held.CacheWrite = cachesOf(w.plan, a.rights(context.Background(), w.site, w.plan, &held.Task))
+	held.Caches, held.CacheWrite = cachesOf(w.plan, a.rights(context.Background(), w, &held.Task))
 	return held, true
 }
 

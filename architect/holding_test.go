@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"testing"
 
+	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
 	"github.com/velocity-ci/velocity/blueprint/plan"
 )
@@ -39,7 +40,8 @@ func TestWhoMayKeepCaches(t *testing.T) {
 		{"unheard of", "refs/heads/main", "", false},
 	} {
 		w := &work{site: &Site{Repo: headed{}, Protected: []string{"release/*"}}, plan: &plan.Plan{Event: tt.event, Ref: tt.ref}}
-		if class, write := cachesOf(w.plan, a.rights(t.Context(), w.site, w.plan, &plan.Task{})); class != tt.class || write != tt.write {
+		w.b = &build.Build{Request: build.Request{Trigger: plan.Trigger{Event: tt.event, Ref: tt.ref}}}
+		if class, write := cachesOf(w.plan, a.rights(t.Context(), w, &plan.Task{})); class != tt.class || write != tt.write {
 			t.Errorf("%s of %q: %q, %v; want %q, %v", tt.event, tt.ref, class, write, tt.class, tt.write)
 		}
 	}

@@ -216,6 +216,7 @@ func (a *Architect) begin(s *Site, id build.ID, t plan.Trigger, by byline, d dra
 	req := build.Request{
 		ID: id, Repository: s.Called(), Kind: d.kind, Name: d.name, Plan: d.digest,
 		Trigger: t, Config: d.config, Author: by.author, Subject: by.subject,
+		Held: d.held,
 	}
 	if d.plan != nil {
 		req.Stages = build.Outline(d.plan)
@@ -240,6 +241,11 @@ func (a *Architect) begin(s *Site, id build.ID, t plan.Trigger, by byline, d dra
 			a.Logger.Error("refuse", "build", id.String(), "err", err)
 		}
 		return w
+	}
+	if d.approval != nil {
+		if err := w.do(build.Move{Kind: build.Approve, Approval: d.approval, At: now}, nil); err != nil {
+			a.Logger.Error("approve again", "build", id.String(), "err", err)
+		}
 	}
 	a.enter(w)
 	return w

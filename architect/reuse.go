@@ -9,7 +9,8 @@ import (
 )
 
 // Reusable finds the recorded successes that stand in for tasks of a plan, by the
-// tasks' keys in it. Who asks for a build again wants to see it built. kept reports
+// tasks' keys in it. Who asks for a build again wants to see it built, and strangers'
+// code shares nothing with others. kept reports
 // whether the artifacts of a success are still there; nil means that they always
 // are.
 func Reusable(ctx context.Context, past Past, kept func(ctx context.Context, of build.Origin) bool, p *plan.Plan, t plan.Trigger) (map[string]build.Success, error) {
@@ -29,7 +30,7 @@ func (a *Architect) stand(ctx context.Context, s *Site, p *plan.Plan, t plan.Tri
 // then in the past.
 func stands(ctx context.Context, past Past, kept func(context.Context, build.Origin) bool, p *plan.Plan, t plan.Trigger,
 	first func(keys map[string][]string) map[string]build.Success) (map[string]build.Success, error) {
-	if t.NoReuse || t.Parent != "" {
+	if t.NoReuse || t.Parent != "" || !t.Trusted() {
 		return nil, nil
 	}
 	wanted, keys := wantedKeys(p)
@@ -112,7 +113,7 @@ func (a *Architect) again(ctx context.Context, s *Site, t plan.Trigger) (reading
 	if err != nil {
 		return refused(t, err.Error()), nil
 	}
-	have, err := a.existing(ctx, s, t)
+	have, err := a.existing(ctx, s, t, "")
 	if err != nil {
 		return reading{}, err
 	}
@@ -144,6 +145,9 @@ func (a *Architect) again(ctx context.Context, s *Site, t plan.Trigger) (reading
 				d.stands[task.Key] = success
 			}
 		}
+	}
+	if err := s.hold(ctx, t, &d); err != nil {
+		return reading{}, err
 	}
 	return reading{trigger: t, drafts: []draft{d}}, nil
 }

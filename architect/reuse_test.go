@@ -71,7 +71,7 @@ func TestWhatIsNotReused(t *testing.T) {
 		lost          bool
 	}{
 		"local source":   {first: plan.Trigger{Event: plan.EventLocal}, second: plan.Trigger{Event: plan.EventPush}},
-		"pull request":   {first: plan.Trigger{Event: plan.EventPullRequest}, second: plan.Trigger{Event: plan.EventPush}},
+		"pull request":   {first: plan.Trigger{Event: plan.EventPullRequest, Trust: plan.TrustWriter}, second: plan.Trigger{Event: plan.EventPush}},
 		"no reuse":       {first: plan.Trigger{Event: plan.EventPush}, second: plan.Trigger{Event: plan.EventPush, NoReuse: true}},
 		"rerun":          {first: plan.Trigger{Event: plan.EventPush}, second: plan.Trigger{Event: plan.EventPush, Parent: "memory-1"}},
 		"switched off":   {first: plan.Trigger{Event: plan.EventPush}, second: plan.Trigger{Event: plan.EventPush}, site: true},

@@ -313,7 +313,7 @@ type worker struct {
 func (w *worker) presence() dispatch.Presence {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	p := dispatch.Presence{Boot: w.boot, Capacity: 4, Untrusted: w.strange}
+	p := dispatch.Presence{Boot: w.boot, Capacity: 4, Untrusted: w.strange, Executors: []string{"docker"}}
 	for at := range w.running {
 		p.Running = append(p.Running, at)
 	}

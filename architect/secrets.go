@@ -54,25 +54,27 @@ func (a *Architect) protected(ctx context.Context, s *Site, ref string) bool {
 	return head != "" && ref == head
 }
 
-// rights are what a task of a plan may have. Without the lock: it asks the
-// repository. Nothing that comes in tells whose a pull request is, so each counts
-// as a fork's.
-func (a *Architect) rights(ctx context.Context, s *Site, p *plan.Plan, task *plan.Task) grant.Decision {
-	return grant.Grant(grant.Ask{
-		Event: p.Event, Fork: p.Event == plan.EventPullRequest,
-		Ref: p.Ref, Protected: a.protected(ctx, s, p.Ref), Blueprint: task.Blueprint,
-	})
+// rights are what a task of a build may have. Without the lock: it asks the
+// repository. Whose code it is was recorded with the build, so that it is the same
+// whenever it is asked, and an approval changes nothing about it.
+func (a *Architect) rights(ctx context.Context, w *work, task *plan.Task) grant.Decision {
+	ask := askOf(w.b.Trigger)
+	ask.Protected, ask.Blueprint = a.protected(ctx, w.site, ask.Ref), task.Blueprint
+	return grant.Grant(ask)
 }
 
-// trusted reports whether the plan's tasks go to builders for trusted code.
-func trusted(p *plan.Plan) bool {
-	return grant.Grant(grant.Ask{Event: p.Event, Fork: p.Event == plan.EventPullRequest, Ref: p.Ref}).Trusted
+// askOf is the part of the question that a trigger answers.
+func askOf(t plan.Trigger) grant.Ask {
+	return grant.Ask{Event: t.Event, Fork: t.Fork(), Stranger: t.Stranger(), Ref: t.Ref}
 }
+
+// trusted reports whether a trigger's tasks go to builders for trusted code.
+func trusted(t plan.Trigger) bool { return grant.Grant(askOf(t)).Trusted }
 
 // endow gives an assignment the secrets and caches that its task may have. Its
 // error is the reason for which the task fails. Without the lock.
 func (a *Architect) endow(ctx context.Context, w *work, builder string, as *dispatch.Assignment) error {
-	d := a.rights(ctx, w.site, w.plan, &as.Task)
+	d := a.rights(ctx, w, &as.Task)
 	as.Caches, as.CacheWrite = cachesOf(w.plan, d)
 	if err := d.Executor(slices.Contains(executorsOf(&as.Task), hostExecutor)); err != nil {
 		return &unendowedError{err}

@@ -90,11 +90,10 @@ func TestNewerHeadOfAPullRequest(t *testing.T) {
 		<-release
 		return dispatch.Result{Verdict: dispatch.Succeeded}
 	})
-	g.worker.strange = true
 	g.run()
 	g.here()
 	g.commits("refs/pull/1/head", second, head, contained(twoStages()))
-	head1 := plan.Trigger{Event: plan.EventPullRequest, Ref: "refs/pull/1/head", Target: "refs/heads/main", Commit: head}
+	head1 := plan.Trigger{Event: plan.EventPullRequest, Ref: "refs/pull/1/head", Target: "refs/heads/main", Commit: head, Trust: plan.TrustWriter}
 	other := head1
 	other.Ref = "refs/pull/2/head"
 	g.submit(head1)

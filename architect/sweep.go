@@ -75,6 +75,7 @@ func (a *Architect) Overdue() {
 		}
 	}
 	for id, w := range a.works {
+		a.unapproved(w, now)
 		for key, f := range w.flights {
 			a.judge(w, dispatch.Attempt{Build: id, Task: key, Number: f.attempt}, f, now)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/blueprint/plan"
 )
 
 // A Watch shows a build while it is built. It is level-triggered: a watcher that
@@ -69,13 +70,17 @@ func (v *Watch) State() (b *build.Build, over bool, changed <-chan struct{}) {
 	return v.w.durable, v.w.folded, v.w.changed
 }
 
-// left reports whether the build is in nobody's hands here: its site was closed
+// Left reports whether the build is in nobody's hands here: its site was closed
 // before it was final.
-func (v *Watch) left() bool {
+func (v *Watch) Left() bool {
 	v.a.mu.Lock()
 	defer v.a.mu.Unlock()
 	return v.w.site.closed && !v.w.b.State().Final()
 }
+
+// Of is the site whose build it is, and what is built; nil if none could be drawn.
+// The caller must not change the plan.
+func (v *Watch) Of() (s *Site, p *plan.Plan) { return v.w.site, v.w.plan }
 
 // Close ends the watch.
 func (v *Watch) Close() {
@@ -97,10 +102,11 @@ func (a *Architect) Answered(ctx context.Context, s *Site, id string) (answer An
 		a.mu.Lock()
 		changed := a.changed
 		a.mu.Unlock()
+		quiet := s.quiet() // looked at first: it may become so with the answer
 		if answer, ok := s.answered(id); ok {
 			return answer, true, nil
 		}
-		if s.quiet() {
+		if quiet {
 			return Answer{}, false, nil
 		}
 		select {

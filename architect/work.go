@@ -47,7 +47,7 @@ type flight struct {
 }
 
 func newWork(s *Site, b *build.Build, p *plan.Plan) *work {
-	return &work{site: s, plan: p, b: b, needs: needsOf(p), flights: map[string]*flight{}, told: b.Clone(), changed: make(chan struct{})}
+	return &work{site: s, plan: p, b: b, needs: needsOf(p, b.Trigger), flights: map[string]*flight{}, told: b.Clone(), changed: make(chan struct{})}
 }
 
 func inFlight(t *build.Task) bool { return t.State == build.Scheduled || t.State == build.Building }

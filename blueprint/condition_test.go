@@ -45,6 +45,7 @@ func TestConditionsAreDecided(t *testing.T) {
 		`build.branch == "feature/X" && build.tag == ""`:         true,
 		`build.ref == "refs/heads/feature/X"`:                    true,
 		`build.target == "main"`:                                 true,
+		`build.trusted`:                                          true,
 		`parameters.os in ["linux", "mac"]`:                      true,
 		`parameters["my-name"] == "y"`:                           false,
 		`has(parameters.os)`:                                     true,
@@ -54,6 +55,18 @@ func TestConditionsAreDecided(t *testing.T) {
 	} {
 		if got, err := decide(t, when, nil); err != nil || got != want {
 			t.Errorf("%s = %v, %v; want %v", when, got, err, want)
+		}
+	}
+}
+
+// What nobody found out about a pull request is no trust in it.
+func TestConditionsKnowWhoIsTrusted(t *testing.T) {
+	for trust, want := range map[plan.Trust]bool{plan.TrustUnknown: false, plan.TrustFork: false, plan.TrustStranger: false, plan.TrustWriter: true} {
+		got, err := decide(t, `build.trusted && build.event == "pull_request"`, func(r *Request) {
+			r.Trigger.Event, r.Trigger.Trust = plan.EventPullRequest, trust
+		})
+		if err != nil || got != want {
+			t.Errorf("from %q: %v, %v; want %v", trust, got, err, want)
 		}
 	}
 }

@@ -35,6 +35,8 @@ func (v values) ResolveName(name string) (any, bool) {
 		return plan.Tag(trigger.Ref), true
 	case "build.target":
 		return plan.Branch(trigger.Target), true
+	case trustedName:
+		return trigger.Trusted(), true
 	case "build.pipeline":
 		return v.t.pipeline.name, true
 	}

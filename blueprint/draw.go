@@ -135,7 +135,7 @@ func (c *Config) draw(req Request, kind plan.Kind, p *pipeline) (*plan.Plan, err
 		Version: plan.Version, Kind: kind, Name: req.Name, Description: p.Description.Value,
 		Event: req.Trigger.Event, Ref: req.Trigger.Ref, Commit: req.Trigger.Commit, ConfigCommit: req.Config,
 	}
-	out.Concurrency = d.concurrency(&p.Concurrency)
+	out.Concurrency, out.Checks = d.concurrency(&p.Concurrency), p.Checks.Value
 	for i := range p.Stages {
 		if s := d.stage(len(out.Stages), i, &p.Stages[i]); len(s.Tasks) > 0 {
 			out.Stages = append(out.Stages, s)

@@ -53,7 +53,7 @@ func (p *pipeline) starts(t plan.Trigger) bool {
 	switch t.Event {
 	case plan.EventPush:
 		return p.startsOnPush(plan.Branch(t.Ref), plan.Tag(t.Ref))
-	case plan.EventPullRequest:
+	case plan.EventPullRequest, plan.EventMergeGroup:
 		if p.On == nil {
 			return p.name == defaultPipeline
 		}
@@ -88,7 +88,7 @@ func (p *pipeline) paths(t plan.Trigger) words {
 	case p.On == nil:
 	case t.Event == plan.EventPush && p.On.Push != nil && plan.Tag(t.Ref) == "":
 		return p.On.Push.Paths
-	case t.Event == plan.EventPullRequest && p.On.PullRequest != nil:
+	case t.Event.Proposes() && p.On.PullRequest != nil:
 		return p.On.PullRequest.Paths
 	}
 	return words{}

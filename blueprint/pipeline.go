@@ -15,6 +15,7 @@ type pipeline struct {
 	On          *on         `yaml:"on" jsonschema_description:"What starts the pipeline; without it, default runs for every push to a branch and every pull request, and others when asked for"`
 	Concurrency concurrency `yaml:"concurrency" jsonschema_description:"Which builds of the repository run one after the other"`
 	Priority    priority    `yaml:"priority" jsonschema_description:"Which of the repository's waiting tasks go first; only the default branch's counts"`
+	Checks      checks      `yaml:"checks" jsonschema_description:"What forges show as a check of its own: the build, or with tasks each of its tasks, too"`
 	Environment environment `yaml:"environment" jsonschema_description:"Environment variables of all steps"`
 	Stages      []stage     `yaml:"stages" jsonschema:"required" jsonschema_description:"Stages, one after the other"`
 }

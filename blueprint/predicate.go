@@ -63,6 +63,7 @@ func (ps predicates) of(text string) *predicate {
 var conditions = sync.OnceValues(func() (*cel.Env, error) {
 	options := []cel.EnvOption{
 		cel.Variable("parameters", cel.MapType(cel.StringType, cel.StringType)),
+		cel.Variable(trustedName, cel.BoolType),
 		cel.Function(changedFunction, cel.Overload("changed_patterns", []*cel.Type{cel.ListType(cel.StringType)}, cel.BoolType, cel.LateFunctionBinding())),
 		cel.Macros(parser.NewGlobalVarArgMacro(changedFunction, expandChanged)),
 		cel.ParserRecursionLimit(maxNesting),
@@ -74,6 +75,9 @@ var conditions = sync.OnceValues(func() (*cel.Env, error) {
 	}
 	return cel.NewEnv(options...)
 })
+
+// trustedName says whether the code is from somebody who may write here.
+const trustedName = "build.trusted"
 
 // conditionNames are the values that need no declaration: those of git, and what
 // the trigger says.
@@ -223,8 +227,8 @@ func unknownValue(word, whole string) mistake {
 		word = strings.TrimSuffix(whole, ".")
 	}
 	m := mistake{message: fmt.Sprintf("a condition knows nothing called %q", shorten(word, 40))}
-	m.hint = `there are git.branch and its like, build.event, build.ref, build.branch, build.tag, build.target, build.pipeline, parameters.name and changed("pattern")`
-	if n := nearest(word, append(conditionNames(), "parameters", changedFunction)); n != "" {
+	m.hint = `there are git.branch and its like, build.event, build.ref, build.branch, build.tag, build.target, build.pipeline, build.trusted, parameters.name and changed("pattern")`
+	if n := nearest(word, append(conditionNames(), trustedName, "parameters", changedFunction)); n != "" {
 		m.hint = "did you mean " + n + "?"
 	}
 	return m

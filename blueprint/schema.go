@@ -65,6 +65,8 @@ func schemaOfReader(t reflect.Type) *jsonschema.Schema {
 		return countSchema(0)
 	case reflect.TypeFor[priority]():
 		return &jsonschema.Schema{Type: "integer", Minimum: json.Number(strconv.Itoa(plan.MinPriority)), Maximum: json.Number(strconv.Itoa(plan.MaxPriority))}
+	case reflect.TypeFor[checks]():
+		return &jsonschema.Schema{Type: "string", Enum: []any{checksBuild, checksTasks}}
 	case reflect.TypeFor[arguments](), reflect.TypeFor[exports]():
 		return mapSchema()
 	case reflect.TypeFor[environment]():

@@ -52,6 +52,8 @@ func TestSchemasAgreeWithLoad(t *testing.T) {
 		{"root", "environment: {A: 1}", true},
 		{"root", "git: {depth: -1}", false},
 		{"root", "git: {depth: deep}", false},
+		{"pipeline", "checks: tasks\nstages: [{name: s, blueprints: [x]}]", true},
+		{"pipeline", "checks: all\nstages: [{name: s, blueprints: [x]}]", false},
 		{"pipeline", "priority: -10\nstages: [{name: s, blueprints: [x]}]", true},
 		{"pipeline", "priority: 11\nstages: [{name: s, blueprints: [x]}]", false},
 		{"pipeline", "priority: high\nstages: [{name: s, blueprints: [x]}]", false},

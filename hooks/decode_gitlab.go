@@ -150,7 +150,7 @@ func labNote(e *Event, body []byte) error {
 	var p struct {
 		Note struct {
 			Text   string `json:"note"`
-			On     string `json:"noteable_type"`
+			On     string `json:"noteable_type"` //nolint:misspell // as GitLab spells it
 			Action string `json:"action"`
 			Author int64  `json:"author_id"`
 			System bool   `json:"system"`

@@ -16,6 +16,7 @@ const (
 	PathStart   = "/api/v1/start"     // POST Start → Accepted
 	PathRerun   = "/api/v1/rerun"     // POST Act → Accepted
 	PathCancel  = "/api/v1/cancel"    // POST Act
+	PathApprove = "/api/v1/approve"   // POST Approval → Approval: as it was recorded
 	PathTrigger = "/api/v1/triggers/" // GET {id}/follow → a stream of Update
 	PathBuild   = "/api/v1/builds/"   // GET {id} → a build; {id}/follow → a stream of Update; {id}/logs/{task}; {id}/why; {id}/artifacts
 
@@ -52,6 +53,15 @@ type Act struct {
 	Failed bool   `json:"failed,omitempty"` // of a rerun: keep what succeeded
 	Reason string `json:"reason,omitempty"`
 	Actor  string `json:"actor,omitempty"`
+}
+
+// An Approval lets a build start that waits for one, if it is of this commit and
+// plan.
+type Approval struct {
+	Build  string `json:"build"`
+	Commit string `json:"commit"`
+	Plan   string `json:"plan"` // digest
+	By     string `json:"by"`
 }
 
 // Accepted means that a trigger is durable: it will be answered.

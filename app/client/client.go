@@ -64,6 +64,14 @@ func (c *Client) Cancel(ctx context.Context, act api.Act) error {
 	return c.post(ctx, c.about(api.PathCancel, act.Build), act, nil)
 }
 
+// Approve lets a build start that waits for approval. It returns the approval as
+// the server took it.
+func (c *Client) Approve(ctx context.Context, ask api.Approval) (api.Approval, error) {
+	var taken api.Approval
+	err := c.post(ctx, c.about(api.PathApprove, ask.Build), ask, &taken)
+	return taken, err
+}
+
 // FollowTrigger calls see with what becomes of a trigger, until all its builds
 // are in the archive. It returns nil after the end, an error if the stream broke
 // before.

@@ -45,6 +45,7 @@ type Check struct {
 	State      State
 	Conclusion Conclusion // of a final one
 	Error      bool       // it is our failure or the configuration's, not that of the code
+	Soon       bool       // a queued one that nothing is ahead of: it will run in seconds
 	Started    time.Time  // zero before it runs
 	Ended      time.Time  // zero before it is final
 	Title      string     // one line
@@ -84,6 +85,11 @@ const (
 // Told is what a forge was told of a check last. It is kept by whoever posts, and
 // is given back for the next time; the zero value is a check never posted, or one
 // whose record is lost.
+//
+// It is also kept before a post of which it must be known that it was under way:
+// External without an ID says that the check may be there, State without a Digest
+// that it may have come so far, and Final that is not Done that the outcome may have
+// been sent, all of it or a part.
 type Told struct {
 	External    string // whose check it was
 	ID          int64  // the check run's number on GitHub, the pipeline's on GitLab; 0 for none

@@ -14,7 +14,7 @@ import (
 // survey asks a forge for all repositories, and serves those that shall be built,
 // and no others.
 func (l *Liaison) survey(ctx context.Context, kind forge.Kind) error {
-	repos, err := l.Forges[kind].Repositories(ctx)
+	repos, err := l.forge(kind).Repositories(ctx)
 	if err != nil {
 		return fmt.Errorf("list repositories: %w", err)
 	}

@@ -19,7 +19,7 @@ import (
 func (l *Liaison) watch(ctx context.Context) {
 	next := l.Now() // of everything
 	for {
-		if !l.Now().Before(next) {
+		if l.due(next) {
 			l.compareAll(ctx)
 			next = l.Now().Add(l.Every + time.Duration(l.Jitter()*float64(l.Every)/10))
 		}
@@ -34,6 +34,15 @@ func (l *Liaison) watch(ctx context.Context) {
 		}
 		timer.Stop()
 	}
+}
+
+// due reports whether everything is to be compared now.
+func (l *Liaison) due(next time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	whole := l.whole
+	l.whole = false
+	return whole || !l.Now().Before(next)
 }
 
 // soonest is when something is to be compared.
@@ -76,7 +85,7 @@ func (l *Liaison) complain(ctx context.Context, err error) {
 
 // compareAll takes in deliveries that were missed, and then compares everything.
 func (l *Liaison) compareAll(ctx context.Context) {
-	for kind := range l.Forges {
+	for _, kind := range l.kinds() {
 		l.complain(ctx, l.survey(ctx, kind))
 	}
 	if l.Missed != nil {
@@ -88,6 +97,7 @@ func (l *Liaison) compareAll(ctx context.Context) {
 		err = l.compareKnown(ctx, known, func(project.Project) bool { return true })
 	}
 	l.complain(ctx, err)
+	l.Compared(ctx)
 }
 
 // compareKnown compares those of the known repositories that are served and chosen.
@@ -97,12 +107,13 @@ func (l *Liaison) compareKnown(ctx context.Context, known []project.Project, cho
 	for _, k := range known {
 		key, ok := keyOf(k.Key)
 		h, served := l.Houses.At(key)
-		if !ok || !served || k.State != project.Active || !chosen(k) {
+		f := l.forge(key.Kind)
+		if !ok || !served || f == nil || k.State != project.Active || !chosen(k) {
 			continue
 		}
 		r := recorded(key, k)
 		group.Go(func() error {
-			if err := l.compareSince(ctx, place{l.Forges[key.Kind], r, h}, k.Since); err != nil && ctx.Err() == nil {
+			if err := l.compareSince(ctx, place{f, r, h}, k.Since); err != nil && ctx.Err() == nil {
 				l.Log.Warn("a repository is not compared with what was planned; it is tried again", "repo", r.Name, "err", err)
 			}
 			return nil
@@ -124,11 +135,12 @@ func (l *Liaison) compareSince(ctx context.Context, p place, since time.Time) er
 	if err != nil {
 		return fmt.Errorf("list pull requests: %w", err)
 	}
-	var numbers []int64
+	var numbers, alive []int64
 	open := map[string]bool{}
 	var fresh []forge.Pull
 	for _, pull := range pulls {
 		open[p.repo.Kind.Ref(pull.Number)] = true
+		alive = append(alive, pull.Number)
 		isNew, err := l.unseen(ctx, p, pull, since)
 		if err != nil {
 			return err
@@ -146,7 +158,10 @@ func (l *Liaison) compareSince(ctx context.Context, p place, since time.Time) er
 			return err
 		}
 	}
-	return l.closed(ctx, p, open)
+	if err := l.closed(ctx, p, open); err != nil {
+		return err
+	}
+	return p.Tidy(ctx, alive)
 }
 
 // unseen reports whether the head of a pull request was never dealt with.

@@ -10,6 +10,8 @@ package liaison
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,6 +53,9 @@ type House interface {
 	// Refresh brings the mirror up to date with branches, tags, and the heads of
 	// these pull requests.
 	Refresh(ctx context.Context, r forge.Repository, pulls []int64) error
+	// Tidy is told which pull requests are open: what the mirror has of others goes
+	// some day.
+	Tidy(ctx context.Context, open []int64) error
 	// Tip is the commit that a ref stands for in the mirror, peeled. ok is false if
 	// there is no such ref.
 	Tip(ref string) (c plan.Commit, ok bool, err error)
@@ -96,14 +101,13 @@ type Projects interface {
 	List(ctx context.Context) ([]project.Project, error)
 }
 
-// A Liaison serves the forges that it is given. Its fields are set before Run.
+// A Liaison serves the forges that are added to it. Its fields are set before Run.
+// Its methods are safe for concurrent use.
 type Liaison struct {
-	Forges   map[forge.Kind]Forge
 	Houses   Houses
 	Inbox    Inbox
 	Projects Projects
 
-	App     int64                                  // the number of our GitHub App; 0 for none
 	Wanted  func(r forge.Repository) bool          // whether a repository shall be built
 	Trusted func(bot string) bool                  // bots that are trusted as people are
 	Every   time.Duration                          // how often forges are compared with what was planned
@@ -111,6 +115,8 @@ type Liaison struct {
 	// Missed puts deliveries into the inbox that did not arrive; nil if no forge
 	// tells of them.
 	Missed func(ctx context.Context) error
+	// Compared is called after everything was compared, as far as it could be.
+	Compared func(ctx context.Context)
 
 	Log    *slog.Logger
 	Now    func() time.Time
@@ -120,6 +126,9 @@ type Liaison struct {
 	again chan struct{} // capacity 1: a comparison was asked for
 
 	mu     sync.Mutex
+	forges map[forge.Kind]Forge
+	app    int64           // the number of our GitHub App; 0 for none
+	whole  bool            // everything is to be compared, now
 	hand   map[string]bool // keys of deliveries that are in some lane
 	lanes  map[forge.Key]*lane
 	doubts map[forge.Key]time.Time // repositories to be compared, and when
@@ -130,15 +139,40 @@ type Liaison struct {
 func New() *Liaison {
 	return &Liaison{
 		wake: make(chan struct{}, 1), again: make(chan struct{}, 1),
-		hand: map[string]bool{}, lanes: map[forge.Key]*lane{}, doubts: map[forge.Key]time.Time{}, seen: map[sight]bool{},
+		forges: map[forge.Kind]Forge{}, hand: map[string]bool{}, lanes: map[forge.Key]*lane{}, doubts: map[forge.Key]time.Time{}, seen: map[sight]bool{},
 	}
 }
 
 // Wake says that there may be something in the inbox.
 func (l *Liaison) Wake() { poke(l.wake) }
 
-// Compare has all repositories compared with what was planned, soon.
-func (l *Liaison) Compare() { poke(l.again) }
+// Add has a forge served from now on. app is the number of our App on it, which only
+// GitHub has.
+func (l *Liaison) Add(kind forge.Kind, f Forge, app int64) {
+	l.mu.Lock()
+	l.forges[kind] = f
+	if kind == forge.GitHub {
+		l.app = app
+	}
+	l.whole = true
+	l.mu.Unlock()
+	poke(l.again)
+	poke(l.wake)
+}
+
+// forge is one that was added; nil if it was not.
+func (l *Liaison) forge(kind forge.Kind) Forge {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.forges[kind]
+}
+
+// kinds lists the forges that were added.
+func (l *Liaison) kinds() []forge.Kind {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Sorted(maps.Keys(l.forges))
+}
 
 func poke(c chan struct{}) {
 	select {

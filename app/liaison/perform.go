@@ -23,7 +23,7 @@ type place struct {
 // perform does what an action says. The note tells people what came of it.
 func (l *Liaison) perform(ctx context.Context, j job, a hooks.Action) (note string, err error) {
 	kind, e := forge.Kind(j.delivery.Forge), j.event
-	f := l.Forges[kind]
+	f := l.forge(kind)
 	switch {
 	case a == hooks.Drop:
 		return e.Note, nil
@@ -89,7 +89,7 @@ var errNotOurs = errors.New("the repository is not built here")
 // for nothing but its number: the rest is in our record, and if that does not say
 // that it is built, or the event says that it may be out of date, the forge is asked.
 func (l *Liaison) place(ctx context.Context, kind forge.Kind, e hooks.Event) (place, error) {
-	f, key := l.Forges[kind], forge.Key{Kind: kind, ID: e.Repository}
+	f, key := l.forge(kind), forge.Key{Kind: kind, ID: e.Repository}
 	known, err := l.Projects.Get(ctx, key.String())
 	if err != nil && !errors.Is(err, project.ErrNone) {
 		return place{}, err

@@ -76,7 +76,7 @@ func (l *Liaison) doubt(ctx context.Context, p place, e hooks.Event) (note strin
 	defer l.mu.Unlock()
 	if _, waits := l.doubts[p.repo.Key]; !waits {
 		l.doubts[p.repo.Key] = l.Now().Add(pushComes)
-		l.Compare()
+		poke(l.again)
 	}
 	return "", nil
 }

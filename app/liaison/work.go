@@ -225,7 +225,10 @@ func (l *Liaison) try(ctx context.Context, j job) (row hooks.Row, note string, e
 			err = &brokenError{p}
 		}
 	}()
-	row = hooks.Decide(j.event, l.App)
+	l.mu.Lock()
+	app := l.app
+	l.mu.Unlock()
+	row = hooks.Decide(j.event, app)
 	note, err = l.perform(ctx, j, row.Action)
 	return row, note, err
 }

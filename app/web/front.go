@@ -49,6 +49,12 @@ type Front struct {
 	// changed about a builder.
 	Reload bool
 
+	// GitHub and GitLab take the deliveries of those forges; nil if there is none.
+	GitHub, GitLab http.Handler
+
+	// Setup is the way to a GitHub App; nil if there is one, or shall be none.
+	Setup *Setup
+
 	registrations limiter
 
 	mu   sync.Mutex
@@ -92,6 +98,11 @@ func Routes() []Route {
 		{Pattern: "GET " + api.PathKeptCaches + "{name}", Need: Anybody, serve: asAttempt((*Front).cache)},
 		{Pattern: "PUT " + api.PathKeptCaches + "{name}", Need: Anybody, serve: asAttempt((*Front).keepCache)},
 		{Pattern: "POST " + api.PathRegister, Need: Anybody, serve: (*Front).register},
+		{Pattern: "POST " + HooksOfGitHub, Need: Anybody, serve: deliveries(func(f *Front) http.Handler { return f.GitHub })},
+		{Pattern: "POST " + HooksOfGitLab, Need: Anybody, serve: deliveries(func(f *Front) http.Handler { return f.GitLab })},
+		{Pattern: "GET " + SetupPath, Need: Anybody, serve: (*Front).setup},
+		{Pattern: "POST " + SetupPath, Need: Anybody, serve: (*Front).setup},
+		{Pattern: "GET " + SetupCallback, Need: Anybody, serve: (*Front).setupBack},
 
 		{Pattern: "GET " + api.PathSelf, Need: roster.Read, On: OnServer, serve: (*Front).self},
 		{Pattern: "GET " + api.PathRepositories, Need: roster.Read, On: OnServer, serve: (*Front).repositories},
@@ -109,6 +120,7 @@ func Routes() []Route {
 		{Pattern: "POST " + api.PathStart, Need: roster.Act, On: OnRepository, serve: at((*Server).start)},
 		{Pattern: "POST " + api.PathRerun, Need: roster.Act, On: OnRepository, serve: at((*Server).rerun)},
 		{Pattern: "POST " + api.PathCancel, Need: roster.Act, On: OnRepository, serve: at((*Server).cancel)},
+		{Pattern: "POST " + api.PathApprove, Need: roster.Act, On: OnRepository, serve: at((*Server).approve)},
 
 		{Pattern: "GET " + api.PathBuilders, Need: roster.Admin, On: OnServer, serve: (*Front).builders},
 		{Pattern: "POST " + api.PathBuilders + "/{name}/drain", Need: roster.Admin, On: OnServer, serve: turn((*roster.Roster).Drain)},
@@ -121,6 +133,23 @@ func Routes() []Route {
 		{Pattern: "GET " + api.PathSecrets, Need: roster.Admin, On: OnServer, serve: (*Front).secrets},
 		{Pattern: "POST " + api.PathSecrets, Need: roster.Admin, On: OnServer, serve: (*Front).setSecret},
 		{Pattern: "DELETE " + api.PathSecrets + "/{name}", Need: roster.Admin, On: OnServer, serve: (*Front).removeSecret},
+	}
+}
+
+// Where forges deliver.
+const (
+	HooksOfGitHub = "/hooks/github"
+	HooksOfGitLab = "/hooks/gitlab"
+)
+
+// deliveries makes a route of what takes the deliveries of a forge.
+func deliveries(of func(*Front) http.Handler) func(*Front, http.ResponseWriter, *http.Request, *Server) {
+	return func(f *Front, w http.ResponseWriter, r *http.Request, _ *Server) {
+		if h := of(f); h != nil {
+			h.ServeHTTP(w, r)
+			return
+		}
+		http.NotFound(w, r)
 	}
 }
 

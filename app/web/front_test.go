@@ -187,6 +187,7 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 	ranks := map[string]int{"read": 1, "act": 2, "bank only": 2, "admin": 3}
 	needs := map[roster.Right]int{roster.Read: 1, roster.Act: 2, roster.Admin: 3}
 	open := map[string]bool{"/healthz": true, "/readyz": true, "/nats": true, "/git/{path...}": true, api.PathRegister: true}
+	open[web.SetupPath], open[web.SetupCallback] = true, true // to whom the server printed the address: TestSetup
 	for _, asAttempt := range []string{api.PathPacks + "{sum}", api.PathKept, api.PathNeeded + "{n}", api.PathKeptCaches + "{name}"} {
 		open[asAttempt] = true // to those with the credential of an attempt: TestBlobsAreForAttempts
 	}
@@ -268,7 +269,9 @@ func TestScope(t *testing.T) {
 	for path, body := range map[string]string{
 		api.PathCancel + "?build=aaaaaa-7": `{"build":"aaaaaa-7"}`,
 		api.PathRerun + "?repository=shop": `{"build":"7"}`,
-		api.PathStart + "?repository=shop": `{}`,
+
+		api.PathApprove + "?build=aaaaaa-7": `{"build":"aaaaaa-7"}`,
+		api.PathStart + "?repository=shop":  `{}`,
 	} {
 		if status, answer := r.ask("POST", path, secret, body); status != 404 {
 			t.Errorf("%s: %d %s; want 404", path, status, answer)
@@ -276,6 +279,27 @@ func TestScope(t *testing.T) {
 	}
 	if _, body := r.ask("GET", api.PathRepositories, secret, ""); body != "[\"bank\"]\n" {
 		t.Errorf("repositories are %s", body)
+	}
+}
+
+// Who may act may approve, what waits for it.
+func TestApprove(t *testing.T) {
+	r := newRig(t)
+	reads, _ := r.token(roster.Read)
+	acts, _ := r.token(roster.Act)
+	for _, c := range []struct {
+		token, body string
+		status      int
+		says        string
+	}{
+		{reads, `{"build":"aaaaaa-7"}`, 403, "this needs a token with the right act"},
+		{acts, `{"build":"aaaaaa-8"}`, 404, "there is none of that id"},
+		{acts, `{"build":"aaaaaa-7","commit":"c","plan":"p","by":"eve"}`, 409, "build aaaaaa-7 is over"},
+	} {
+		build := c.body[len(`{"build":"`):][:len("aaaaaa-7")]
+		if status, body := r.ask("POST", api.PathApprove+"?build="+build, c.token, c.body); status != c.status || !strings.Contains(body, c.says) {
+			t.Errorf("%s: %d %s; want %d, %q", c.body, status, body, c.status, c.says)
+		}
 	}
 }
 

@@ -62,6 +62,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST "+api.PathStart, s.start)
 	mux.HandleFunc("POST "+api.PathRerun, s.rerun)
 	mux.HandleFunc("POST "+api.PathCancel, s.cancel)
+	mux.HandleFunc("POST "+api.PathApprove, s.approve)
 	mux.HandleFunc("GET "+api.PathTrigger+"{id}/follow", s.followTrigger)
 	mux.HandleFunc("GET "+api.PathBuild+"{id}/follow", s.followBuild)
 	mux.HandleFunc("GET "+api.PathBuild+"{id}/why", s.why)

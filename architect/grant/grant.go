@@ -55,6 +55,9 @@ func Grant(ask Ask) Decision {
 	case plan.EventPullRequest:
 		d.ReadCache = false // its branch is nobody's yet
 		d.withheld = "builds of pull requests have none"
+	case plan.EventMergeGroup:
+		d.ReadCache = false
+		d.withheld = "builds of merge groups have none"
 	case plan.EventLocal:
 		d.WriteCache = true // its own, which no other event reads
 	case plan.EventPush, plan.EventSchedule:
@@ -68,7 +71,7 @@ func Events() []plan.Event {
 	return []plan.Event{plan.EventPush, plan.EventSchedule, plan.EventManual, plan.EventLocal}
 }
 
-func known(e plan.Event) bool { return slices.Contains(Events(), e) || e == plan.EventPullRequest }
+func known(e plan.Event) bool { return slices.Contains(Events(), e) || e.Proposes() }
 
 // A Binding is what one secret is for.
 type Binding struct {

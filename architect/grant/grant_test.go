@@ -112,6 +112,22 @@ pull_request fork stranger main    ..          ..
 pull_request fork stranger topic   ..          ..
 pull_request fork stranger tag     ..          ..
 pull_request fork stranger commit  ..          ..
+merge_group  own  writer   main    ..ht        ..ht
+merge_group  own  writer   topic   ..ht        ..ht
+merge_group  own  writer   tag     ..ht        ..ht
+merge_group  own  writer   commit  ..ht        ..ht
+merge_group  own  stranger main    ..          ..
+merge_group  own  stranger topic   ..          ..
+merge_group  own  stranger tag     ..          ..
+merge_group  own  stranger commit  ..          ..
+merge_group  fork writer   main    ..          ..
+merge_group  fork writer   topic   ..          ..
+merge_group  fork writer   tag     ..          ..
+merge_group  fork writer   commit  ..          ..
+merge_group  fork stranger main    ..          ..
+merge_group  fork stranger topic   ..          ..
+merge_group  fork stranger tag     ..          ..
+merge_group  fork stranger commit  ..          ..
 `
 
 // rights writes a decision as the table does.
@@ -151,7 +167,7 @@ func TestTruthTable(t *testing.T) {
 			}
 		}
 	}
-	events := len(grant.Events()) + 1
+	events := len(grant.Events()) + 2
 	if want := events * 2 * 2 * len(refs); len(seen) != want || len(lines) != want {
 		t.Errorf("the table has %d cases in %d lines; the full cross product has %d", len(seen), len(lines), want)
 	}
@@ -159,7 +175,7 @@ func TestTruthTable(t *testing.T) {
 
 // What nobody thought of is denied.
 func TestUnknownIsDenied(t *testing.T) {
-	ask := grant.Ask{Event: "merge_group", Ref: "refs/heads/main", Protected: true, Blueprint: "deploy"}
+	ask := grant.Ask{Event: "other", Ref: "refs/heads/main", Protected: true, Blueprint: "deploy"}
 	if got := rights(ask); got != "." {
 		t.Errorf("Grant(%+v) = %q; want nothing", ask, got)
 	}
@@ -232,7 +248,7 @@ func TestDangerAddsNothing(t *testing.T) {
 			Blueprints: rapid.SliceOfN(rapid.SampledFrom([]string{"test", "deploy"}), 0, 2).Draw(t, "blueprints"),
 		}
 		ask := grant.Ask{
-			Event: plan.Event(rapid.SampledFrom([]string{"push", "manual", "schedule", "local", "pull_request", "other"}).Draw(t, "event")),
+			Event: plan.Event(rapid.SampledFrom([]string{"push", "manual", "schedule", "local", "pull_request", "merge_group", "other"}).Draw(t, "event")),
 			Ref:   rapid.SampledFrom([]string{"", "refs/heads/main", "refs/heads/topic", "refs/tags/v1"}).Draw(t, "ref"),
 			Fork:  rapid.Bool().Draw(t, "fork"), Stranger: rapid.Bool().Draw(t, "stranger"), Protected: rapid.Bool().Draw(t, "protected"),
 			Blueprint: rapid.SampledFrom([]string{"test", "deploy"}).Draw(t, "blueprint"),

@@ -54,6 +54,9 @@ type Plan struct {
 
 	Concurrency Concurrency `json:"concurrency,omitzero"`
 
+	// Checks is what a forge shows as a check of its own.
+	Checks Checks `json:"checks,omitempty"`
+
 	Stages []Stage `json:"stages"`
 }
 

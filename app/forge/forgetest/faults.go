@@ -34,13 +34,14 @@ const (
 	Unanswered
 	Cut
 	Limited
+	Hung // nothing was done, and there is no answer before the client gives up
 )
 
 // A Mishap is how one call of the API goes wrong; the zero value is one that does
 // not.
 type Mishap struct {
 	Kind       Kind
-	Status     int           // 0: as is usual for the kind
+	Status     int           // of the answer; 0: as is usual for the kind
 	RetryAfter time.Duration // Limited: in the header of that name, if it is not 0
 	Exhausted  bool          // Limited: the headers of the limit say that nothing is left
 }

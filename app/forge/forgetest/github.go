@@ -56,7 +56,8 @@ var AppEvents = []string{"push", "pull_request", "merge_group", "issue_comment",
 // What it does not have: OAuth, GraphQL, pushes of git clients, reading contents and
 // comparing through the API (that is for git), and Actions.
 type GitHub struct {
-	// Clock is by which tokens, limits and logs go.
+	// Clock is by which tokens of installations, limits and logs go. That of JWTs is
+	// set by Skew.
 	Clock Clock
 	// Hooks sends the webhooks and has their log.
 	Hooks *Sender
@@ -69,6 +70,7 @@ type GitHub struct {
 
 	mu            sync.Mutex
 	changed       bell
+	skew          time.Duration
 	last          int64 // number that was given out last
 	app           *App
 	codes         map[string]conversion
@@ -109,7 +111,10 @@ func NewGitHub(o GitHubOptions) (*GitHub, error) {
 			return nil, err
 		}
 	}
-	g.gate = &gate{spec: rest, faults: o.Faults, now: g.Clock.Now, api: g.restAPI(), refuse: refuseInvalid, limit: g.refuseLimited}
+	g.gate = &gate{
+		api: g.restAPI(), spec: rest, faults: o.Faults, now: g.Clock.Now,
+		refuse: refuseInvalid, limit: g.refuseLimited, excuse: withoutFlaws,
+	}
 	g.Hooks = NewSender(o.Faults, hookLimit, g.Clock.Now)
 	if !o.NoApp {
 		if o.Permissions == nil {
@@ -149,6 +154,13 @@ func (g *GitHub) Untrue() []string { return g.gate.Untrue() }
 // Validated reports whether requests are held against GitHub's description.
 func (g *GitHub) Validated() bool { return g.gate.Validated() }
 
+// Skew sets GitHub's clock ahead of the client's, as far as JWTs of the App and the
+// Date of answers go.
+func (g *GitHub) Skew(ahead time.Duration) {
+	defer g.hold()()
+	g.skew = ahead
+}
+
 // hold takes the lock; what it returns gives it back and wakes who waits.
 func (g *GitHub) hold() func() {
 	g.mu.Lock()
@@ -183,6 +195,10 @@ func (g *GitHub) id() int64 {
 
 // serve sorts requests: pages and git for people's addresses, else the API.
 func (g *GitHub) serve(w http.ResponseWriter, r *http.Request) {
+	g.mu.Lock()
+	ahead := g.skew
+	g.mu.Unlock()
+	w.Header().Set("Date", time.Now().Add(ahead).UTC().Format(http.TimeFormat))
 	if path, enterprise := strings.CutPrefix(r.URL.Path, "/api/v3/"); enterprise {
 		r = r.Clone(context.WithValue(r.Context(), prefixKey{}, "/api/v3"))
 		r.URL.Path, r.URL.RawPath = "/"+path, strings.TrimPrefix(r.URL.RawPath, "/api/v3")
@@ -249,6 +265,16 @@ func (g *GitHub) account(login string) *Account {
 		g.accounts[key] = &Account{ID: g.id(), Login: login, Type: kind}
 	}
 	return g.accounts[key]
+}
+
+// RenameAccount gives an account another login. Who takes the old one is somebody
+// else.
+func (g *GitHub) RenameAccount(login, next string) {
+	defer g.hold()()
+	a := g.account(login)
+	delete(g.accounts, strings.ToLower(login))
+	a.Login = next
+	g.accounts[strings.ToLower(next)] = a
 }
 
 // repo finds a repository by its address; moved means that it has another one now.

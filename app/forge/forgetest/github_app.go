@@ -93,6 +93,9 @@ func (g *GitHub) Install(tb TB, login string, repos ...*Repo) *Installation {
 		permissions: maps.Clone(g.app.Permissions), events: slices.Clone(g.app.Events), made: g.Clock.Now(),
 	}
 	for _, r := range repos {
+		if r.owner != in.account {
+			tb.Fatalf("install: %s is not of %s", r.fullName(), login)
+		}
 		in.repos[r.id] = true
 	}
 	g.installations[in.id] = in
@@ -102,7 +105,7 @@ func (g *GitHub) Install(tb TB, login string, repos ...*Repo) *Installation {
 
 // covers reports whether the installation reaches a repository.
 func (in *Installation) covers(r *Repo) bool {
-	return !in.gone && !r.deleted && (in.repos[r.id] || in.all && r.owner == in.account)
+	return !in.gone && !r.deleted && r.owner == in.account && (in.all || in.repos[r.id])
 }
 
 // covered are the repositories of an installation, in the order of their numbers.

@@ -55,6 +55,7 @@ type run struct {
 	suite   *suite
 	made    time.Time
 	history []CheckRun
+	others  bool // it is not our App's
 }
 
 func (c *run) now() CheckRun { return c.history[len(c.history)-1] }
@@ -64,29 +65,6 @@ func (g *GitHub) become(c *run, next CheckRun) {
 	next.At = g.Clock.Now()
 	next.Annotations = slices.Clone(next.Annotations)
 	c.history = append(c.history, next)
-}
-
-type suiteKey struct {
-	repo int64
-	sha  string
-}
-
-// A suite is the check suite of the App for a commit: there is one.
-type suite struct {
-	id             int64
-	repo           *Repo
-	sha            string
-	branch, before string // "" if they are unknown
-	made           time.Time
-}
-
-// suite finds or makes the suite of a commit.
-func (g *GitHub) suite(r *Repo, sha string) *suite {
-	key := suiteKey{r.id, sha}
-	if g.suites[key] == nil {
-		g.suites[key] = &suite{id: g.id(), repo: r, sha: sha, made: g.Clock.Now()}
-	}
-	return g.suites[key]
 }
 
 // runsOf are the runs of a commit, newest first. Those that nobody finished in
@@ -132,6 +110,30 @@ func (g *GitHub) createRun(q *request) (any, error) {
 	return created(g.runJSON(c)), nil
 }
 
+// OtherCheck adds a completed check run of another App, and returns its number.
+func (r *Repo) OtherCheck(sha, name, externalID string) int64 {
+	defer r.g.hold()()
+	now := r.g.Clock.Now()
+	c := &run{repo: r, suite: &suite{id: r.g.id(), repo: r, sha: sha, made: now}, made: now, others: true}
+	one := CheckRun{
+		ID: r.g.id(), Suite: c.suite.id, Repository: r.id, SHA: sha, Name: name, ExternalID: externalID,
+		Status: "completed", Conclusion: "success", Started: now, Completed: now,
+	}
+	r.g.become(c, one)
+	r.g.runs[one.ID] = c
+	return one.ID
+}
+
+// appOf is the App that made a run.
+func (g *GitHub) appOf(c *run) *App {
+	if !c.others {
+		return g.app
+	}
+	other := *g.app
+	other.ID, other.Slug = g.app.ID-1, "another-app"
+	return &other
+}
+
 // trim deletes the oldest runs of a name that has too many.
 func (g *GitHub) trim(c *run) {
 	var same []int64
@@ -161,6 +163,9 @@ func (g *GitHub) updateRun(q *request) (any, error) {
 	c, err := g.run(q)
 	if err != nil {
 		return nil, err
+	}
+	if c.others {
+		return nil, &refusal{status: http.StatusForbidden, mistake: true, message: "check run can only be modified by the GitHub App that created it"}
 	}
 	var ask runRequest
 	if err := q.decode(&ask); err != nil {
@@ -213,13 +218,14 @@ func (g *GitHub) listRuns(q *request, sha string) (any, error) {
 	list, seen := []object{}, map[string]bool{}
 	for _, c := range g.runsOf(q.repo, sha) {
 		now := c.now()
-		if seen[now.Name] && values.Get("filter") != "all" { // the newest of a name stands for it
+		name := fmt.Sprint(c.others, now.Name)
+		if seen[name] && values.Get("filter") != "all" { // the newest of a name stands for it
 			continue
 		}
-		seen[now.Name] = true
+		seen[name] = true
 		if (values.Get("check_name") == "" || values.Get("check_name") == now.Name) &&
 			(values.Get("status") == "" || values.Get("status") == now.Status) &&
-			(values.Get("app_id") == "" || values.Get("app_id") == fmt.Sprint(g.app.ID)) {
+			(values.Get("app_id") == "" || values.Get("app_id") == fmt.Sprint(g.appOf(c).ID)) {
 			list = append(list, g.runJSON(c))
 		}
 	}
@@ -239,43 +245,6 @@ func noCommit(sha string) error {
 	return &refusal{status: http.StatusUnprocessableEntity, message: "No commit found for SHA: " + sha}
 }
 
-// commitSuites answers GET /repos/{owner}/{repo}/commits/{ref}/check-suites.
-func (g *GitHub) commitSuites(q *request) (any, error) {
-	list := []object{}
-	if s := g.suites[suiteKey{q.repo.id, q.PathValue("ref")}]; s != nil {
-		list = append(list, g.suiteJSON(s))
-	}
-	return object{"total_count": len(list), "check_suites": list}, nil
-}
-
-// pathSuite is the one of the path.
-func (g *GitHub) pathSuite(q *request) (*suite, error) {
-	for _, s := range g.suites {
-		if s.id == q.number("check_suite_id") && s.repo == q.repo {
-			return s, nil
-		}
-	}
-	return nil, notFound
-}
-
-// getSuite answers GET /repos/{owner}/{repo}/check-suites/{check_suite_id}.
-func (g *GitHub) getSuite(q *request) (any, error) {
-	s, err := g.pathSuite(q)
-	if err != nil {
-		return nil, err
-	}
-	return g.suiteJSON(s), nil
-}
-
-// suiteRuns answers GET .../check-suites/{check_suite_id}/check-runs.
-func (g *GitHub) suiteRuns(q *request) (any, error) {
-	s, err := g.pathSuite(q)
-	if err != nil {
-		return nil, err
-	}
-	return g.listRuns(q, s.sha)
-}
-
 // rerequestRun answers POST .../check-runs/{check_run_id}/rerequest: it changes
 // nothing about the run, and sends its App an event.
 func (g *GitHub) rerequestRun(q *request) (any, error) {
@@ -284,15 +253,5 @@ func (g *GitHub) rerequestRun(q *request) (any, error) {
 		return nil, err
 	}
 	g.sendRun(q.token.in, c, "rerequested", g.account(g.app.Slug+"[bot]"), nil)
-	return created(object{}), nil
-}
-
-// rerequestSuite answers POST .../check-suites/{check_suite_id}/rerequest.
-func (g *GitHub) rerequestSuite(q *request) (any, error) {
-	s, err := g.pathSuite(q)
-	if err != nil {
-		return nil, err
-	}
-	g.sendSuite(q.token.in, s, "rerequested", g.account(g.app.Slug+"[bot]"))
 	return created(object{}), nil
 }

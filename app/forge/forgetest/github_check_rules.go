@@ -157,7 +157,7 @@ func (a *runRequest) apply(c *CheckRun, now time.Time) {
 	if a.Conclusion != nil {
 		c.Status = "completed"
 	}
-	if c.Status == "in_progress" && c.Started.IsZero() {
+	if c.Status != "queued" && c.Started.IsZero() {
 		c.Started = now
 	}
 	if a.Completed != nil {

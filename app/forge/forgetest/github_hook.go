@@ -77,7 +77,7 @@ func (g *GitHub) compareHook(event, action string, body []byte) {
 		path += "-" + action
 	}
 	path = strings.ReplaceAll(path, "_", "-") // as the description names them
-	if err := g.webhooks.CheckBody(path, body); err != nil {
+	if err := withoutFlaws(g.webhooks.CheckBody(path, body)); err != nil {
 		g.gate.mistake(fmt.Sprintf("webhook %s: %v", path, err))
 	}
 }
@@ -235,16 +235,24 @@ func (g *GitHub) getDelivery(q *request) (any, error) {
 	for k, v := range d.Header {
 		header[k] = v[0]
 	}
-	payload := d.Body
-	if form, err := url.ParseQuery(string(d.Body)); err == nil && form.Get("payload") != "" {
-		payload = []byte(form.Get("payload"))
-	}
 	o := deliveryJSON(d)
 	maps.Copy(o, object{
-		"request":  object{"headers": header, "payload": json.RawMessage(payload)},
+		"request":  object{"headers": header, "payload": json.RawMessage(payloadOf(d))},
 		"response": object{"headers": object{}, "payload": string(d.Answer)},
 	})
 	return o, nil
+}
+
+// payloadOf is what a delivery said, in either content type.
+func payloadOf(d Delivery) []byte {
+	if strings.HasPrefix(d.Header.Get("Content-Type"), "application/json") {
+		return d.Body
+	}
+	form, err := url.ParseQuery(string(d.Body))
+	if err != nil {
+		return nil // we wrote it
+	}
+	return []byte(form.Get("payload"))
 }
 
 // redeliver answers POST /app/hook/deliveries/{delivery_id}/attempts.
@@ -253,10 +261,9 @@ func (g *GitHub) redeliver(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	again := Delivery{
+	g.post(Delivery{
 		GUID: d.GUID, Event: d.Event, Action: d.Action, Repository: d.Repository, Installation: d.Installation,
-		URL: g.app.hook.URL, Header: d.Header, Body: d.Body, Redelivery: true,
-	}
-	g.Hooks.Send(again)
+		Body: payloadOf(d), Redelivery: true,
+	})
 	return reply{http.StatusAccepted, object{}}, nil
 }

@@ -205,51 +205,8 @@ func (g *GitHub) runJSON(c *run) object {
 			"title": orNull(now.Title), "summary": orNull(now.Summary), "text": orNull(now.Text),
 			"annotations_count": len(now.Annotations), "annotations_url": api + "/annotations",
 		},
-		"check_suite": object{"id": now.Suite}, "app": g.appJSON(g.app), "pull_requests": g.inPulls(c.repo, now.SHA),
+		"check_suite": object{"id": now.Suite}, "app": g.appJSON(g.appOf(c)), "pull_requests": g.inPulls(c.repo, now.SHA),
 	}
-}
-
-// suiteState is what the newest run of each name adds up to.
-func (g *GitHub) suiteState(s *suite) (status string, conclusion any, n int) {
-	rank := map[string]int{
-		"success": 1, "neutral": 2, "skipped": 2, "stale": 3, "cancelled": 4, "action_required": 5, "timed_out": 6, "failure": 7,
-	}
-	seen, worst, open := map[string]bool{}, "", false
-	for _, c := range g.runsOf(s.repo, s.sha) {
-		now := c.now()
-		if seen[now.Name] {
-			continue
-		}
-		seen[now.Name] = true
-		open = open || now.Status != "completed"
-		if rank[now.Conclusion] > rank[worst] {
-			worst = now.Conclusion
-		}
-	}
-	switch {
-	case len(seen) == 0:
-		return "queued", nil, 0
-	case open:
-		return "in_progress", nil, len(seen)
-	}
-	return "completed", worst, len(seen)
-}
-
-// suiteJSON is a check suite.
-func (g *GitHub) suiteJSON(s *suite) object {
-	api := fmt.Sprintf("%s/api/v3/repos/%s/check-suites/%d", g.URL(), s.repo.fullName(), s.id)
-	status, conclusion, n := g.suiteState(s)
-	o := object{
-		"id": s.id, "node_id": node("CS", s.id), "head_branch": orNull(s.branch), "head_sha": s.sha, "status": status,
-		"conclusion": conclusion, "url": api, "before": orNull(s.before), "after": s.sha, "pull_requests": g.inPulls(s.repo, s.sha),
-		"app": g.appJSON(g.app), "repository": g.repoJSON(s.repo), "created_at": stamp(s.made), "updated_at": stamp(s.made),
-		"latest_check_runs_count": n, "check_runs_url": api + "/check-runs", "head_commit": nil,
-		"rerequestable": true, "runs_rerequestable": true,
-	}
-	if log, err := s.repo.bare.Log(1, s.sha); err == nil && len(log) == 1 {
-		o["head_commit"] = simpleCommit(log[0])
-	}
-	return o
 }
 
 // simpleCommit is a commit in brief.

@@ -135,13 +135,18 @@ func (r *Repo) Rename(name string) {
 	r.tell("renamed", object{"repository": object{"name": object{"from": old}}})
 }
 
-// Transfer gives it to somebody else. The App's installation there, if any, is told.
+// Transfer gives it to somebody else. The App's installations there and here, if
+// any, are told.
 func (r *Repo) Transfer(owner string) {
 	defer r.g.hold()()
-	old := r.owner
+	old, left := r.owner, r.g.installation(r)
 	r.former = append(r.former, strings.ToLower(r.fullName()))
 	r.owner = r.g.account(owner)
 	r.roles[r.owner.ID] = "admin"
+	if left != nil {
+		delete(left.repos, r.id)
+		r.g.selection(left, "removed", r)
+	}
 	r.tell("transferred", object{"owner": object{"from": object{"user": r.g.userJSON(old)}}})
 }
 

@@ -72,6 +72,10 @@ type CommitStatus struct{ State, Context, Description, TargetURL string }
 // Statuses are all statuses that were posted of a commit, oldest first.
 func (r *Repo) Statuses(sha string) []CommitStatus {
 	defer r.g.hold()()
+	return r.statusList(sha)
+}
+
+func (r *Repo) statusList(sha string) []CommitStatus {
 	var all []CommitStatus
 	for _, s := range r.statuses[sha] {
 		one := CommitStatus{State: s["state"].(string), Context: s["context"].(string)}

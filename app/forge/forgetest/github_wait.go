@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // History is all that a check run ever was, oldest first; nil if there is none.
@@ -17,7 +18,7 @@ func (g *GitHub) History(check int64) []CheckRun {
 	return slices.Clone(c.history)
 }
 
-// Checks are the check runs of a commit as they are now, in the order in which they
+// Checks are the check runs of the App on a commit as they are now, in the order in which they
 // were made. Of one name the last counts.
 func (g *GitHub) Checks(sha string) []CheckRun {
 	defer g.hold()()
@@ -27,19 +28,22 @@ func (g *GitHub) Checks(sha string) []CheckRun {
 func (g *GitHub) checks(sha string) []CheckRun {
 	var all []CheckRun
 	for _, id := range slices.Sorted(maps.Keys(g.runs)) {
-		if now := g.runs[id].now(); now.SHA == sha {
+		if now := g.runs[id].now(); now.SHA == sha && !g.runs[id].others {
 			all = append(all, now)
 		}
 	}
 	return all
 }
 
-// AllChecks are all check runs as they are now, in the order in which they were made.
+// AllChecks are all check runs of the App as they are now, in the order in which
+// they were made.
 func (g *GitHub) AllChecks() []CheckRun {
 	defer g.hold()()
 	var all []CheckRun
 	for _, id := range slices.Sorted(maps.Keys(g.runs)) {
-		all = append(all, g.runs[id].now())
+		if c := g.runs[id]; !c.others {
+			all = append(all, c.now())
+		}
 	}
 	return all
 }
@@ -55,6 +59,21 @@ func (g *GitHub) WaitCheck(ctx context.Context, sha, name string, want func(Chec
 			}
 		}
 		return newest.ID != 0 && want(newest)
+	})
+	return newest, err
+}
+
+// WaitStatus waits until the newest commit status of a context is as wanted. Beside
+// an error it returns what the status is; the zero value is none.
+func (r *Repo) WaitStatus(ctx context.Context, sha, name string, want func(CommitStatus) bool) (CommitStatus, error) {
+	var newest CommitStatus
+	err := r.g.wait(ctx, fmt.Sprintf("status %q of %s", name, sha), func() bool {
+		for _, s := range r.statusList(sha) {
+			if strings.EqualFold(s.Context, name) {
+				newest = s
+			}
+		}
+		return newest.State != "" && want(newest)
 	})
 	return newest, err
 }

@@ -222,7 +222,7 @@ func TestTheGateRefusesLosesAndLogs(t *testing.T) {
 	server := httptest.NewServer(g)
 	defer server.Close()
 	post := func(body string) int {
-		resp, err := http.Post(server.URL+"/repos/o/r/statuses/abc", "application/json", strings.NewReader(body))
+		resp, err := server.Client().Post(server.URL+"/repos/o/r/statuses/abc", "application/json", strings.NewReader(body))
 		if err != nil {
 			return 0
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -22,7 +23,7 @@ type Spec struct {
 	router routers.Router
 }
 
-// loaded keeps what was read, by file: reading takes some 20 ms.
+// loaded keeps what was read, by file and multi: reading takes some 20 ms.
 var loaded = struct {
 	sync.Mutex
 	specs map[string]*Spec
@@ -34,7 +35,8 @@ var loaded = struct {
 func LoadSpec(file string, multi ...string) (*Spec, error) {
 	loaded.Lock()
 	defer loaded.Unlock()
-	if s := loaded.specs[file]; s != nil {
+	key := strings.Join(append([]string{file}, multi...), "\n")
+	if s := loaded.specs[key]; s != nil {
 		return s, nil
 	}
 	doc, err := openapi3.NewLoader().LoadFromFile(file)
@@ -55,12 +57,15 @@ func LoadSpec(file string, multi ...string) (*Spec, error) {
 		return nil, fmt.Errorf("route API description: %w", err)
 	}
 	s := &Spec{doc: doc, router: router}
-	loaded.specs[file] = s
+	loaded.specs[key] = s
 	return s, nil
 }
 
-// lenient leaves who may ask to the fakes themselves.
-var lenient = &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, SkipSettingDefaults: true}
+// options leave who may ask to the fakes themselves, and errors short.
+var options = &openapi3filter.Options{
+	AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, SkipSettingDefaults: true, IncludeResponseStatus: true,
+	SchemaValidationOptions: []openapi3.SchemaValidationOption{openapi3.DisableSchemaErrorDetails()},
+}
 
 // ErrUnknown means that the description does not have such a request.
 var ErrUnknown = errors.New("the API description has no such request")
@@ -76,7 +81,7 @@ func (s *Spec) input(r *http.Request, body []byte) (*openapi3filter.RequestValid
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s %s", ErrUnknown, r.Method, r.URL.Path)
 	}
-	return &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route, Options: lenient}, nil
+	return &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route, Options: options}, nil
 }
 
 // CheckRequest finds what is wrong with a request, whose body was read before. It
@@ -95,7 +100,7 @@ func (s *Spec) CheckAnswer(r *http.Request, status int, header http.Header, body
 	if err != nil {
 		return err
 	}
-	out := &openapi3filter.ResponseValidationInput{RequestValidationInput: in, Status: status, Header: header, Options: lenient}
+	out := &openapi3filter.ResponseValidationInput{RequestValidationInput: in, Status: status, Header: header, Options: options}
 	return openapi3filter.ValidateResponse(r.Context(), out.SetBodyBytes(body))
 }
 
@@ -111,5 +116,5 @@ func (s *Spec) CheckBody(path string, body []byte) error {
 	if err := json.Unmarshal(body, &value); err != nil {
 		return fmt.Errorf("body of %s: %w", path, err)
 	}
-	return item.Post.RequestBody.Value.Content.Get("application/json").Schema.Value.VisitJSON(value)
+	return item.Post.RequestBody.Value.Content.Get("application/json").Schema.Value.VisitJSON(value, openapi3.MultiErrors(), openapi3.DisableSchemaErrorDetails())
 }

@@ -45,7 +45,15 @@ type App struct {
 	key     *rsa.PrivateKey
 	self    *session // speaks as the App itself
 	cache   *cache
-	runs    *runs
+
+	// runs are the unfinished check runs of which this process knows exactly what
+	// GitHub has, since it got the answer to the last request about them, and when
+	// they began. Of all others (an answer was lost, or another process asked) it has
+	// to be found out.
+	runs *memory[int64, time.Time]
+	// statuses are digests of what commits were shown last where check runs are not
+	// permitted.
+	statuses *memory[string, string]
 
 	mu    sync.Mutex
 	doors map[int64]*door // by installation
@@ -67,7 +75,8 @@ func Open(o Options) (*App, error) {
 	if o.AppID <= 0 {
 		return nil, errors.New("github: the App has no number")
 	}
-	a := &App{options: o, base: base, key: key, cache: newCache(maxCache), runs: newRuns(), doors: map[int64]*door{}}
+	a := &App{options: o, base: base, key: key, cache: newCache(maxCache), doors: map[int64]*door{}}
+	a.runs, a.statuses = newMemory[int64, time.Time](), newMemory[string, string]()
 	apps, err := a.apps()
 	if err != nil {
 		return nil, err

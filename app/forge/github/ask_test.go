@@ -251,7 +251,7 @@ func TestAWriteIsNotRedirected(t *testing.T) {
 	s := newStage(t, 1)
 	s.there.Rename("hammer")
 	n := s.calls(func() {
-		_, err := s.app.door(s.in.ID()).ask(t.Context(), http.MethodPost, "repos/acme/anvil/statuses/"+string(s.commit), describe(s.check("b1")).RepoStatus, nil)
+		_, err := s.app.door(s.in.ID()).ask(t.Context(), http.MethodPost, "repos/acme/anvil/statuses/"+string(s.commit), describe(s.check("b1")), nil)
 		var f *failure
 		if !errors.As(err, &f) || !f.moved() {
 			t.Errorf("a write to an old name: %v", err)

@@ -54,6 +54,7 @@ func TestCachedAsksWhetherItChanged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer resp.Body.Close()
 		body, err := io.ReadAll(resp.Body)
 		if err != nil || resp.StatusCode != http.StatusOK {
 			t.Fatalf("%d, %v", resp.StatusCode, err)
@@ -89,6 +90,7 @@ func TestCachedPassesLargeAnswersOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer resp.Body.Close()
 	if body, _ := io.ReadAll(resp.Body); string(body) != large {
 		t.Errorf("%d bytes came through; want %d", len(body), len(large))
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/go-github/v62/github"
@@ -16,6 +17,7 @@ import (
 // A Delivery is one that GitHub could not deliver.
 type Delivery struct {
 	GUID  string // names the event, as X-GitHub-Delivery does
+	Hook  string // the webhook's number, as X-GitHub-Hook-ID says it; "" if GitHub does not
 	Event string // as X-GitHub-Event does
 	Body  []byte // the payload, as GitHub keeps it: equal in content to what was sent
 }
@@ -94,13 +96,19 @@ func (a *App) failed(ctx context.Context, since time.Time) ([]attempt, error) {
 func (a *App) delivery(ctx context.Context, at attempt) (Delivery, error) {
 	var whole struct {
 		Request struct {
-			Payload json.RawMessage `json:"payload"`
+			Headers map[string]string `json:"headers"`
+			Payload json.RawMessage   `json:"payload"`
 		} `json:"request"`
 	}
 	if _, err := a.self.get(ctx, fmt.Sprintf("app/hook/deliveries/%d", at.ID), &whole); err != nil {
 		return Delivery{}, fmt.Errorf("fetch delivery %s: %w", at.GUID, err)
 	}
 	d := Delivery{GUID: at.GUID, Event: at.Event}
+	for name, value := range whole.Request.Headers {
+		if strings.EqualFold(name, "X-GitHub-Hook-ID") {
+			d.Hook = value
+		}
+	}
 	if body := whole.Request.Payload; len(body) > 0 && body[0] == '{' {
 		d.Body = body
 	}

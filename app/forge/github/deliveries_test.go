@@ -66,7 +66,7 @@ func TestMissed(t *testing.T) {
 	if _, left := missed(t, s.app, begin, none); !slices.Equal(left, slices.Delete(slices.Clone(guids), 1, 2)) {
 		t.Errorf("after one arrived: %v of %v", left, guids)
 	}
-	s.hub.Clock.Advance(time.Hour)
+	s.advance(time.Hour)
 	if events, _ := missed(t, s.app, s.hub.Clock.Now().Add(-time.Minute), none); len(events) != 0 {
 		t.Errorf("of the last minute: %v", events)
 	}

@@ -10,6 +10,9 @@ import (
 	"github.com/velocity-ci/velocity/app/forge"
 )
 
+// stale is the conclusion of a run that GitHub gave up.
+const stale = "stale"
+
 // found is a check run as GitHub sends it.
 type found struct {
 	ID         int64     `json:"id"`
@@ -25,11 +28,12 @@ type found struct {
 	} `json:"app"`
 }
 
-// find looks for a run of ours that was made for this build after the one that was
-// told of last: its answer may have been lost, or the record of it. It reports
-// whether there is one to go on with; if not, a new one is to be made.
+// find looks for a run that was made after the one that was told of last, since an
+// answer may have been lost, or a record. The newest one for this build is gone on
+// with, or else the newest one of all, if it is not completed: it would be left
+// behind for ever. find reports whether there is one; if not, a new one is to be made.
 func (p *posting) find(ctx context.Context) (bool, error) {
-	newest := found{ID: p.told.ID}
+	var ours, newest found
 	query := url.Values{"check_name": {p.check.Name}, "app_id": {fmt.Sprint(p.app.options.AppID)}, "filter": {"all"}}
 	err := pages(func(page string) (*github.Response, error) {
 		var some struct {
@@ -37,8 +41,14 @@ func (p *posting) find(ctx context.Context) (bool, error) {
 		}
 		resp, err := p.door.get(ctx, fmt.Sprintf("%scommits/%s/check-runs?%s&%s", p.where, p.check.Commit, query.Encode(), page), &some)
 		for _, r := range some.Runs {
-			if r.App.ID == p.app.options.AppID && r.External == p.check.External && r.ID > newest.ID {
+			if r.App.ID != p.app.options.AppID || r.ID <= p.told.ID {
+				continue
+			}
+			if r.ID > newest.ID {
 				newest = r
+			}
+			if r.External == p.check.External && r.ID > ours.ID {
+				ours = r
 			}
 		}
 		return resp, err
@@ -46,16 +56,8 @@ func (p *posting) find(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	missing := newest.ID == p.told.ID
 	p.told = forge.Told{}
-	if missing {
-		return false, nil
-	}
-	if !p.adopt(newest) {
-		p.told = forge.Told{}
-		return false, nil
-	}
-	return true, nil
+	return ours.ID != 0 && p.adopt(ours) || ours.ID == 0 && newest.ID != 0 && p.adopt(newest), nil
 }
 
 // adopt takes a run for the one to go on with, as far as it can be gone on with.
@@ -70,12 +72,12 @@ func (p *posting) adopt(r found) bool {
 		p.told.State = map[bool]forge.State{true: forge.Queued, false: forge.Running}[r.Status == queued]
 		return true
 	}
-	if !ours || p.after(r.Conclusion) {
+	if !ours || r.Conclusion == stale {
 		return false
 	}
 	p.told = forge.Told{
 		External: r.External, ID: r.ID, State: forge.Final, Annotations: r.Output.Annotations, Done: true,
-		At: p.app.options.Now(), Digest: digest("run", r.Conclusion, p.whole),
+		At: p.app.options.Now(), Digest: p.digest,
 	}
 	return true
 }
@@ -90,13 +92,4 @@ func (p *posting) began(r found) time.Time {
 		return p.told.At
 	}
 	return p.app.options.Now()
-}
-
-// after reports whether a build that ended so may go on: when it was held, or when
-// GitHub gave it up.
-func (p *posting) after(conclusion string) bool {
-	if conclusion == held {
-		return p.whole.Conclusion != held
-	}
-	return conclusion == "stale"
 }

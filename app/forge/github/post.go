@@ -13,13 +13,11 @@ import (
 // days, for good.
 const maxAge = 13 * 24 * time.Hour
 
-// held is the one conclusion that may be followed by another of the same build:
-// somebody approved it, or it was given up.
-const held = string(forge.ActionRequired)
-
 // Post shows a check as a check run, or as a commit status where check runs are not
-// permitted. A completed run is never changed: whatever follows is a new run of the
-// same name. It is a forge.Poster's.
+// permitted. A completed run is never changed: of the same External there is nothing
+// more to say, and of another there is a new run of the same name. So a build that is
+// held has one External until it is approved, and another one after that. It is a
+// forge.Poster's.
 func (a *App) Post(ctx context.Context, c forge.Check, told forge.Told) (forge.Told, error) {
 	told, err := a.post(ctx, c, told)
 	var f *failure
@@ -45,9 +43,8 @@ func (a *App) post(ctx context.Context, c forge.Check, told forge.Told) (forge.T
 		return told, err
 	}
 	p := &posting{app: a, door: a.door(c.Repository.Installation), where: where, check: c, told: told, whole: compose(c)}
-	p.digest = p.whole.digest()
-	status := describe(c)
-	if settled(c, told) || p.shown() || told.External == c.External && told.Digest == status.digest() {
+	p.digest = digest(p.whole)
+	if settled(c, told) || p.shown() {
 		return told, nil
 	}
 	ok, err := p.door.grants(ctx, "checks")
@@ -59,7 +56,7 @@ func (a *App) post(ctx context.Context, c forge.Check, told forge.Told) (forge.T
 			return p.told, err
 		}
 	}
-	return p.status(ctx, status)
+	return p.status(ctx)
 }
 
 // refused reports whether check runs are not for this App here, as opposed to
@@ -69,13 +66,8 @@ func refused(err error) bool {
 	return errors.Is(err, forge.ErrForbidden) && errors.As(err, &f) && f.integration()
 }
 
-// settled reports whether what was told is final for the same build, so that nothing
-// may be said any more that differs.
-func settled(c forge.Check, told forge.Told) bool {
-	verdict := verdictOf(told.Digest)
-	return told.Done && told.External == c.External &&
-		(verdict != held || c.State == forge.Final && c.Conclusion == forge.ActionRequired)
-}
+// settled reports whether what was told is final for the same build.
+func settled(c forge.Check, told forge.Told) bool { return told.Done && told.External == c.External }
 
 // A posting brings one check run up to a check.
 type posting struct {
@@ -203,7 +195,7 @@ func (p *posting) request(ctx context.Context, part run) error {
 	if part.Status != queued {
 		p.told.State = forge.Running
 	}
-	p.app.runs.know(p.told.ID, p.born)
+	p.app.runs.put(p.told.ID, p.born)
 	return nil
 }
 

@@ -81,9 +81,19 @@ func TestPostGivesAnUnfinishedRunToTheNextBuild(t *testing.T) {
 	}
 }
 
+func TestPostLeavesNoUnfinishedRunBehind(t *testing.T) {
+	s := newStage(t, 1)
+	s.post(t, s.check("b1"), forge.Told{})
+	s.app = s.open(t) // a new process, whose record of it is lost
+	s.post(t, s.done("b2", 60), forge.Told{})
+	if runs := s.runs(); len(runs) != 1 || runs[0].ExternalID != "b2" || !complete(runs[0], s.done("b2", 60)) {
+		t.Errorf("runs %+v", runs)
+	}
+}
+
 func TestPostGoesOnAfterAnApproval(t *testing.T) {
 	s := newStage(t, 1)
-	held := s.check("b1")
+	held := s.check("b1/approval")
 	held.State, held.Conclusion, held.Ended = forge.Final, forge.ActionRequired, s.hub.Clock.Now()
 	held.Actions = []forge.Action{{Identifier: forge.DoApprove, Label: "Approve", Description: "Build this commit"}}
 	told := s.post(t, held, forge.Told{})
@@ -189,20 +199,20 @@ func TestPostMakesARunBeforeGitHubGivesItUp(t *testing.T) {
 	s := newStage(t, 1)
 	c := s.check("b1")
 	told := s.post(t, c, forge.Told{})
-	s.hub.Clock.Advance(12 * 24 * time.Hour)
+	s.advance(12 * 24 * time.Hour)
 	if n := s.calls(func() { s.post(t, c, told) }); len(n) != 0 {
 		t.Errorf("after 12 days: %v", n)
 	}
 	c.Summary = "still waiting"
 	told = s.post(t, c, told)
-	s.hub.Clock.Advance(36 * time.Hour)
+	s.advance(36 * time.Hour)
 	told = s.post(t, c, told) // it was told 36 hours ago, and made 13 and a half days ago
 	c.Summary = "waiting on"
 	told = s.post(t, c, told)
 	if runs := s.runs(); len(runs) != 2 || runs[1].Status != "queued" || runs[1].ID != told.ID {
 		t.Fatalf("runs %+v", runs)
 	}
-	s.hub.Clock.Advance(15 * 24 * time.Hour)
+	s.advance(15 * 24 * time.Hour)
 	s.app = s.open(t)
 	s.post(t, s.done("b1", 1), told)
 	if runs := s.runs(); len(runs) != 3 || runs[2].Conclusion != "failure" {
@@ -263,7 +273,37 @@ func TestPostStopsWhenItIsLimited(t *testing.T) {
 		if n := s.calls(func() { _, err = s.app.Post(t.Context(), s.check("b1"), told) }); len(n) != 0 || !errors.As(err, &until) {
 			t.Errorf("%+v: while limited: %v, %v", limit, n, err)
 		}
-		s.hub.Clock.Advance(until.Until.Sub(s.hub.Clock.Now()) + time.Second)
+		s.advance(until.Until.Sub(s.hub.Clock.Now()) + time.Second)
 		s.post(t, s.check("b1"), told)
+	}
+}
+
+func TestPostMakesARunAfterGitHubGaveItUp(t *testing.T) {
+	s := newStage(t, 1)
+	s.post(t, s.check("b1"), forge.Told{})
+	s.advance(15 * 24 * time.Hour)
+	s.app = s.open(t) // a new process, whose record of it is lost
+	s.post(t, s.done("b1", 1), forge.Told{})
+	if runs := s.runs(); len(runs) != 2 || runs[0].Conclusion != "stale" || !complete(runs[1], s.done("b1", 1)) {
+		t.Errorf("runs %+v", runs)
+	}
+}
+
+func TestPostLeavesTheAnnotationsOfAnotherBuildWhereTheyAre(t *testing.T) {
+	for _, anew := range []bool{false, true} {
+		s := newStage(t, 1)
+		told := s.post(t, s.check("b1"), forge.Told{})
+		s.faults.Inject(changes, forgetest.Mishap{}, forgetest.Mishap{Kind: forgetest.Refused})
+		told, err := s.app.Post(t.Context(), s.done("b1", 60), told)
+		if err == nil || told.Annotations != 50 {
+			t.Fatalf("%+v, %v; want 50 annotations and an error", told, err)
+		}
+		if anew {
+			s.app, told = s.open(t), forge.Told{}
+		}
+		s.post(t, s.done("b2", 1), told)
+		if runs := s.runs(); len(runs) != 2 || !complete(runs[1], s.done("b2", 1)) {
+			t.Errorf("runs %+v", runs)
+		}
 	}
 }

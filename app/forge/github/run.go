@@ -140,33 +140,14 @@ func (r run) minimal() run {
 	return r
 }
 
-// digest names all that a run shows, behind what it says in one word.
-func (r run) digest() string { return digest("run", r.verdict(), r) }
-
-// verdict is the conclusion, or the status of a run that has none.
-func (r run) verdict() string {
-	if r.Conclusion != "" {
-		return r.Conclusion
-	}
-	return r.Status
-}
-
-func digest(form, verdict string, shown any) string {
+// digest names all that is shown.
+func digest(shown any) string {
 	text, err := json.Marshal(shown)
 	if err != nil {
 		panic(err) // strings, numbers and times
 	}
 	sum := sha256.Sum256(text)
-	return form + " " + verdict + " " + hex.EncodeToString(sum[:16])
-}
-
-// verdictOf reads the word in a digest.
-func verdictOf(digest string) string {
-	words := strings.Fields(digest)
-	if len(words) != 3 {
-		return ""
-	}
-	return words[1]
+	return hex.EncodeToString(sum[:16])
 }
 
 // address is the address of a page if it is one that a browser would open.

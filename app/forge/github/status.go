@@ -31,18 +31,10 @@ var states = map[forge.Conclusion]string{
 	forge.Cancelled: "error", forge.ActionRequired: "pending",
 }
 
-// A status is a check as a commit status, and what it says in one word.
-type status struct {
-	*github.RepoStatus
-	verdict string
-}
-
-func (s status) digest() string { return digest("status", s.verdict, s.RepoStatus) }
-
-func describe(c forge.Check) status {
-	s := status{&github.RepoStatus{Context: github.String(c.Name), State: github.String("pending")}, "pending"}
+// describe is a check as a commit status.
+func describe(c forge.Check) *github.RepoStatus {
+	s := &github.RepoStatus{Context: github.String(c.Name), State: github.String("pending")}
 	if c.State == forge.Final {
-		s.verdict = string(c.Conclusion)
 		s.State = github.String("error")
 		if state := states[c.Conclusion]; state != "" && !c.Error {
 			s.State = &state
@@ -57,16 +49,24 @@ func describe(c forge.Check) status {
 	return s
 }
 
-// status shows the check as a commit status. One that is shown is not sent again: a
-// commit takes a thousand of one context, and then none for ever.
-func (p *posting) status(ctx context.Context, s status) (forge.Told, error) {
-	_, err := p.door.ask(ctx, http.MethodPost, p.where+"statuses/"+string(p.check.Commit), s.RepoStatus, nil)
-	var f *failure
-	if err != nil && !(errors.As(err, &f) && f.full()) {
-		return p.told, err
+// status shows the check as a commit status. One that this process sent last is not
+// sent again: a commit takes a thousand of one context, and then none for ever.
+func (p *posting) status(ctx context.Context) (forge.Told, error) {
+	s := describe(p.check)
+	key, sent := p.where+string(p.check.Commit)+" "+p.check.Name, digest(s)
+	if p.app.statuses.get(key) != sent {
+		_, err := p.door.ask(ctx, http.MethodPost, p.where+"statuses/"+string(p.check.Commit), s, nil)
+		var f *failure
+		if errors.As(err, &f) && f.full() {
+			err = nil
+		}
+		if err != nil {
+			return p.told, err
+		}
+		p.app.statuses.put(key, sent)
 	}
 	return forge.Told{
-		External: p.check.External, State: p.check.State, Digest: s.digest(), Done: p.check.State == forge.Final,
+		External: p.check.External, State: p.check.State, Digest: p.digest, Done: p.check.State == forge.Final,
 		At: p.app.options.Now(),
 	}, nil
 }

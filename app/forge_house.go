@@ -1,0 +1,195 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/velocity-ci/velocity/app/api"
+	"github.com/velocity-ci/velocity/app/forge"
+	"github.com/velocity-ci/velocity/app/liaison"
+	"github.com/velocity-ci/velocity/architect"
+	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/storage/git"
+)
+
+// A keyring opens repositories of one forge for fetching.
+type keyring interface {
+	Credential(ctx context.Context, r forge.Repository) (forge.Credential, error)
+}
+
+// estate is the liaison's houses: the service's, with their mirrors.
+type estate struct {
+	s       *service
+	mirrors *mirrors
+	keys    func(forge.Kind) keyring
+	arrived *atomic.Bool // set when a repository begins to be served
+}
+
+// Open implements liaison.Houses.
+func (e estate) Open(ctx context.Context, r forge.Repository) (liaison.House, error) {
+	if h := e.s.houses.of(r.Key); h != nil && h.remote() == r {
+		return house{e, h}, nil
+	}
+	repo, err := e.fetch(ctx, r, nil)
+	if err != nil {
+		return nil, err
+	}
+	h, err := e.s.admit(ctx, r, repo)
+	if err != nil {
+		return nil, err
+	}
+	e.arrived.Store(true)
+	return house{e, h}, nil
+}
+
+// At implements liaison.Houses.
+func (e estate) At(key forge.Key) (liaison.House, bool) {
+	h := e.s.houses.of(key)
+	return house{e, h}, h != nil
+}
+
+// Close implements liaison.Houses.
+func (e estate) Close(ctx context.Context, key forge.Key) error { return e.s.dismiss(ctx, key) }
+
+// fetch brings a mirror up to date, with a credential that ends when it is done.
+func (e estate) fetch(ctx context.Context, r forge.Repository, pulls []int64) (repo *git.Repository, err error) {
+	credential, err := e.keys(r.Kind).Credential(ctx, r)
+	if err != nil {
+		return nil, fmt.Errorf("get into %s: %w", r.Name, err)
+	}
+	defer func() {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), makeWithin)
+		defer cancel()
+		if left := credential.Close(end); left != nil { // it expires by itself
+			e.s.log.Warn("a token for fetching was not given back", "repo", r.Name, "err", left)
+		}
+	}()
+	return e.mirrors.of(r.Key).Refresh(ctx, r, credential, pulls)
+}
+
+// A house is one repository for the liaison.
+type house struct {
+	estate
+	h *served
+}
+
+// Refresh implements liaison.House.
+func (h house) Refresh(ctx context.Context, r forge.Repository, pulls []int64) error {
+	_, err := h.fetch(ctx, r, pulls)
+	return err
+}
+
+// Tidy implements liaison.House.
+func (h house) Tidy(ctx context.Context, open []int64) error {
+	return h.mirrors.of(h.h.key).Tidy(ctx, open)
+}
+
+// Tip implements liaison.House.
+func (h house) Tip(ref string) (plan.Commit, bool, error) {
+	hash, err := h.h.repo.Ref(ref)
+	if errors.Is(err, git.ErrRefNotFound) {
+		return "", false, nil
+	}
+	if err == nil {
+		hash, err = h.h.repo.Peel(hash)
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("read %s of %s: %w", ref, h.h.site.Called(), err)
+	}
+	return planCommit(hash), true, nil
+}
+
+// Accept implements liaison.House.
+func (h house) Accept(ctx context.Context, t plan.Trigger) error {
+	if err := h.h.ledger.Accept(ctx, []plan.Trigger{t}); err != nil {
+		return err
+	}
+	h.h.site.Wake()
+	return nil
+}
+
+// Look implements liaison.House.
+func (h house) Look() { h.h.site.Look() }
+
+func (h house) desk() desk { return desk{h.s.c, h.h.repo, h.h.ledger.Store, h.h.vault} }
+
+// Find implements liaison.House. It takes an id of this store and nothing that could
+// mean more than one build.
+func (h house) Find(ctx context.Context, text string) (*build.Build, error) {
+	id, err := build.ParseID(text)
+	if err != nil {
+		return nil, err
+	}
+	b, _, err := h.h.ledger.Build(ctx, id)
+	return b, err
+}
+
+// Builds implements liaison.House.
+func (h house) Builds(ctx context.Context, c plan.Commit) ([]*build.Build, error) {
+	if c.Zero() {
+		return nil, nil
+	}
+	return h.desk().builds(ctx, api.Query{Commit: string(c)})
+}
+
+// Unfinished implements liaison.House.
+func (h house) Unfinished() []*build.Build {
+	var mine []*build.Build
+	store, err := h.h.ledger.ID()
+	if err != nil {
+		return nil // a ledger that was never written has none
+	}
+	for _, b := range h.s.architect.Unfinished() {
+		if b.ID.Store == store {
+			mine = append(mine, b)
+		}
+	}
+	return mine
+}
+
+// Rerun implements liaison.House.
+func (h house) Rerun(ctx context.Context, b *build.Build, failed bool, by string) error {
+	_, err := h.desk().Rerun(ctx, api.Act{Build: b.ID.String(), Failed: failed, Actor: by})
+	if err == nil {
+		h.h.site.Wake()
+	}
+	return err
+}
+
+// Approve implements liaison.House.
+func (h house) Approve(ctx context.Context, b *build.Build, by string) error {
+	return h.s.architect.Approve(ctx, b.ID, build.Approval{Commit: b.Trigger.Commit, Digest: b.Plan, By: by})
+}
+
+// Cancel implements liaison.House.
+func (h house) Cancel(ctx context.Context, b *build.Build, reason string) error {
+	return h.s.architect.Cancel(ctx, b.ID, reason)
+}
+
+// End implements liaison.House.
+func (h house) End(ctx context.Context, event plan.Event, ref, reason string) error {
+	_, err := h.s.architect.CancelWhere(ctx, h.h.site, architect.Closing{Event: event, Ref: ref}, reason)
+	return err
+}
+
+// A remote is a repository as its forge showed it last.
+type remote struct {
+	mu sync.Mutex
+	is forge.Repository
+}
+
+func (s *served) remote() forge.Repository {
+	s.from.mu.Lock()
+	defer s.from.mu.Unlock()
+	return s.from.is
+}
+
+func (s *served) follow(r forge.Repository) {
+	s.from.mu.Lock()
+	defer s.from.mu.Unlock()
+	s.from.is = r
+}
