@@ -71,7 +71,7 @@ func (b *Inbox) Run(ctx context.Context) {
 		case <-pause.C:
 			resting = false
 		case <-ctx.Done():
-			b.record(context.WithoutCancel(ctx))
+			b.record(ctx)
 			return
 		}
 	}
@@ -104,7 +104,8 @@ func (b *Inbox) record(ctx context.Context) bool {
 	for r, n := range refused {
 		all = append(all, Entry{Received: now, State: Refused, Note: r.reason, Source: r.source, Count: n})
 	}
-	err := b.do(ctx, 0, func(s *sheet) error {
+	// What was given up on may be recorded all the same, and would count twice.
+	err := b.do(context.WithoutCancel(ctx), 0, func(s *sheet) error {
 		return s.tell(slotOf(now), all...)
 	})
 	if err != nil {
