@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/velocity-ci/velocity/app/forge"
+	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/hooks"
 )
 
@@ -91,6 +92,13 @@ func TestLanes(t *testing.T) {
 				t.Errorf("%s counts as tried %d times while it waits", key, n)
 			}
 		}
+		time.Sleep(3 * lookEvery)
+		synctest.Wait()
+		r.mu.Lock()
+		if n := len(r.lanes[forge.Key{Kind: forge.GitHub, ID: world}]); n != len(then) {
+			t.Errorf("%d deliveries are behind the first; want %d", n, len(then))
+		}
+		r.mu.Unlock()
 		r.hub.change(world, func(m *model) { m.lagging = false })
 		time.Sleep(longPause)
 		synctest.Wait()
@@ -189,6 +197,24 @@ func TestOneRequest(t *testing.T) {
 		}
 		if got := r.inbox.fate("github-0002"); got != "do: " {
 			t.Errorf("it became %q", got)
+		}
+	})
+}
+
+// A pull request is closed while a comparison is about to build it.
+func TestComparisonAndDelivery(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.opens(nil)
+		r.hub.mu.Lock()
+		r.hub.fails = func(context.Context) error { time.Sleep(10 * time.Second); return nil }
+		r.hub.mu.Unlock()
+		time.Sleep(r.Every + r.Every/20 + 25*time.Second) // the list of pull requests is there
+		r.hub.change(world, func(m *model) { m.pulls[5].Open = false })
+		r.tell(hooks.Event{Kind: hooks.PullClosed, Pull: 5})
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if all := r.house().all; len(all) != 1 || all[0].Canceled != build.ReasonClosed {
+			t.Errorf("builds: %+v; want one that ended when it was closed", all)
 		}
 	})
 }

@@ -28,7 +28,8 @@ type model struct {
 	gone    bool
 	refs    map[string]plan.Commit
 	pulls   map[int64]*forge.Pull
-	lagging bool // git does not show heads of pull requests
+	lagging bool  // git does not show heads of pull requests
+	hidden  int64 // nor ever that of this one
 }
 
 func newHub() *hub {
@@ -115,7 +116,7 @@ func (h *hub) Pull(ctx context.Context, r forge.Repository, number int64) (p for
 }
 
 func (h *hub) CanWrite(ctx context.Context, r forge.Repository, u forge.User) (may bool, err error) {
-	return may, h.ask(ctx, r.ID, func(*model) error { may = u.ID == octo.ID; return nil })
+	return may, h.ask(ctx, r.ID, func(*model) error { may = u.ID == octo.ID || u.ID == friend.ID; return nil })
 }
 
 // A street is a model of the houses.
@@ -188,7 +189,7 @@ func (h *house) Refresh(ctx context.Context, r forge.Repository, pulls []int64) 
 		maps.DeleteFunc(h.mirror, func(ref string, _ plan.Commit) bool { _, pull := r.Kind.PullOf(ref); return !pull })
 		maps.Copy(h.mirror, m.refs)
 		for _, n := range pulls {
-			if p := m.pulls[n]; p != nil && !m.lagging {
+			if p := m.pulls[n]; p != nil && !m.lagging && n != m.hidden {
 				h.mirror[r.Kind.Ref(n)] = p.Head
 			}
 		}

@@ -133,6 +133,12 @@ func TestActions(t *testing.T) {
 			r.house().finish(2, build.Succeeded)
 			r.house().said()
 		}, suite, "rerun suite: ", []string{"rerun k3f9a2-1 failed=false by octo (github 1)"}},
+		"what failed and then did not": {func(r *rig) {
+			r.asked(build.Failed)
+			r.tell(press(hooks.AskRerun))
+			r.house().finish(2, build.Succeeded)
+			r.house().said()
+		}, suite, "rerun suite: ", []string{"rerun k3f9a2-2 failed=false by octo (github 1)"}},
 		"a stranger's suite": {func(r *rig) { r.asked(build.Failed) }, by(stranger, suite), "rerun suite: refused: ", nil},
 		"a suite of nothing": {nil, suite, "rerun suite: there is no such build", nil},
 
@@ -199,6 +205,20 @@ func TestRefsChanged(t *testing.T) {
 		want := []string{"found refs/heads/topic 3", "accept pull_request refs/pull/6/head c refs/heads/main refs/heads/topic writer octo"}
 		if diff := cmp.Diff(want, r.house().said()); diff != "" {
 			t.Errorf("the house was told (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// A pull request whose head cannot be found keeps no other from being built.
+func TestOneOfManyFails(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.opens(nil)
+		r.opens(func(p *forge.Pull) { p.Number = 6 })
+		r.hub.change(world, func(m *model) { m.hidden = 5 })
+		r.Add(forge.GitHub, r.hub, ours) // everything is compared
+		synctest.Wait()
+		if got := r.house().said(); len(got) != 1 {
+			t.Errorf("the house was told %q; want pull request 6", got)
 		}
 	})
 }
