@@ -62,8 +62,8 @@ func (l *Liaison) sortOut(ctx context.Context, drain func(forge.Key)) error {
 		return err
 	}
 	for _, key := range keys {
-		if ctx.Err() != nil {
-			return nil
+		if err := ctx.Err(); err != nil {
+			return err
 		}
 		if !l.take(key) {
 			continue

@@ -59,7 +59,7 @@ func TestPoisonedComparison(t *testing.T) {
 		r.hub.repo(8, "octo/moon").refs[main] = sha(5)
 		r.tell(hooks.Event{Kind: hooks.AccessGained})
 		r.hub.change(8, func(m *model) { m.refs[main] = sha(6) })
-		time.Sleep(2 * r.Every)
+		pass(2 * r.Every)
 		synctest.Wait()
 		if diff := cmp.Diff([]string{"found refs/heads/main 6"}, r.houses.all[8].said()); diff != "" {
 			t.Errorf("octo/moon was told (-want +got):\n%s", diff)
@@ -92,7 +92,7 @@ func TestLanes(t *testing.T) {
 				t.Errorf("%s counts as tried %d times while it waits", key, n)
 			}
 		}
-		time.Sleep(3 * lookEvery)
+		pass(3 * lookEvery)
 		synctest.Wait()
 		r.mu.Lock()
 		if n := len(r.lanes[forge.Key{Kind: forge.GitHub, ID: world}]); n != len(then) {
@@ -100,7 +100,7 @@ func TestLanes(t *testing.T) {
 		}
 		r.mu.Unlock()
 		r.hub.change(world, func(m *model) { m.lagging = false })
-		time.Sleep(longPause)
+		pass(longPause)
 		synctest.Wait()
 		want := []string{
 			"accept pull_request refs/pull/5/head b refs/heads/main refs/heads/topic writer octo",
@@ -135,11 +135,11 @@ func TestPatience(t *testing.T) {
 					r.down(c.err)
 				}
 				key := r.tell(hooks.Event{Kind: hooks.PullOpened, Pull: 5})
-				time.Sleep(c.least)
+				pass(c.least)
 				if c.least > 0 && r.inbox.fate(key) != "" {
 					t.Errorf("before %s it became %q", c.least, r.inbox.fate(key))
 				}
-				time.Sleep(c.most - c.least)
+				pass(c.most - c.least)
 				synctest.Wait()
 				if got := r.inbox.fate(key); !strings.HasPrefix(got, "failed: ") {
 					t.Errorf("after %s it became %q; want it put away", c.most, got)
@@ -165,7 +165,7 @@ func TestLimit(t *testing.T) {
 		r.hub.mu.Unlock()
 		r.push(main, 2)
 		key := r.tell(hooks.Event{Kind: hooks.BranchPushed, Ref: main, Commit: sha(2)})
-		time.Sleep(time.Until(until) + time.Second)
+		pass(time.Until(until) + time.Second)
 		synctest.Wait()
 		if got := r.inbox.fate(key); got != "build: " || early.Load() != 1 {
 			t.Errorf("after the limit it became %q, having asked %d times before; want it built, and one", got, early.Load())
@@ -190,7 +190,7 @@ func TestOneRequest(t *testing.T) {
 		r.inbox.mu.Unlock()
 		r.tell(press(hooks.AskRerun))
 		r.house().finish(2, "failed")
-		time.Sleep(2 * lookEvery)
+		pass(2 * lookEvery)
 		synctest.Wait()
 		if diff := cmp.Diff([]string{"rerun k3f9a2-1 failed=false by octo (github 1)"}, r.house().said()); diff != "" || !lost {
 			t.Errorf("the house was told (-want +got), lost: %v:\n%s", lost, diff)
@@ -206,12 +206,12 @@ func TestComparisonAndDelivery(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.opens(nil)
 		r.hub.mu.Lock()
-		r.hub.fails = func(context.Context) error { time.Sleep(10 * time.Second); return nil }
+		r.hub.fails = func(context.Context) error { pass(10 * time.Second); return nil }
 		r.hub.mu.Unlock()
-		time.Sleep(r.Every + r.Every/20 + 25*time.Second) // the list of pull requests is there
+		pass(r.Every + r.Every/20 + 25*time.Second) // the list of pull requests is there
 		r.hub.change(world, func(m *model) { m.pulls[5].Open = false })
 		r.tell(hooks.Event{Kind: hooks.PullClosed, Pull: 5})
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		synctest.Wait()
 		if all := r.house().all; len(all) != 1 || all[0].Canceled != build.ReasonClosed {
 			t.Errorf("builds: %+v; want one that ended when it was closed", all)

@@ -235,3 +235,6 @@ func (b *inbox) check(t *testing.T) {
 		t.Errorf("the inbox was told wrongly: %s", m)
 	}
 }
+
+// pass lets time go by, by the clock of a bubble.
+func pass(d time.Duration) { <-time.After(d) }

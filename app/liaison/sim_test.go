@@ -63,7 +63,7 @@ func (s *sim) deliver(e hooks.Event) {
 	for range 1 + s.n(2) {
 		wait := time.Duration(s.n(2)*s.n(90)) * time.Second
 		s.late.Go(func() {
-			time.Sleep(wait)
+			pass(wait)
 			s.door.Lock()
 			defer s.door.Unlock()
 			s.send(e)
@@ -163,7 +163,7 @@ func simulate(t *testing.T, seed uint64) *sim {
 		default:
 			s.people(repo)
 		}
-		time.Sleep(time.Duration(s.n(20)) * time.Second)
+		pass(time.Duration(s.n(20)) * time.Second)
 	}
 	s.late.Wait()
 	s.heal()
@@ -187,7 +187,7 @@ func (s *sim) heal() {
 	s.inbox.mu.Lock()
 	s.inbox.fails = func() error { return nil }
 	s.inbox.mu.Unlock()
-	time.Sleep(2*s.Every + 2*time.Minute) // one comparison may be under way, and limits may last
+	pass(2*s.Every + 2*time.Minute) // one comparison may be under way, and limits may last
 	synctest.Wait()
 }
 
@@ -195,7 +195,7 @@ func (s *sim) heal() {
 // compared, each tip and head was built exactly once, what is closed is not built, and
 // nothing of strangers was let through.
 func TestConverges(t *testing.T) {
-	seeds := 120
+	seeds := 60
 	if testing.Short() {
 		seeds = 20
 	}
@@ -298,9 +298,9 @@ func TestPermutedPushes(t *testing.T) {
 				if n < len(sent) {
 					r.send(hooks.Event{Kind: hooks.BranchPushed, Repository: world, Ref: main, Commit: sha(100 + sent[n]), Sender: octo})
 				}
-				time.Sleep(time.Duration(rng.IntN(300)) * time.Millisecond)
+				pass(time.Duration(rng.IntN(300)) * time.Millisecond)
 			}
-			time.Sleep(r.Every + r.Every/10)
+			pass(r.Every + r.Every/10)
 			synctest.Wait()
 			final := r.house().which(func(b *build.Build) bool { return b.Trigger.Commit == sha(100+pushes-1) })
 			if len(final) != 1 || r.house().all[len(r.house().all)-1].ID != final[0].ID {

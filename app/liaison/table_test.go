@@ -232,7 +232,7 @@ func TestMissedPush(t *testing.T) {
 		if said := r.house().said(); said != nil {
 			t.Errorf("at once: %q; want nothing", said)
 		}
-		time.Sleep(pushComes)
+		pass(pushComes)
 		synctest.Wait()
 		if diff := cmp.Diff([]string{"found refs/heads/main 2"}, r.house().said()); diff != "" {
 			t.Errorf("the house was told (-want +got):\n%s", diff)
@@ -249,7 +249,7 @@ func TestWhatComesBack(t *testing.T) {
 		for _, is := range []forge.Pull{{Head: sha(12), Open: true}, {Head: sha(11), Open: true}, {Head: sha(11)}, {Head: sha(11), Open: true}} {
 			r.hub.change(world, func(m *model) { m.pulls[5].Head, m.pulls[5].Open = is.Head, is.Open })
 			for range 2 {
-				time.Sleep(time.Second) // what is asked for at another time is asked for anew
+				pass(time.Second) // what is asked for at another time is asked for anew
 				r.tell(hooks.Event{Kind: hooks.RefsChanged})
 			}
 		}
