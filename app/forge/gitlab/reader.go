@@ -31,7 +31,7 @@ func (g *GitLab) CanRead(ctx context.Context, r forge.Repository, token string) 
 		return false, err
 	}
 	other := &GitLab{api: theirs, gate: &gate{now: o.Now}} // their limits are not ours
-	err = other.get(ctx, within(r.ID, "repository/commits"), url.Values{"per_page": {"1"}}, nil)
+	_, err = other.send(ctx, http.MethodGet, within(r.ID, "repository/commits"), url.Values{"per_page": {"1"}}, nil, nil)
 	var (
 		limit *forge.LimitError
 		f     *failure
