@@ -62,7 +62,7 @@ type serverConfig struct {
 		Limit sizeValue `yaml:"limit" default:"5000000000" help:"the largest artifacts or cache of one task that are taken, packed: 5G"`
 	} `yaml:"blobs"`
 	Publish struct {
-		Remote string `yaml:"remote" flag:"publish" help:"send finished builds to this remote, as velocity publish does"`
+		Remote string `yaml:"remote" flag:"publish" help:"send finished builds of served repositories to this remote, as velocity publish does"`
 		Logs   bool   `yaml:"logs" help:"send their logs, too"`
 	} `yaml:"publish"`
 }

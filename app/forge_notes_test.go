@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"bytes"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -140,5 +141,48 @@ func (w *town) refuses(name string, who map[string]string) {
 		if refs, ok := w.sees(name, token); ok {
 			w.t.Errorf("%s sees of %s:\n%s", what, name, refs)
 		}
+	}
+}
+
+// Notes of builds are pushed to the forge with the operator's own token, and nothing
+// else is.
+func TestResultsOnTheForge(t *testing.T) {
+	w := foundTown(t, forgetest.GitHubOptions{})
+	w.settle()
+	w.repo.Privatize()
+	w.repo.Role("ops", "write")
+	token := w.hub.PersonalToken("ops", map[string]string{"contents": "write"})
+	w.keep("push", token)
+	w.args = append(w.args, "--github-publish-token", filepath.Join(w.home, "push"))
+	w.in = w.hub.Install(t, "octo", w.repo)
+	if _, err := w.repo.Bare().Commit("refs/notes/velocity", "", forgetest.Change{Files: map[string]string{"0": "somebody's"}}); err != nil {
+		t.Fatal(err)
+	}
+	before, err := w.repo.Bare().Resolve("refs/notes/velocity")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.serve()
+	w.wait("serves octo/world", func() bool { return strings.Contains(w.said.text(), "repository is served") })
+	w.builder("b1", "--executor", "host")
+	sha := w.repo.Push(t, "main", forgetest.Change{Author: "octo", Files: map[string]string{"a": "1"}})
+	w.check(sha, defaultCheck, concluded("success"))
+	if _, err := w.hub.WaitCall(atHome(t), func(c forgetest.Call) bool {
+		return c.Method == http.MethodPost && strings.HasSuffix(c.Path, "/git-receive-pack") && c.Status == http.StatusOK
+	}); err != nil {
+		t.Fatal(err)
+	}
+	refs, err := w.repo.Bare().Refs("refs/")
+	if err != nil || len(refs) != 2 || refs["refs/heads/main"] != sha {
+		t.Errorf("the forge has %v, %v; want notes, and main where it was", refs, err)
+	}
+	if after := refs["refs/notes/velocity"]; after == before || !w.repo.Bare().IsAncestor(before, after) {
+		t.Errorf("notes went from %s to %s", before, after)
+	}
+	if note, err := w.gitAs(token, w.repo.Bare().Dir(), "notes", "--ref=velocity", "show", sha); err != nil || !strings.Contains(note, "default: succeeded") {
+		t.Errorf("the note there: %q, %v", note, err)
+	}
+	if strings.Contains(w.said.text(), token) {
+		t.Error("the server's log has the token")
 	}
 }
