@@ -136,12 +136,16 @@ func TestGitByLeaveOfTheForge(t *testing.T) {
 }
 
 // Whoever tries one token after the other is not passed on to the forge for ever.
-// Those that it takes do not count.
+// Those that it takes do not count, nor does it when git comes without one to ask
+// whether it needs one.
 func TestGitGuessing(t *testing.T) {
 	r, u := newForgeRig(t)
 	for range 30 {
 		if got, _ := r.fetch("octo/world", "ann", "of the forge"); got != 200 {
 			t.Fatalf("a token that is good: %d", got)
+		}
+		if got, _ := r.fetch("octo/world", "", ""); got != 401 {
+			t.Fatalf("no token: %d", got)
 		}
 	}
 	u.asked = nil
