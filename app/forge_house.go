@@ -17,9 +17,13 @@ import (
 	"github.com/velocity-ci/velocity/storage/git"
 )
 
-// A keyring opens repositories of one forge for fetching.
+// A keyring opens repositories of one forge for fetching: to us, and to those whom
+// the forge lets in.
 type keyring interface {
 	Credential(ctx context.Context, r forge.Repository) (forge.Credential, error)
+	// CanRead reports whether the forge lets whoever has a token read a repository.
+	// Anybody may have typed it.
+	CanRead(ctx context.Context, r forge.Repository, token string) (bool, error)
 }
 
 // estate is the liaison's houses: the service's, with their mirrors.
