@@ -77,8 +77,12 @@ func TestHeldBuildAndItsGroup(t *testing.T) {
 	if pushed.Started.IsZero() {
 		t.Errorf("the push waits: %s", pushed.TaskReason(&pushed.Stages[0].Tasks[0]))
 	}
-	if err := g.a.Approve(t.Context(), held.ID, approvalOf(held)); err != nil {
+	later := g.one(plan.Trigger{ID: "later", Event: plan.EventPullRequest, Ref: "refs/pull/2/head", Target: "refs/heads/main", Commit: head})
+	if err := g.a.Approve(t.Context(), later.ID, approvalOf(later)); err != nil {
 		t.Fatal(err)
+	}
+	if !held.AwaitsApproval() {
+		t.Errorf("the first is %s, %q; want held", held.State(), held.Reason())
 	}
 	close(release)
 	if b := g.final(); b.ID != pushed.ID || b.State() != build.Succeeded {
