@@ -41,7 +41,7 @@ type serverConfig struct {
 	} `yaml:"builder"`
 	GitHub   githubConfig  `yaml:"github"`
 	GitLab   gitlabConfig  `yaml:"gitlab"`
-	Poll     intervalValue `yaml:"poll" default:"5m0s" help:"how often the forge is asked for pull requests, for what a webhook did not tell; 0 leaves it at comparing refs"`
+	Poll     intervalValue `yaml:"poll" default:"5m0s" help:"how often forges are asked for what a webhook did not tell; 0 is the default"`
 	Bots     loginList     `yaml:"bots" help:"logins of bots on the forge that are trusted as people with the same rights are, such as dependabot[bot]; can be repeated (default: none)"`
 	Public   bool          `yaml:"public" help:"let everybody fetch from repositories that are public on their forge, with their builds, notes and logs, without a token"`
 	NATS     natsConfig    `yaml:"nats"`
