@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/velocity-ci/velocity/app/forge"
 	"github.com/velocity-ci/velocity/app/socket"
 	"github.com/velocity-ci/velocity/app/term"
 	"github.com/velocity-ci/velocity/app/web"
@@ -104,7 +105,7 @@ func (c *cli) openFront(ctx context.Context, s *service, conf *serverConfig) (f 
 	if f.web, err = c.frontOf(s, registered, conf); err != nil {
 		return f, err
 	}
-	f.web.Secrets = c.stateVault(repo)
+	f.web.Secrets, f.web.Known = c.stateVault(repo), c.knownIn(repo)
 	if f.local, err = socket.Listen(ctx, folderOf(repo)); err != nil {
 		return f, err
 	}
@@ -112,8 +113,9 @@ func (c *cli) openFront(ctx context.Context, s *service, conf *serverConfig) (f 
 	return f, err
 }
 
-// frontOf is the API over all repositories of a service. Their names tell them
-// apart, and tokens are for names: two of the same name would be one to a token.
+// frontOf is the API over all repositories of a service. What they stay known by
+// tells them apart, which is the name for those on this machine: two of the same name
+// would be one to a token, and one named like a forge's key would be that forge's.
 func (c *cli) frontOf(s *service, r *roster.Roster, conf *serverConfig) (*web.Front, error) {
 	f := &web.Front{
 		Roster: r, Now: c.now, Log: s.log, Ready: func() error { return nil },
@@ -132,6 +134,10 @@ func (c *cli) frontOf(s *service, r *roster.Roster, conf *serverConfig) (*web.Fr
 	}
 	seen := map[string]bool{}
 	for _, h := range s.houses.list() {
+		if _, like := forge.ParseKey(h.site.Name); like {
+			return nil, usage("a repository is named %q, as one of a forge is: tokens could not tell them apart", h.site.Name).
+				hint("repositories: [{path: PATH, name: NAME}] in the configuration file gives it another name")
+		}
 		if seen[h.site.Name] {
 			return nil, usage("two repositories are named %q: tokens could not tell them apart", h.site.Name).
 				hint("repositories: [{path: PATH, name: NAME}] in the configuration file gives one another name")

@@ -36,6 +36,14 @@ type Key struct {
 // String is the key in names of files and in logs, such as "github-1296269".
 func (k Key) String() string { return fmt.Sprintf("%s-%d", k.Kind, k.ID) }
 
+// ParseKey reads what String prints; ok is false for all else.
+func ParseKey(text string) (k Key, ok bool) {
+	kind, number, _ := strings.Cut(text, "-")
+	id, err := strconv.ParseInt(number, 10, 64)
+	k = Key{Kind: Kind(kind), ID: id}
+	return k, err == nil && id > 0 && (k.Kind == GitHub || k.Kind == GitLab) && k.String() == text
+}
+
 // A Repository is one on a forge, as the forge told us last.
 type Repository struct {
 	Key

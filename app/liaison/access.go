@@ -41,7 +41,7 @@ func (l *Liaison) missing(ctx context.Context, kind forge.Kind, there map[string
 		return err
 	}
 	for _, p := range known {
-		key, ok := keyOf(p.Key)
+		key, ok := forge.ParseKey(p.Key)
 		if !ok || key.Kind != kind || there[p.Key] || p.State == project.Away {
 			continue
 		}
@@ -58,16 +58,6 @@ func (l *Liaison) missing(ctx context.Context, kind forge.Kind, there map[string
 		}
 	}
 	return nil
-}
-
-func keyOf(text string) (k forge.Key, ok bool) {
-	for _, kind := range []forge.Kind{forge.GitHub, forge.GitLab} {
-		if _, err := fmt.Sscanf(text, string(kind)+"-%d", &k.ID); err == nil {
-			k.Kind = kind
-			return k, true
-		}
-	}
-	return k, false
 }
 
 // admit records a repository as the forge shows it, and serves it if it shall be

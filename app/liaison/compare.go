@@ -105,7 +105,7 @@ func (l *Liaison) compareKnown(ctx context.Context, known []project.Project, cho
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(abreast)
 	for _, k := range known {
-		key, ok := keyOf(k.Key)
+		key, ok := forge.ParseKey(k.Key)
 		h, served := l.Houses.At(key)
 		f := l.forge(key.Kind)
 		if !ok || !served || f == nil || k.State != project.Active || !chosen(k) {

@@ -30,9 +30,12 @@ type Front struct {
 	// NATS takes the connections of builders, which prove who they are to it; nil
 	// if they go elsewhere.
 	NATS http.Handler
+	// Known are the repositories of forges, also those that are not served now; nil
+	// if there are none.
+	Known func(ctx context.Context) ([]Known, error)
 	// Attempt reports whether a token is that of an attempt under way that was
-	// given the repository; nil if there are none.
-	Attempt func(repository, token string) bool
+	// given the repository, by its identity; nil if there are none.
+	Attempt func(identity, token string) bool
 	// Blobs keeps artifacts and caches for attempts on other machines; nil if there
 	// are none.
 	Blobs *Blobs
@@ -196,12 +199,12 @@ const attemptUser = "attempt"
 // git serves fetches. git sends a password only when it was asked for one.
 func (f *Front) git(w http.ResponseWriter, r *http.Request, _ *Server) {
 	path := r.PathValue("path")
-	site := f.Sites.above(path)
-	name, _, _ := strings.Cut(path, "/") // as good as any if there is no such repository
+	site, below := f.Sites.above(path)
+	identity, _, _ := strings.Cut(path, "/") // as good as any if there is no such repository
 	if site != nil {
-		name = site.Site.Called()
+		identity = site.Site.Identity()
 	}
-	if !f.mayFetch(r, name) {
+	if !f.mayFetch(r, identity) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="velocity", charset="UTF-8"`)
 		http.Error(w, "this needs a token that may read the repository", http.StatusUnauthorized)
 		return
@@ -211,20 +214,20 @@ func (f *Front) git(w http.ResponseWriter, r *http.Request, _ *Server) {
 		return
 	}
 	inner := r.Clone(r.Context())
-	inner.URL.Path, inner.URL.RawPath = strings.TrimPrefix(path, name), ""
+	inner.URL.Path, inner.URL.RawPath = below, ""
 	site.Git.ServeHTTP(w, inner)
 }
 
-func (f *Front) mayFetch(r *http.Request, repository string) bool {
+func (f *Front) mayFetch(r *http.Request, identity string) bool {
 	user, password, ok := r.BasicAuth()
 	switch {
 	case !ok:
 		return false
 	case user == attemptUser:
-		return f.Attempt != nil && f.Attempt(repository, password)
+		return f.Attempt != nil && f.Attempt(identity, password)
 	}
 	token, err := f.Roster.Check(r.Context(), password)
-	return err == nil && token.May(roster.Read, repository)
+	return err == nil && token.May(roster.Read, identity)
 }
 
 // Local answers by h to whoever may write the server's own files, and thus may do
