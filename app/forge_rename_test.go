@@ -24,7 +24,7 @@ func pipelineOfHeirs(fifo string) map[string]string {
 steps: [{type: run, secrets: [deploy_key], script: 'test -n "$deploy_key"; if grep -q yes waits; then read -r line <%s; fi'}]
 `, fifo),
 		".velocityci/blueprints/pack.yml": "parameters: [{name: deploy_key, secret: true}]\nsteps: [{type: run, secrets: [deploy_key], script: 'test -n \"$deploy_key\"'}]\n",
-		"waits": "no",
+		"waits":                           "no",
 	}
 }
 

@@ -34,6 +34,7 @@ const packsOfRoster = 32
 type front struct {
 	web     *web.Front
 	state   string
+	proxied bool // only a proxy can reach the public port
 	release func() error
 	public  net.Listener
 	local   net.Listener
@@ -80,7 +81,7 @@ func (c *cli) openFront(ctx context.Context, s *service, conf *serverConfig) (f 
 	if err != nil {
 		return nil, err
 	}
-	f = &front{state: filepath.Dir(repo.CommonDir())}
+	f = &front{state: filepath.Dir(repo.CommonDir()), proxied: conf.Proxy}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, f.close())
@@ -190,7 +191,11 @@ const endWithin = 5 * time.Second
 // server.
 func (f *front) serve(ctx context.Context) error {
 	handler := f.web.Handler()
-	public := apiServer(ctx, handler, f.web.Log)
+	outside := handler
+	if f.proxied {
+		outside = web.Proxied(handler)
+	}
+	public := apiServer(ctx, outside, f.web.Log)
 	local := apiServer(ctx, web.Local(handler), f.web.Log)
 	ended := make(chan error, 2)
 	go func() { ended <- public.Serve(f.public) }()
