@@ -96,13 +96,28 @@ func (k Kind) PullOf(ref string) (pull int64, ok bool) {
 
 // A Credential opens one repository for fetching. Close gives it back; the forge
 // takes it from nobody after that.
+//
+// No way of printing shows the password: none looks into a function, while of what is
+// hidden in another struct fmt calls no methods.
 type Credential struct {
-	User, Password string
-	Close          func(ctx context.Context) error
+	User     string
+	Close    func(ctx context.Context) error
+	password func() string
 }
 
-// Format prints no password, whatever the verb.
-func (c Credential) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "credential of %s", c.User) }
+// NewCredential makes one.
+func NewCredential(user, password string, end func(ctx context.Context) error) Credential {
+	return Credential{User: user, Close: end, password: func() string { return password }}
+}
+
+// Password goes to where the credential is used and nowhere else. It is "" if there
+// is none.
+func (c Credential) Password() string {
+	if c.password == nil {
+		return ""
+	}
+	return c.password()
+}
 
 // Errors of forges that a caller acts on. They are looked for with errors.Is.
 var (
