@@ -233,7 +233,7 @@ func TestCannotBePrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keyBytes := strings.Trim(fmt.Sprint(raw[:8]), "[]")
+	keyBytes := strings.Trim(fmt.Sprintf("%d", raw[:8]), "[]")
 	for _, form := range []string{canary, hex, strings.ToUpper(hex), key.Text(), "99 97 110", "[99, 97", "0x63, 0x61", keyBytes} {
 		if strings.Contains(printed.String(), form) {
 			t.Errorf("%q was printed", form)

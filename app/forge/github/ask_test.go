@@ -284,8 +284,8 @@ func TestCheckSaysWhatIsMissing(t *testing.T) {
 
 func TestCheckKnowsTheSkewThatItIsRefusedFor(t *testing.T) {
 	s := newStage(t, 1)
-	o := s.app.options
-	o.Key = []byte(s.hub.App(t).PEM())
+	o, known := s.app.options, s.hub.App(t)
+	o.Key = []byte(known.PEM())
 	o.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
 	a, err := Open(o)
 	if err != nil {

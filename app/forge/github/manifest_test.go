@@ -94,7 +94,7 @@ func TestKeyIsNotPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bytes := strings.Trim(fmt.Sprint(text[:8]), "[]")
+	bytes := strings.Trim(fmt.Sprintf("%d", text[:8]), "[]")
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		printed := fmt.Sprintf(verb+verb, a, struct{ a *App }{a})
 		for _, form := range []string{"RSA PRIVATE", bytes, "0x2d, 0x2d", private.D.String(), private.D.Text(16)} {
