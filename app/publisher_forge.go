@@ -110,7 +110,7 @@ func (c *cli) publisherAtForge(s *served, o serviceOptions) *publisher {
 func pushedTo(repo *git.Repository, r forge.Repository, transports []string, token, key string) (*git.Remote, error) {
 	if key == "" {
 		return repo.RemoteAt(r.Clone, forgeRemote, git.Access{
-			Transports: transports, Credential: git.Credential{User: pushUser, Password: token},
+			Transports: transports, Credential: git.NewCredential(pushUser, token),
 		})
 	}
 	at, err := url.Parse(r.Clone)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -58,7 +56,7 @@ func (l *Liaison) missing(ctx context.Context, kind forge.Kind, there map[string
 		return err
 	}
 	for _, p := range known {
-		key, ok := keyOf(p.Key)
+		key, ok := forge.ParseKey(p.Key)
 		if !ok || key.Kind != kind || there[p.Key] || p.State == project.Away {
 			continue
 		}
@@ -73,14 +71,6 @@ func (l *Liaison) missing(ctx context.Context, kind forge.Kind, there map[string
 		}
 	}
 	return nil
-}
-
-// keyOf reads the key of a record.
-func keyOf(text string) (k forge.Key, ok bool) {
-	kind, number, _ := strings.Cut(text, "-")
-	id, err := strconv.ParseInt(number, 10, 64)
-	k = forge.Key{Kind: forge.Kind(kind), ID: id}
-	return k, err == nil && k.String() == text
 }
 
 // admit records a repository as the forge shows it, and serves it if it shall be

@@ -245,13 +245,13 @@ func TestTurn(t *testing.T) {
 }
 
 func TestKeyOf(t *testing.T) {
-	k, ok := keyOf("github-1296269")
+	k, ok := forge.ParseKey("github-1296269")
 	if want := (forge.Key{Kind: forge.GitHub, ID: 1296269}); !ok || k != want {
 		t.Errorf("keyOf = %v, %v; want %v", k, ok, want)
 	}
 	for _, bad := range []string{"", "github", "github-", "github-1x", "github-01", "github--"} {
-		if k, ok := keyOf(bad); ok {
-			t.Errorf("keyOf(%q) = %v; want none", bad, k)
+		if k, ok := forge.ParseKey(bad); ok {
+			t.Errorf("forge.ParseKey(%q) = %v; want none", bad, k)
 		}
 	}
 }

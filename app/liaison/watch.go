@@ -98,7 +98,7 @@ func (l *Liaison) compareKnown(ctx context.Context, chosen func(forge.Key) bool)
 	var group errgroup.Group
 	group.SetLimit(abreast)
 	for _, k := range known {
-		key, ok := keyOf(k.Key)
+		key, ok := forge.ParseKey(k.Key)
 		if !ok || k.State != project.Active || !chosen(key) {
 			continue
 		}

@@ -30,9 +30,12 @@ type Front struct {
 	// NATS takes the connections of builders, which prove who they are to it; nil
 	// if they go elsewhere.
 	NATS http.Handler
+	// Known are the repositories of forges, also those that are not served now; nil
+	// if there are none.
+	Known func(ctx context.Context) ([]Known, error)
 	// Attempt reports whether a token is that of an attempt under way that was
-	// given the repository; nil if there are none.
-	Attempt func(repository, token string) bool
+	// given the repository, by its identity; nil if there are none.
+	Attempt func(identity, token string) bool
 	// Blobs keeps artifacts and caches for attempts on other machines; nil if there
 	// are none.
 	Blobs *Blobs

@@ -189,7 +189,7 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 	needs := map[roster.Right]int{roster.Read: 1, roster.Act: 2, roster.Admin: 3}
 	open := map[string]bool{"/healthz": true, "/readyz": true, "/nats": true, "/git/{path...}": true, api.PathRegister: true}
 	open[web.SetupPath], open[web.SetupCallback] = true, true     // to whom the server printed the address: TestSetup
-	open[web.HooksOfGitHub], open[web.HooksOfGitLab] = true, true // to who knows the secret of the webhook
+	open[web.HooksOfGitHub], open[web.HooksOfGitLab] = true, true // to forges, which package hooks has prove themselves
 	for _, asAttempt := range []string{api.PathPacks + "{sum}", api.PathKept, api.PathNeeded + "{n}", api.PathKeptCaches + "{name}"} {
 		open[asAttempt] = true // to those with the credential of an attempt: TestBlobsAreForAttempts
 	}

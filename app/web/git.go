@@ -36,12 +36,12 @@ const (
 // git serves fetches. git sends a password only when it was asked for one.
 func (f *Front) git(w http.ResponseWriter, r *http.Request, _ *Server) {
 	path := r.PathValue("path")
-	site := f.Sites.above(path)
-	name, _, _ := strings.Cut(path, "/") // as good as any if there is no such repository
+	site, below := f.Sites.above(path)
+	identity, _, _ := strings.Cut(path, "/") // as good as any if there is no such repository
 	if site != nil {
-		name = site.Site.Called()
+		identity = site.Site.Identity()
 	}
-	shown, err := f.viewOf(r, site, name)
+	shown, err := f.viewOf(r, site, identity)
 	switch {
 	case err != nil:
 		refuseForNow(w, err)
@@ -62,22 +62,22 @@ func (f *Front) git(w http.ResponseWriter, r *http.Request, _ *Server) {
 		}
 	}
 	inner := r.Clone(r.Context())
-	inner.URL.Path, inner.URL.RawPath = strings.TrimPrefix(path, name), ""
+	inner.URL.Path, inner.URL.RawPath = below, ""
 	site.Git(w, inner, shown == results)
 }
 
-// viewOf is what whoever asks may fetch of a repository that goes by a name; site is
-// nil if it is not here. The error is of refuseForNow's.
-func (f *Front) viewOf(r *http.Request, site *Server, name string) (view, error) {
+// viewOf is what whoever asks may fetch of a repository; site is nil if it is not
+// here. The error is of refuseForNow's.
+func (f *Front) viewOf(r *http.Request, site *Server, identity string) (view, error) {
 	user, password, given := r.BasicAuth()
 	if given && user == attemptUser {
-		if f.Attempt != nil && f.Attempt(name, password) {
+		if f.Attempt != nil && f.Attempt(identity, password) {
 			return sources, nil
 		}
 		return nothing, nil
 	}
 	if token, err := f.Roster.Check(r.Context(), password); err == nil {
-		if token.May(roster.Read, name) {
+		if token.May(roster.Read, identity) {
 			return results, nil
 		}
 		return nothing, nil

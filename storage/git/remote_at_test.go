@@ -60,16 +60,16 @@ func TestRemoteAtWithCredential(t *testing.T) {
 	asked := filepath.Join(realTemp(t), "asked")
 	cli(t, dir, "config", "credential.helper", "!touch "+asked+"; echo username=ann; echo password=opens; :")
 	plain := []string{"http"}
-	if err := pushAt(t, r, server.URL+"/hub.git", Access{Transports: plain, Credential: Credential{"ann", "wrong"}}); err == nil || strings.Contains(err.Error(), "wrong") {
+	if err := pushAt(t, r, server.URL+"/hub.git", Access{Transports: plain, Credential: NewCredential("ann", "wrong")}); err == nil || strings.Contains(err.Error(), "wrong") {
 		t.Errorf("with a wrong credential: %v; want an error without it", err)
 	}
-	if err := pushAt(t, r, server.URL+"/moved.git", Access{Transports: plain, Credential: Credential{"ann", "opens"}}); err == nil {
+	if err := pushAt(t, r, server.URL+"/moved.git", Access{Transports: plain, Credential: NewCredential("ann", "opens")}); err == nil {
 		t.Error("a redirect was followed")
 	}
-	if err := pushAt(t, r, server.URL+"/hub.git", Access{Credential: Credential{"ann", "opens"}}); err == nil {
+	if err := pushAt(t, r, server.URL+"/hub.git", Access{Credential: NewCredential("ann", "opens")}); err == nil {
 		t.Error("http was spoken though nobody allowed it")
 	}
-	if err := pushAt(t, r, server.URL+"/hub.git", Access{Transports: plain, Credential: Credential{"ann", "opens"}}); err != nil {
+	if err := pushAt(t, r, server.URL+"/hub.git", Access{Transports: plain, Credential: NewCredential("ann", "opens")}); err != nil {
 		t.Errorf("with the credential: %v", err)
 	}
 	if cli(t, hub, "rev-parse", "refs/notes/velocity") != cli(t, dir, "rev-parse", "HEAD") {
@@ -119,8 +119,8 @@ func TestRemoteAtRefuses(t *testing.T) {
 		"no key":                    {"https://hub.example/x", "", Access{}},
 		"a long key":                {"https://hub.example/x", strings.Repeat("x", 41), Access{}},
 		"an ssh key for http":       {"https://hub.example/x", "hub", Access{Key: "k"}},
-		"a credential for ssh":      {"ssh://hub.example/x", "hub", Access{Credential: Credential{"a", "b"}}},
-		"a credential of two lines": {"https://hub.example/x", "hub", Access{Credential: Credential{"a", "b\nc"}}},
+		"a credential for ssh":      {"ssh://hub.example/x", "hub", Access{Credential: NewCredential("a", "b")}},
+		"a credential of two lines": {"https://hub.example/x", "hub", Access{Credential: NewCredential("a", "b\nc")}},
 	} {
 		if m, err := r.RemoteAt(c.address, c.key, c.access); err == nil {
 			t.Errorf("%s: %v is a remote", name, m)

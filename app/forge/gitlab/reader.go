@@ -25,7 +25,7 @@ func (g *GitLab) CanRead(ctx context.Context, r forge.Repository, token string) 
 		return false, nil
 	}
 	o := g.options
-	o.Token = Token(token)
+	o.Token = NewToken(token)
 	theirs, err := newClient(o, g.base)
 	if err != nil {
 		return false, err

@@ -28,7 +28,7 @@ func TestCanRead(t *testing.T) {
 		_, _ = w.Write([]byte("[]"))
 	}))
 	defer s.Close()
-	g, err := Open(Options{URL: s.URL, Token: "ours", Transport: s.Client().Transport, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	g, err := Open(Options{URL: s.URL, Token: NewToken("ours"), Transport: s.Client().Transport, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
