@@ -51,6 +51,7 @@ type hub struct {
 	receiver  http.Handler
 	fetched   map[string]bool // deliveries that were fetched, by GUID; only missed touches it
 	lookSince time.Time       // likewise
+	said      map[string]bool // what was said of the App's health; only examine touches it
 }
 
 // openForges makes a service speak to the forges that are configured. app is nil if
@@ -126,8 +127,10 @@ func (f *forges) wanted(r forge.Repository) bool {
 
 func (f *forges) trusted(login string) bool { return slices.Contains(f.conf.Bots, login) }
 
-// compared looks at what was reported of repositories that came since.
+// compared looks at the App's health, and at what was reported of repositories that
+// came since.
 func (f *forges) compared(ctx context.Context) {
+	f.examine(ctx)
 	if f.arrived.Swap(false) {
 		f.reporter.Sweep(ctx)
 	}
