@@ -68,7 +68,7 @@ func (w *town) open() {
 
 // atHome is the context of a test's waits: whatever takes that long never comes.
 func atHome(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -151,12 +151,18 @@ var listensAt = regexp.MustCompile(`msg=listening address=(\S+)`)
 // serve starts the server, and has the forge send to it.
 func (w *town) serve() {
 	w.t.Helper()
+	w.boot()
+	w.hub.SetHook(w.url + "/hooks/github")
+}
+
+// boot starts the server, and finds out where it listens.
+func (w *town) boot() {
+	w.t.Helper()
 	before := len(listensAt.FindAllString(w.said.text(), -1))
 	w.stop = w.start(w.home, w.said, w.args...)
 	w.wait("listens", func() bool { return len(listensAt.FindAllString(w.said.text(), -1)) > before })
 	all := listensAt.FindAllStringSubmatch(w.said.text(), -1)
 	w.url = "http://" + all[len(all)-1][1]
-	w.hub.SetHook(w.url + "/hooks/github")
 }
 
 // start runs velocity beside the test until it is stopped, which returns its status.
