@@ -95,7 +95,8 @@ func (l *Liaison) place(ctx context.Context, kind forge.Kind, e hooks.Event) (pl
 		return place{}, err
 	}
 	h, served := l.Houses.At(key)
-	if served && known.State == project.Active && e.Kind != hooks.RepositoryChanged && e.Kind != hooks.RepositoryDeleted {
+	changed := e.Kind == hooks.RepositoryChanged || e.Kind == hooks.RepositoryDeleted || e.Name != "" && e.Name != known.Name
+	if served && known.State == project.Active && !changed {
 		return place{f, recorded(key, known), h}, nil
 	}
 	repo, err := f.Repository(ctx, e.Installation, e.Repository)
