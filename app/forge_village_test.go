@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -99,6 +100,16 @@ gitlab:
 	w.args = []string{"serve", "--config", filepath.Join(w.home, "server.yml")}
 }
 
+// read is what a file in the home of the server has.
+func (w *village) read(name string) string {
+	w.t.Helper()
+	text, err := os.ReadFile(filepath.Join(w.home, name))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return string(text)
+}
+
 // serve starts the server, and waits until it has the project.
 func (w *village) serve() {
 	w.t.Helper()
@@ -152,7 +163,7 @@ func (w *village) status(in *forgetest.Project, sha string, want func(forgetest.
 	w.t.Helper()
 	s, err := in.WaitStatus(atHome(w.t), sha, defaultCheck, want)
 	if err != nil {
-		w.t.Fatalf("%v; it is %+v", err, s)
+		w.t.Fatalf("%v; it is %+v; the server said:\n%s", err, s, w.said.text())
 	}
 	return s
 }
