@@ -35,6 +35,7 @@ type forges struct {
 	mirrors  *mirrors
 	liaison  *liaison.Liaison
 	reporter *report.Reporter
+	readers  *readers
 
 	hub     atomic.Pointer[hub] // nil before there is a GitHub App
 	lab     *gitlab.GitLab      // nil if there is no GitLab
@@ -62,7 +63,7 @@ func (c *cli) openForges(ctx context.Context, s *service, conf *serverConfig, ap
 	if err != nil {
 		return nil, err
 	}
-	f = &forges{s: s, conf: conf}
+	f = &forges{s: s, conf: conf, readers: newReaders(c.now)}
 	f.live, f.end = context.WithCancel(context.WithoutCancel(ctx))
 	f.mirrors = newMirrors(filepath.Dir(repo.CommonDir()), transports(conf), s.log, c.now)
 	defer func() {

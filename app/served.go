@@ -99,6 +99,8 @@ func (c *cli) mirrored(ctx context.Context, r forge.Repository, repo *git.Reposi
 		return nil, err
 	}
 	s := &served{repo: repo, folder: folderOf(repo), key: r.Key}
+	s.follow(r)
+	s.publisher = c.publisherAtForge(s, o)
 	s.site = &architect.Site{
 		Name: r.Name, Repo: mirrorView{view{repo}}, Told: true, NoReuse: o.configured != nil && !o.configured.Reuse,
 	}
@@ -187,7 +189,7 @@ func (s *served) release(ctx context.Context) error {
 	if err := s.ledger.Release(ctx); err != nil {
 		return fmt.Errorf("release %s: %w", s.site.Called(), err)
 	}
-	if s.publisher != nil {
+	if s.publisher != nil && s.key == (forge.Key{}) { // what is due of a forge's the next start publishes
 		s.publisher.last()
 	}
 	return nil

@@ -150,7 +150,6 @@ func (s *service) admit(ctx context.Context, r forge.Repository, repo *git.Repos
 		return nil, err
 	}
 	leave := func(err error) (*served, error) { return nil, errors.Join(err, s.leave(ctx, h)) }
-	h.follow(r)
 	if err := s.shelve(h); err != nil {
 		return leave(err)
 	}

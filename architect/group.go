@@ -42,7 +42,7 @@ func (a *Architect) supersede(w *work, makes func(w, other *work) bool) {
 		if !makes(w, other) || other.b.ID.Number > w.b.ID.Number {
 			continue
 		}
-		move := build.Move{Kind: build.Canceling, Reason: "superseded by " + w.b.ID.String(), At: a.Now()}
+		move := build.Move{Kind: build.Canceling, Reason: build.ReasonSuperseded + w.b.ID.String(), At: a.Now()}
 		if err := other.do(move, nil); err != nil {
 			a.Logger.Error("supersede", "build", other.b.ID.String(), "err", err)
 			continue

@@ -40,6 +40,7 @@ type Known struct {
 	Name    string
 	Trigger plan.Trigger
 	Config  plan.Commit // where the configuration was read
+	Void    bool        // as build.Build says
 }
 
 // A History is what was recorded before.
