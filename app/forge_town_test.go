@@ -11,10 +11,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/velocity-ci/velocity/app"
 	"github.com/velocity-ci/velocity/app/forge/forgetest"
@@ -35,16 +38,37 @@ type town struct {
 	stop func() int // ends the server
 }
 
-// pipelineOfTown has two stages; what the second does depends on a file.
-var pipelineOfTown = map[string]string{
-	".velocityci/pipelines/default.yml": "stages:\n- {name: test, blueprints: [unit]}\n- {name: pack, blueprints: [pack]}\n",
-	".velocityci/blueprints/unit.yml":   "steps: [{type: run, script: 'echo unit; test ! -e broken'}]\n",
-	".velocityci/blueprints/pack.yml":   "steps: [{type: run, script: 'echo pack'}]\n",
+// The files of a town's repository. The pipeline has two stages; files decide what
+// the first does: with a file "hold" it waits at the gate, with "broken" it fails.
+func (w *town) pipeline() files {
+	return files{
+		".velocityci/pipelines/default.yml": "stages:\n- {name: test, blueprints: [unit]}\n- {name: pack, blueprints: [pack]}\n",
+		".velocityci/blueprints/unit.yml":   "steps: [{type: run, script: 'echo unit; test ! -e hold || cat " + w.gate() + "; test ! -e broken'}]\n",
+		".velocityci/blueprints/pack.yml":   "steps: [{type: run, script: 'echo pack'}]\n",
+	}
+}
+
+// files are contents by path.
+type files = map[string]string
+
+// gate is a pipe at which builds wait that hold.
+func (w *town) gate() string { return filepath.Join(w.home, "gate") }
+
+// open lets the build go on that waits at the gate, or is about to.
+func (w *town) open() {
+	w.t.Helper()
+	pipe, err := os.OpenFile(w.gate(), os.O_WRONLY, 0) // waits for the reader
+	if err == nil {
+		err = pipe.Close()
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // atHome is the context of a test's waits: whatever takes that long never comes.
 func atHome(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -64,6 +88,7 @@ func newTown(t *testing.T, o forgetest.GitHubOptions, config ...string) *town {
 // foundTown makes the forge, and no server.
 func foundTown(t *testing.T, o forgetest.GitHubOptions) *town {
 	t.Helper()
+	t.Parallel() // it has its own of everything
 	o.Dir, o.Data = t.TempDir(), require.ForgeData(t)
 	hub, err := forgetest.NewGitHub(o)
 	if err != nil {
@@ -73,7 +98,10 @@ func foundTown(t *testing.T, o forgetest.GitHubOptions) *town {
 	t.Cleanup(w.ends)
 	w.repo = hub.CreateRepo(t, "octo/world", forgetest.RepoOptions{})
 	hub.Account("octo")
-	w.repo.Push(t, "main", forgetest.Change{Author: "octo", Files: pipelineOfTown})
+	if err := unix.Mkfifo(w.gate(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.push("main", w.pipeline())
 	return w
 }
 
@@ -123,12 +151,18 @@ var listensAt = regexp.MustCompile(`msg=listening address=(\S+)`)
 // serve starts the server, and has the forge send to it.
 func (w *town) serve() {
 	w.t.Helper()
+	w.boot()
+	w.hub.SetHook(w.url + "/hooks/github")
+}
+
+// boot starts the server, and finds out where it listens.
+func (w *town) boot() {
+	w.t.Helper()
 	before := len(listensAt.FindAllString(w.said.text(), -1))
 	w.stop = w.start(w.home, w.said, w.args...)
 	w.wait("listens", func() bool { return len(listensAt.FindAllString(w.said.text(), -1)) > before })
 	all := listensAt.FindAllStringSubmatch(w.said.text(), -1)
 	w.url = "http://" + all[len(all)-1][1]
-	w.hub.SetHook(w.url + "/hooks/github")
 }
 
 // start runs velocity beside the test until it is stopped, which returns its status.
@@ -152,8 +186,14 @@ func run(ctx context.Context, home, in string, to io.Writer, args ...string) int
 // must runs velocity in the home of the server, and returns what it said.
 func (w *town) must(args ...string) string {
 	w.t.Helper()
+	return w.tell("", args...)
+}
+
+// tell is must with something to read.
+func (w *town) tell(in string, args ...string) string {
+	w.t.Helper()
 	var out bytes.Buffer
-	if status := run(w.t.Context(), w.home, "", &out, args...); status != 0 {
+	if status := run(w.t.Context(), w.home, in, &out, args...); status != 0 {
 		w.t.Fatalf("velocity %s ended with %d: %s", strings.Join(args, " "), status, &out)
 	}
 	return out.String()
@@ -179,6 +219,12 @@ func (w *town) builder(name string, more ...string) (stop func() int) {
 	return stop
 }
 
+// push pushes files to a branch, as the owner of the repository.
+func (w *town) push(branch string, f files) string {
+	w.t.Helper()
+	return w.repo.Push(w.t, branch, forgetest.Change{Author: "octo", Files: f})
+}
+
 // check waits for a check run of a commit.
 func (w *town) check(sha, name string, want func(forgetest.CheckRun) bool) forgetest.CheckRun {
 	w.t.Helper()
@@ -192,6 +238,41 @@ func (w *town) check(sha, name string, want func(forgetest.CheckRun) bool) forge
 // concluded waits until a check run has a conclusion.
 func concluded(as string) func(forgetest.CheckRun) bool {
 	return func(c forgetest.CheckRun) bool { return c.Status == "completed" && c.Conclusion == as }
+}
+
+// is waits until the check of the default pipeline has a conclusion.
+func (w *town) is(sha, conclusion string) forgetest.CheckRun {
+	w.t.Helper()
+	return w.check(sha, defaultCheck, concluded(conclusion))
+}
+
+// runs waits until the check of the default pipeline is shown as running.
+func (w *town) runs(sha string) forgetest.CheckRun {
+	w.t.Helper()
+	return w.check(sha, defaultCheck, func(c forgetest.CheckRun) bool { return c.Status == "in_progress" })
+}
+
+// defaultCheck is the name of the check of the default pipeline.
+const defaultCheck = "velocity / default"
+
+var answered = regexp.MustCompile(`msg=trigger .*ref=(\S+) commit=(\S+) builds=(\d+)`)
+
+// builds waits until a number of triggers of a commit are answered, and returns how
+// many builds they made.
+func (w *town) builds(sha string, triggers int) (n int) {
+	w.t.Helper()
+	w.wait(fmt.Sprintf("answered %d triggers of %s", triggers, sha), func() bool {
+		met := 0
+		n = 0
+		for _, m := range answered.FindAllStringSubmatch(w.said.text(), -1) {
+			if m[2] == sha {
+				made, _ := strconv.Atoi(m[3]) // digits
+				met, n = met+1, n+made
+			}
+		}
+		return met >= triggers
+	})
+	return n
 }
 
 // wait waits until the server has said something.

@@ -40,6 +40,7 @@ type forges struct {
 	hub     atomic.Pointer[hub] // nil before there is a GitHub App
 	lab     *gitlab.GitLab      // nil if there is no GitLab
 	fromLab http.Handler        // its deliveries
+	labSaid notices             // of its health; only examineLab touches it
 
 	arrived atomic.Bool // a repository is served of which reports were not looked at yet
 	live    context.Context
@@ -52,7 +53,7 @@ type hub struct {
 	receiver  http.Handler
 	fetched   map[string]bool // deliveries that were fetched, by GUID; only missed touches it
 	lookSince time.Time       // likewise
-	said      map[string]bool // what was said of the App's health; only examine touches it
+	said      notices         // of the App's health; only examine touches it
 }
 
 // openForges makes a service speak to the forges that are configured. app is nil if
@@ -131,10 +132,11 @@ func (f *forges) wanted(r forge.Repository) bool {
 
 func (f *forges) trusted(login string) bool { return slices.Contains(f.conf.Bots, login) }
 
-// compared looks at the App's health, and at what was reported of repositories that
+// compared looks at the health of forges, and at what was reported of repositories that
 // came since.
 func (f *forges) compared(ctx context.Context) {
 	f.examine(ctx)
+	f.examineLab(ctx)
 	if f.arrived.Swap(false) {
 		f.reporter.Sweep(ctx)
 	}

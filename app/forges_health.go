@@ -19,23 +19,17 @@ func (f *forges) examine(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	said := map[string]bool{}
-	say := func(level slog.Level, key, text string, more ...any) {
-		said[key] = true
-		if !h.said[key] {
-			f.s.log.Log(ctx, level, text, more...)
-		}
-	}
+	n := h.said.again(f.s.log)
 	if health.Skew.Abs() >= github.MaxSkew/2 {
-		say(slog.LevelWarn, "clock", "the clock differs from GitHub's", "ahead", health.Skew)
+		n.say(ctx, slog.LevelWarn, "clock", "the clock differs from GitHub's", "ahead", health.Skew)
 	}
 	lacks := func(of string, all []github.Need) {
-		for _, n := range all {
+		for _, need := range all {
 			level := slog.LevelWarn
-			if n.Optional {
+			if need.Optional {
 				level = slog.LevelInfo
 			}
-			say(level, of+" "+n.Name, "the GitHub App lacks something", "of", of, "needed", n.Name, "access", n.Access, "for", n.Reason)
+			n.say(ctx, level, of+" "+need.Name, "the GitHub App lacks something", "of", of, "needed", need.Name, "access", need.Access, "for", need.Reason)
 		}
 	}
 	lacks("the App", health.Missing)
@@ -44,8 +38,34 @@ func (f *forges) examine(ctx context.Context) {
 			lacks(in.Account, in.Missing)
 		}
 	}
-	if err != nil {
-		maps.Copy(said, h.said) // it is not known what is all right again
+	h.said.keep(n, err == nil)
+}
+
+// notices are what was said of a forge's health, so that it is said again only after
+// it was gone. They are for one goroutine.
+type notices struct {
+	log  *slog.Logger
+	old  map[string]bool
+	said map[string]bool
+}
+
+// again begins another look.
+func (n *notices) again(log *slog.Logger) *notices {
+	return &notices{log: log, old: n.said, said: map[string]bool{}}
+}
+
+// say logs something unless it was said at the last look.
+func (n *notices) say(ctx context.Context, level slog.Level, key, text string, more ...any) {
+	n.said[key] = true
+	if !n.old[key] {
+		n.log.Log(ctx, level, text, more...)
 	}
-	h.said = said
+}
+
+// keep ends a look. If it was not whole, it is not known what is all right again.
+func (n *notices) keep(look *notices, whole bool) {
+	if !whole {
+		maps.Copy(look.said, n.said)
+	}
+	n.said = look.said
 }

@@ -43,6 +43,14 @@ func (h *houses) at(site *architect.Site) *served {
 	return h.first(func(one *served) bool { return one.site == site })
 }
 
+// settled is at for who may come early: a site's builds move before its house is
+// among the others.
+func (h *houses) settled(site *architect.Site) *served {
+	h.moving.Lock()
+	defer h.moving.Unlock()
+	return h.at(site)
+}
+
 // ofStore finds the one that keeps a store, nil if none does.
 func (h *houses) ofStore(store string) *served {
 	return h.first(func(one *served) bool {

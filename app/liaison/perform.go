@@ -95,7 +95,7 @@ func (l *Liaison) find(ctx context.Context, key forge.Key, e hooks.Event) (place
 		return place{}, err
 	}
 	h, served := l.Houses.At(key)
-	doubted := e.Kind == hooks.RepositoryChanged || e.Kind == hooks.RepositoryDeleted
+	doubted := e.Kind == hooks.RepositoryChanged || e.Kind == hooks.RepositoryDeleted || e.Name != "" && e.Name != known.Name
 	if served && known.State == project.Active && !doubted {
 		return place{f, recorded(key, known), known.Since, h}, nil
 	}
