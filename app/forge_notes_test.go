@@ -56,7 +56,6 @@ func (w *town) token(args ...string) string {
 // Who may read a repository on the forge has its results by plain git, and by
 // velocity fetch, from the server.
 func TestResultsFromTheServer(t *testing.T) {
-	t.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
 	w := newTown(t, forgetest.GitHubOptions{}, "public: true")
 	w.repo.Privatize()
 	w.repo.Role("ann", "read")
@@ -85,6 +84,8 @@ func TestResultsFromTheServer(t *testing.T) {
 	if out, err := w.gitAs("", clone, "push", w.at("octo/world", ann), "HEAD:refs/notes/velocity"); err == nil || !strings.Contains(out, "403") {
 		t.Errorf("push to the server: %v %s", err, out)
 	}
+	w.in.Add(t, w.hub.CreateRepo(t, "octo/other", forgetest.RepoOptions{}))
+	w.wait("serves octo/other", func() bool { return strings.Contains(w.said.text(), "repo=octo/other key=") })
 	w.refuses("octo/world", map[string]string{
 		"nobody": "", "nonsense": "nonsense", "a stranger": w.hub.PersonalToken("mallory", contents),
 		"a token for another repository": w.token("--rights", "read", "--repository", "octo/other"),
