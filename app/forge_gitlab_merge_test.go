@@ -55,7 +55,7 @@ func TestGitLabFork(t *testing.T) {
 	m.Comment("ann", "/velocity approve")
 	w.says(" msg=delivery ", "refused: of a fork, the commit has to be named")
 	m.Comment("ann", "/velocity approve "+old)
-	w.says(" msg=delivery ", "refused: "+old+" is not the head any more")
+	w.says(" msg=delivery ", "refused: "+old+" is not the head, ")
 	if now := w.is(head, "pending"); now.Description != held.Description {
 		t.Errorf("it says %q; want it to wait for an approval still", now.Description)
 	}

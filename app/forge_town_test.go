@@ -68,7 +68,7 @@ func (w *town) open() {
 
 // atHome is the context of a test's waits: whatever takes that long never comes.
 func atHome(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
