@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -176,33 +177,26 @@ func (l *Liaison) unseen(ctx context.Context, p place, pull forge.Pull, since ti
 	if err != nil {
 		return false, err
 	}
-	for _, b := range builds {
-		if answers(b, p.repo.Kind.Ref(pull.Number), pull) {
-			l.saw(p.repo.Key, pull)
-			return false, nil
-		}
+	newest := slices.IndexFunc(builds, of(p.repo.Kind.Ref(pull.Number), pull))
+	if newest < 0 || builds[newest].Canceled == reasonClosed {
+		return true, nil // of the latter we have not heard that it is open again
 	}
-	return true, nil
+	l.saw(p.repo.Key, pull)
+	return false, nil
 }
 
-// answers reports whether a build is of a pull request as it is.
-func answers(b *build.Build, ref string, pull forge.Pull) bool {
-	return b.Trigger.Event == plan.EventPullRequest && b.Trigger.Ref == ref && b.Trigger.Target == pull.BaseRef
+// of matches builds of a pull request as it is.
+func of(ref string, pull forge.Pull) func(*build.Build) bool {
+	return func(b *build.Build) bool {
+		return b.Trigger.Event == plan.EventPullRequest && b.Trigger.Ref == ref && b.Trigger.Target == pull.BaseRef
+	}
 }
 
 // found builds a pull request that no delivery told of.
 func (l *Liaison) found(ctx context.Context, p place, pull forge.Pull) error {
-	t, err := l.propose(ctx, p, pull, forge.User{})
-	if err != nil {
-		return err
-	}
 	key := fmt.Sprintf("%s %d %s %s", p.repo.Key, pull.Number, pull.Head, pull.BaseRef)
 	j := job{delivery: hooks.Delivery{Key: key, Received: l.Now().UTC().Truncate(time.Millisecond)}}
-	if err := p.Accept(ctx, l.trigger(j, t)); err != nil {
-		return err
-	}
-	l.saw(p.repo.Key, pull)
-	return nil
+	return l.offer(ctx, p, pull, forge.User{}, j)
 }
 
 // closed ends the builds of pull requests that are not open any more. Those that are
@@ -220,7 +214,7 @@ func (l *Liaison) closed(ctx context.Context, p place, open map[string]bool) err
 		if err != nil && !errors.Is(err, forge.ErrGone) {
 			return err
 		}
-		if err := p.End(ctx, plan.EventPullRequest, b.Trigger.Ref, reasonClosed); err != nil {
+		if err := l.shut(ctx, p, number); err != nil {
 			return err
 		}
 	}

@@ -59,7 +59,7 @@ func (l *Liaison) at(ctx context.Context, p place, j job, a hooks.Action) (note 
 	case hooks.BuildPull, hooks.LookPull:
 		return l.pull(ctx, p, e.Pull, person(e.Sender), j)
 	case hooks.CancelPull:
-		return "", p.End(ctx, plan.EventPullRequest, p.repo.Kind.Ref(e.Pull), reasonClosed)
+		return "", l.shut(ctx, p, e.Pull)
 	case hooks.BuildGroup:
 		return l.group(ctx, p, j)
 	case hooks.CancelGroup:

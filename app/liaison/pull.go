@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/velocity-ci/velocity/app/forge"
 	"github.com/velocity-ci/velocity/blueprint/plan"
@@ -21,21 +23,35 @@ func (l *Liaison) pull(ctx context.Context, p place, number int64, sender forge.
 	pull, err := p.forge.Pull(ctx, p.repo, number)
 	switch {
 	case errors.Is(err, forge.ErrGone):
-		return "the pull request is gone", p.End(ctx, plan.EventPullRequest, p.repo.Kind.Ref(number), reasonClosed)
+		return "the pull request is gone", l.shut(ctx, p, number)
 	case err != nil:
 		return "", err
 	case !pull.Open:
-		return "it is closed", p.End(ctx, plan.EventPullRequest, p.repo.Kind.Ref(number), reasonClosed)
+		return "it is closed", l.shut(ctx, p, number)
 	}
+	return "", l.offer(ctx, p, pull, sender, j)
+}
+
+// offer has a pull request built as it is. If its builds ended because it was closed,
+// the trigger is another request than that of then.
+func (l *Liaison) offer(ctx context.Context, p place, pull forge.Pull, sender forge.User, j job) error {
 	t, err := l.propose(ctx, p, pull, sender)
 	if err != nil {
-		return "", err
+		return err
 	}
-	if err := p.Accept(ctx, l.trigger(j, t)); err != nil {
-		return "", err
+	builds, err := p.Builds(ctx, pull.Head)
+	if err != nil {
+		return err
+	}
+	t = l.trigger(j, t)
+	if i := slices.IndexFunc(builds, of(p.repo.Kind.Ref(pull.Number), pull)); i >= 0 && builds[i].Canceled == reasonClosed {
+		t.Request = t.ID
+	}
+	if err := p.Accept(ctx, t); err != nil {
+		return err
 	}
 	l.saw(p.repo.Key, pull)
-	return "", nil
+	return nil
 }
 
 // propose is the trigger of a pull request. Its commit is what git shows, so that
@@ -118,3 +134,12 @@ func (l *Liaison) saw(k forge.Key, pull forge.Pull) {
 
 // maxSeen bounds what is remembered of pull requests.
 const maxSeen = 10_000
+
+// shut ends the builds of a pull request that was closed. If it opens again it is as
+// if it had never been dealt with.
+func (l *Liaison) shut(ctx context.Context, p place, number int64) error {
+	l.mu.Lock()
+	maps.DeleteFunc(l.seen, func(s sight, _ bool) bool { return s.key == p.repo.Key && s.number == number })
+	l.mu.Unlock()
+	return p.End(ctx, plan.EventPullRequest, p.repo.Kind.Ref(number), reasonClosed)
+}
