@@ -128,16 +128,25 @@ func pemOf(key *rsa.PrivateKey) []byte {
 
 var listensAt = regexp.MustCompile(`msg=listening address=(\S+)`)
 
-// serve starts the server, and has the forge send to it.
+// serve starts the server, and has the forge send to it if there is an App.
 func (w *town) serve() {
 	w.t.Helper()
+	w.listens(func() { w.stop = w.start(w.home, w.said, w.args...) })
+}
+
+// listens waits until a server that is started listens, and has people and the forge
+// find it.
+func (w *town) listens(start func()) {
+	w.t.Helper()
 	before := len(listensAt.FindAllString(w.said.text(), -1))
-	w.stop = w.start(w.home, w.said, w.args...)
+	start()
 	w.wait("listens", func() bool { return len(listensAt.FindAllString(w.said.text(), -1)) > before })
 	all := listensAt.FindAllStringSubmatch(w.said.text(), -1)
 	w.gateway.leadTo(all[len(all)-1][1])
 	w.url = w.gateway.url()
-	w.hub.SetHook(w.url + "/hooks/github")
+	if w.in != nil {
+		w.hub.SetHook(w.url + "/hooks/github")
+	}
 }
 
 // start runs velocity beside the test until it is stopped, which returns its status.
