@@ -45,10 +45,12 @@ func TestGitHubAccess(t *testing.T) {
 	w.runs(held)
 	w.in.Suspend()
 	w.notes("repository is not served any more")
-	w.notes(`from=building to=failed reason="the repository cannot be reached any more"`)
 	missed := w.repo.Push(t, "main", forgetest.Change{Author: "octo", Remove: []string{"hold"}})
 	w.in.Unsuspend()
 	w.servedAgain(2)
+	if c := w.is(held, "cancelled"); c.Title != "Canceled: the repository cannot be reached any more" {
+		t.Errorf("title %q", c.Title)
+	}
 
 	w.in.Uninstall()
 	w.quiet()
@@ -65,7 +67,9 @@ func TestGitHubAccess(t *testing.T) {
 
 	w.repo.Archive()
 	w.quiet()
-	w.notes("the repository is archived")
+	if n := strings.Count(w.said.text(), "repository is not served any more"); n != 3 {
+		t.Errorf("it was given up %d times; want that it was suspended, uninstalled and archived", n)
+	}
 	if served := strings.Contains(w.must("builds", "--repo", w.mirrors()[0]), next[:7]); !served {
 		t.Error("what was built of an archived repository is gone")
 	}

@@ -73,9 +73,9 @@ var table = []Row{
 		"The refs are compared with what was planned, and what is missing is built."},
 
 	{PullOpened, "`pull_request` opened, reopened, ready_for_review", "Merge Request Hook open, reopen; update from draft to ready", Always, BuildPull,
-		"The head is built, unless it was: then the result is shown again. That of a fork waits for an approval."},
+		"The head is built, unless it was: then the result is shown again. What ended since the pull request was closed is built anew. That of a fork waits for an approval."},
 	{PullPushed, "`pull_request` synchronize", "Merge Request Hook update with oldrev", Always, BuildPull,
-		"Builds of older heads are cancelled and the new head is built. Approvals were for the old head, and are void."},
+		"Builds of older heads are cancelled, also those of pushes of its branch unless that is protected, and the new head is built. Approvals were for the old head, and are void."},
 	{PullRetargeted, "`pull_request` edited with changes.base", "Merge Request Hook update with changes.target_branch", Always, BuildPull,
 		"It is built for its new target."},
 	{PullLabeled, "`pull_request` labeled", "Merge Request Hook update with changes.labels", Always, Label,
