@@ -130,25 +130,33 @@ func (c *cli) serve(ctx context.Context, conf *serverConfig, once bool) error {
 		return err
 	}
 	if conf.Listen != "" {
-		if s.front, err = c.openFront(ctx, s, conf); err != nil {
+		if err := c.open(ctx, s, conf, app, setUp); err != nil {
 			return errors.Join(err, s.close())
-		}
-		for _, h := range s.houses.list() {
-			s.show(h)
-		}
-		if setUp {
-			c.offerSetup(s, conf)
-		}
-	}
-	if forged || setUp {
-		if s.forges, err = c.openForges(ctx, s, conf, app); err != nil {
-			return errors.Join(err, s.close())
-		}
-		if s.front != nil {
-			s.front.web.GitHub, s.front.web.GitLab = http.HandlerFunc(s.forges.ServeGitHub), http.HandlerFunc(s.forges.ServeGitLab)
 		}
 	}
 	return errors.Join(s.forever(ctx, conf.retention()), s.close())
+}
+
+// open makes a service answer on its port, and speak to its forges. With setUp it
+// offers the way to a GitHub App.
+func (c *cli) open(ctx context.Context, s *service, conf *serverConfig, app *githubApp, setUp bool) (err error) {
+	if s.front, err = c.openFront(ctx, s, conf); err != nil {
+		return err
+	}
+	for _, h := range s.houses.list() {
+		s.show(h)
+	}
+	if !setUp && !conf.forged(app != nil) {
+		return nil
+	}
+	if s.forges, err = c.openForges(ctx, s, conf, app); err != nil {
+		return err
+	}
+	s.front.web.GitHub, s.front.web.GitLab = http.HandlerFunc(s.forges.ServeGitHub), http.HandlerFunc(s.forges.ServeGitLab)
+	if setUp {
+		c.offerSetup(s, conf)
+	}
+	return nil
 }
 
 // noRepository reports whether this folder belongs to no repository. Then a server

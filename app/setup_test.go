@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"html"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -13,10 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"html"
-
 	"github.com/velocity-ci/velocity/app/forge/forgetest"
 	"github.com/velocity-ci/velocity/app/web"
+	"github.com/velocity-ci/velocity/architect"
 )
 
 // The whole way to a GitHub App: the address that is printed, the form, GitHub's
@@ -35,6 +35,11 @@ func TestSetupMakesApp(t *testing.T) {
 	s := &service{c: c, log: silent(), unneeded: make(chan struct{})}
 	s.options = serviceOptions{builder: true, configured: conf}
 	s.front = &front{web: &web.Front{Log: silent()}, state: state}
+	s.architect = architect.New(nil, s.log, c.clock)
+	if s.forges, err = c.openForges(t.Context(), s, conf, nil); err != nil {
+		t.Fatal(err)
+	}
+	defer s.forges.close()
 	l, err := listenPublic(t.Context(), conf, s)
 	if err != nil {
 		t.Fatal(err)
@@ -53,8 +58,9 @@ func TestSetupMakesApp(t *testing.T) {
 		t.Fatal(err)
 	}
 	browser := &http.Client{Jar: jar}
-	read := func(resp *http.Response, err error) string {
+	read := func(get func() (*http.Response, error)) string {
 		t.Helper()
+		resp, err := get()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,12 +71,14 @@ func TestSetupMakesApp(t *testing.T) {
 		}
 		return string(text)
 	}
-	page := read(browser.Get(printed))
+	page := read(func() (*http.Response, error) { return browser.Get(printed) })
 	form := regexp.MustCompile(`action="(http[^"]+)".*name="manifest" value="([^"]+)"`).FindStringSubmatch(page)
 	if form == nil {
 		t.Fatalf("the page has no form:\n%s", page)
 	}
-	page = read(browser.PostForm(html.UnescapeString(form[1]), url.Values{"manifest": {html.UnescapeString(form[2])}}))
+	page = read(func() (*http.Response, error) {
+		return browser.PostForm(html.UnescapeString(form[1]), url.Values{"manifest": {html.UnescapeString(form[2])}})
+	})
 	if !strings.Contains(page, "/installations/new") {
 		t.Errorf("the last page:\n%s", page)
 	}

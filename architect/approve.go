@@ -24,12 +24,9 @@ func (s *Site) hold(ctx context.Context, t plan.Trigger, d *draft) error {
 	if !d.held || !t.MayApprove || t.Parent == "" || t.Actor == "" {
 		return nil
 	}
-	id, err := build.ParseID(t.Parent)
-	if err != nil {
-		return nil // it is nobody's child, and stays held
-	}
+	id, wrong := build.ParseID(t.Parent)
 	parent, ok, err := s.History.Recorded(ctx, id)
-	if err != nil || !ok {
+	if wrong != nil || err != nil || !ok { // nobody's child stays held
 		return err
 	}
 	if was := parent.Build.Approval; was != nil && was.Commit == t.Commit && was.Digest == d.digest {
