@@ -67,7 +67,7 @@ func TestGitHubAccess(t *testing.T) {
 
 	w.repo.Archive()
 	w.quiet()
-	if n := strings.Count(w.said.text(), "repository is not served any more"); n != 3 {
+	if n := strings.Count(w.said.text(), `msg="repository is not served any more"`); n != 3 {
 		t.Errorf("it was given up %d times; want that it was suspended, uninstalled and archived", n)
 	}
 	if served := strings.Contains(w.must("builds", "--repo", w.mirrors()[0]), next[:7]); !served {
