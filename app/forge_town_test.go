@@ -131,10 +131,19 @@ var listensAt = regexp.MustCompile(`msg=listening address=(\S+)`)
 // serve starts the server, and has the forge send to it if there is an App.
 func (w *town) serve() {
 	w.t.Helper()
+	w.boot()
+	if w.in != nil {
+		w.hub.SetHook(w.url + "/hooks/github")
+	}
+}
+
+// boot starts the server.
+func (w *town) boot() {
+	w.t.Helper()
 	w.listens(func() { w.stop = w.start(w.home, w.said, w.args...) })
 }
 
-// listens waits until a server that is started listens, and has people and the forge
+// listens waits until a server that is started listens, and has people and forges
 // find it.
 func (w *town) listens(start func()) {
 	w.t.Helper()
@@ -144,9 +153,6 @@ func (w *town) listens(start func()) {
 	all := listensAt.FindAllStringSubmatch(w.said.text(), -1)
 	w.gateway.leadTo(all[len(all)-1][1])
 	w.url = w.gateway.url()
-	if w.in != nil {
-		w.hub.SetHook(w.url + "/hooks/github")
-	}
 }
 
 // start runs velocity beside the test until it is stopped, which returns its status.

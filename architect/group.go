@@ -42,7 +42,7 @@ func (a *Architect) supersede(by build.ID, makes func(other *work) bool) {
 		if other.b.ID.Number >= by.Number || other.b.State().Final() || !makes(other) {
 			continue
 		}
-		move := build.Move{Kind: build.Canceling, Reason: "superseded by " + by.String(), At: a.Now()}
+		move := build.Move{Kind: build.Canceling, Reason: build.ReasonSuperseded + by.String(), At: a.Now()}
 		if err := other.do(move, nil); err != nil {
 			a.Logger.Error("supersede", "build", other.b.ID.String(), "err", err)
 			continue

@@ -244,7 +244,7 @@ func (w *work) assignment(t *build.Task) (dispatch.Assignment, error) {
 	maps.Copy(values, facts(w.b))
 	return dispatch.Assignment{
 		Attempt:    dispatch.Attempt{Build: w.b.ID, Task: t.Key, Number: t.Attempt},
-		Repository: w.site.Called(), Source: w.site.Source,
+		Repository: w.site.Identity(), Source: w.site.Source,
 		Commit: w.plan.Commit, Ref: w.plan.Ref, Git: w.plan.Git,
 		Task: *task, Values: values, Needs: w.needed(task), Submodules: w.site.Modules,
 	}, nil

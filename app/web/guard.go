@@ -170,14 +170,9 @@ func statusOf(err error) int {
 // id, or because the token opens no other. Repositories that it does not open are
 // to it as if they were not there.
 func (f *Front) site(r *http.Request, token roster.Token) (*Server, error) {
-	sites := slices.DeleteFunc(f.Sites.list(), func(s *Server) bool { return !token.May(roster.Read, s.Site.Called()) })
+	sites := slices.DeleteFunc(f.Sites.list(), func(s *Server) bool { return !token.May(roster.Read, s.Site.Identity()) })
 	if name := r.URL.Query().Get(api.ParamRepository); name != "" {
-		for _, s := range sites {
-			if s.Site.Called() == name {
-				return s, nil
-			}
-		}
-		return nil, statusError{http.StatusNotFound, fmt.Errorf("there is no repository %q here", name)}
+		return theSite(sites, name)
 	}
 	if len(sites) == 1 {
 		return sites[0], nil
