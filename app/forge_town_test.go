@@ -17,8 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/velocity-ci/velocity/app"
 	"github.com/velocity-ci/velocity/app/forge/forgetest"
 	"github.com/velocity-ci/velocity/builder/require"
@@ -32,38 +30,12 @@ type town struct {
 	repo *forgetest.Repo
 	in   *forgetest.Installation
 	home string
-	url  string   // of the server
+	url  string   // of the server, also of the next one
 	args []string // of the server
 	said *speech
 	stop func() int // ends the server
-}
 
-// The files of a town's repository. The pipeline has two stages; files decide what
-// the first does: with a file "hold" it waits at the gate, with "broken" it fails.
-func (w *town) pipeline() files {
-	return files{
-		".velocityci/pipelines/default.yml": "stages:\n- {name: test, blueprints: [unit]}\n- {name: pack, blueprints: [pack]}\n",
-		".velocityci/blueprints/unit.yml":   "steps: [{type: run, script: 'echo unit; test ! -e hold || cat " + w.gate() + "; test ! -e broken'}]\n",
-		".velocityci/blueprints/pack.yml":   "steps: [{type: run, script: 'echo pack'}]\n",
-	}
-}
-
-// files are contents by path.
-type files = map[string]string
-
-// gate is a pipe at which builds wait that hold.
-func (w *town) gate() string { return filepath.Join(w.home, "gate") }
-
-// open lets the build go on that waits at the gate, or is about to.
-func (w *town) open() {
-	w.t.Helper()
-	pipe, err := os.OpenFile(w.gate(), os.O_WRONLY, 0) // waits for the reader
-	if err == nil {
-		err = pipe.Close()
-	}
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	gateway *gateway
 }
 
 // atHome is the context of a test's waits: whatever takes that long never comes.
@@ -98,9 +70,8 @@ func foundTown(t *testing.T, o forgetest.GitHubOptions) *town {
 	t.Cleanup(w.ends)
 	w.repo = hub.CreateRepo(t, "octo/world", forgetest.RepoOptions{})
 	hub.Account("octo")
-	if err := unix.Mkfifo(w.gate(), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	w.gateway = newGateway(t)
+	w.wall()
 	w.push("main", w.pipeline())
 	return w
 }
@@ -116,6 +87,15 @@ func (w *town) ends() {
 	}
 	for _, v := range w.hub.Untrue() {
 		w.t.Errorf("the fake GitHub sent: %s", v)
+	}
+	for _, c := range w.hub.AllChecks() {
+		final := false
+		for _, was := range w.hub.History(c.ID) {
+			if final && was.Status != "completed" {
+				w.t.Errorf("check run %d of %s was completed, and then %s", c.ID, c.SHA, was.Status)
+			}
+			final = was.Status == "completed"
+		}
 	}
 	if w.t.Failed() {
 		w.t.Logf("the server said:\n%s", w.said.text())
@@ -148,21 +128,31 @@ func pemOf(key *rsa.PrivateKey) []byte {
 
 var listensAt = regexp.MustCompile(`msg=listening address=(\S+)`)
 
-// serve starts the server, and has the forge send to it.
+// serve starts the server, and has the forge send to it if there is an App.
 func (w *town) serve() {
 	w.t.Helper()
 	w.boot()
-	w.hub.SetHook(w.url + "/hooks/github")
+	if w.in != nil {
+		w.hub.SetHook(w.url + "/hooks/github")
+	}
 }
 
-// boot starts the server, and finds out where it listens.
+// boot starts the server.
 func (w *town) boot() {
 	w.t.Helper()
+	w.listens(func() { w.stop = w.start(w.home, w.said, w.args...) })
+}
+
+// listens waits until a server that is started listens, and has people and forges
+// find it.
+func (w *town) listens(start func()) {
+	w.t.Helper()
 	before := len(listensAt.FindAllString(w.said.text(), -1))
-	w.stop = w.start(w.home, w.said, w.args...)
+	start()
 	w.wait("listens", func() bool { return len(listensAt.FindAllString(w.said.text(), -1)) > before })
 	all := listensAt.FindAllStringSubmatch(w.said.text(), -1)
-	w.url = "http://" + all[len(all)-1][1]
+	w.gateway.leadTo(all[len(all)-1][1])
+	w.url = w.gateway.url()
 }
 
 // start runs velocity beside the test until it is stopped, which returns its status.
@@ -211,6 +201,7 @@ func (w *town) builder(name string, more ...string) (stop func() int) {
 	}
 	stop = w.start(home, said, append([]string{"builder", "run", "--disk-floor", "1"}, more...)...)
 	w.t.Cleanup(func() {
+		w.raze() // else it would wait for what waits there
 		stop()
 		if w.t.Failed() {
 			w.t.Logf("builder %s said:\n%s", name, said.text())
@@ -273,6 +264,29 @@ func (w *town) builds(sha string, triggers int) (n int) {
 		return met >= triggers
 	})
 	return n
+}
+
+// quiet waits until the server has worked off all deliveries of the forge.
+func (w *town) quiet() {
+	w.t.Helper()
+	if err := w.hub.Hooks.Settle(atHome(w.t)); err != nil {
+		w.t.Fatal(err)
+	}
+	taken := map[string]bool{}
+	for _, d := range w.hub.Hooks.Log() {
+		if d.OK() {
+			taken[d.GUID] = true
+		}
+	}
+	w.wait("worked off all deliveries", func() bool {
+		return strings.Count(w.said.text(), " msg=delivery ") >= len(taken)
+	})
+}
+
+// notes waits until the server has said this about a delivery.
+func (w *town) notes(text string) {
+	w.t.Helper()
+	w.wait("noted "+text, func() bool { return strings.Contains(w.said.text(), text) })
 }
 
 // wait waits until the server has said something.

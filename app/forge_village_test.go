@@ -52,7 +52,8 @@ func foundVillage(t *testing.T, o forgetest.GitLabOptions) *village {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &village{town: &town{t: t, home: t.TempDir(), said: newSpeech()}, lab: lab}
+	w := &village{town: &town{t: t, home: t.TempDir(), said: newSpeech(), gateway: newGateway(t)}, lab: lab}
+	w.wall()
 	w.road = httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(w.at.Load()) }})
 	t.Cleanup(w.ends)
 	w.project = lab.CreateProject(t, "group/world", forgetest.ProjectOptions{})

@@ -16,7 +16,10 @@ import (
 type work struct {
 	site *Site
 	plan *plan.Plan
-	b    *build.Build // ahead of the ledger by the moves in pending and on their way
+	// branch is the one whose pushes of earlier commits need no builds beside this
+	// one any more; "" for none. Only entering needs it.
+	branch string
+	b      *build.Build // ahead of the ledger by the moves in pending and on their way
 
 	needs   map[string]queue.Needs // by task key
 	values  map[string]string      // of secret parameters, in memory only

@@ -74,7 +74,7 @@ var table = []Row{
 	{PullOpened, "`pull_request` opened, reopened, ready_for_review", "Merge Request Hook open, reopen; update from draft to ready", Always, BuildPull,
 		"The head is built, unless it was: then the result is shown again; a build that ended since the pull request was closed is none. That of a fork waits for an approval."},
 	{PullPushed, "`pull_request` synchronize", "Merge Request Hook update with oldrev", Always, BuildPull,
-		"Builds of older heads are cancelled and the new head is built. Approvals were for the old head, and are void."},
+		"Builds of older heads are cancelled, also those of pushes of its branch unless that is protected, and the new head is built. Approvals were for the old head, and are void."},
 	{PullRetargeted, "`pull_request` edited with changes.base", "Merge Request Hook update with changes.target_branch", Always, BuildPull,
 		"It is built for its new target."},
 	{PullLabeled, "`pull_request` labeled", "Merge Request Hook update with changes.labels", Always, Drop,
