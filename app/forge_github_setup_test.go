@@ -40,12 +40,14 @@ func TestGitHubSetup(t *testing.T) {
 	}
 	browser := &http.Client{Jar: jar}
 	w.wait("tells where the page is", func() bool { return setupAddress.MatchString(w.said.text()) })
-	page := answer(t)(browser.Get(setupAddress.FindStringSubmatch(w.said.text())[1]))
+	page := answer(t, func() (*http.Response, error) { return browser.Get(setupAddress.FindStringSubmatch(w.said.text())[1]) })
 	form := formAction.FindStringSubmatch(page)
 	if form == nil {
 		t.Fatalf("the page has no form for GitHub:\n%s", page)
 	}
-	page = answer(t)(browser.PostForm(html.UnescapeString(form[1]), url.Values{"manifest": {html.UnescapeString(form[2])}}))
+	page = answer(t, func() (*http.Response, error) {
+		return browser.PostForm(html.UnescapeString(form[1]), url.Values{"manifest": {html.UnescapeString(form[2])}})
+	})
 	if !installLink.MatchString(page) {
 		t.Fatalf("the page does not say where to install the App:\n%s", page)
 	}
@@ -55,19 +57,18 @@ func TestGitHubSetup(t *testing.T) {
 }
 
 // answer reads the page that a browser gets.
-func answer(t *testing.T) func(*http.Response, error) string {
-	return func(resp *http.Response, err error) string {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		text, err := io.ReadAll(resp.Body)
-		if err != nil || resp.StatusCode != http.StatusOK {
-			t.Fatalf("%s: %s, %v: %s", resp.Request.URL.Path, resp.Status, err, text)
-		}
-		return string(text)
+func answer(t *testing.T, get func() (*http.Response, error)) string {
+	t.Helper()
+	resp, err := get()
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s, %v: %s", resp.Request.URL.Path, resp.Status, err, text)
+	}
+	return string(text)
 }
 
 // A pipeline that asks for it has a check for each task, under the same names.
