@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/velocity-ci/velocity/app/forge"
+	"github.com/velocity-ci/velocity/blueprint/plan"
 	"github.com/velocity-ci/velocity/storage/git"
 )
 
@@ -194,7 +196,33 @@ func (m *mirror) mirrored(ctx context.Context, url string, options git.FetchOpti
 	if err := os.MkdirAll(m.of.folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make a folder for mirrors: %w", err)
 	}
+	if err := m.unlock(ctx); err != nil {
+		return nil, err
+	}
 	return git.FetchMirror(ctx, url, m.dir, options)
+}
+
+// unlock removes the locks of refs that a fetch has left which was killed, as when
+// the server was stopped: no fetch could move those refs any more. Nobody else
+// writes them, and this one has not begun.
+func (m *mirror) unlock(ctx context.Context) error {
+	if _, err := os.Stat(filepath.Join(m.dir, "HEAD")); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	repo, err := git.Open(ctx, m.dir)
+	if err != nil {
+		return nil //nolint:nilerr // damage is for those to tell who look for it
+	}
+	stale, err := repo.StaleLocks([]string{plan.BranchPrefix, plan.TagPrefix, "refs/pull/", "refs/merge-requests/"}, math.MinInt64, m.of.now())
+	for _, path := range stale {
+		if strings.Contains(path, "/refs/") { // and not packed-refs, which the ledger may be writing
+			err = errors.Join(err, os.Remove(path))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("remove what a fetch left behind: %w", err)
+	}
+	return nil
 }
 
 // damage says what is wrong with the mirror, as far as a look at what its branches

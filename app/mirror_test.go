@@ -120,6 +120,23 @@ func TestMirrorRefresh(t *testing.T) {
 
 // Whoever asks while a fetch is under way shares the next one, which brings what
 // any of them wants.
+// A fetch that is killed leaves the locks of refs, which no other fetch would take.
+func TestMirrorOfKilledFetch(t *testing.T) {
+	hub := newHosted(t, 7, "owner/name")
+	m := testMirrors(t, time.Now).of(hub.as.Key)
+	if _, err := m.Refresh(t.Context(), hub.as, forge.Credential{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	hub.commit("second", map[string]string{"a": "2"})
+	lock := filepath.Join(m.dir, "refs", "heads", "main.lock")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(lock), 0o755), os.WriteFile(lock, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Refresh(t.Context(), hub.as, forge.Credential{}, nil); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestMirrorRefreshTogether(t *testing.T) {
 	h := newHosted(t, 7, "owner/name")
 	for _, n := range []string{"1", "2", "3"} {

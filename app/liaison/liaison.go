@@ -72,7 +72,8 @@ type Liaison struct {
 	// Missed puts deliveries into the inbox that did not arrive; nil if no forge
 	// tells of them.
 	Missed func(ctx context.Context) error
-	// Compared is called after everything was compared, as far as it could be.
+	// Compared is called after everything was compared, as far as it could be, and
+	// after repositories may have come or gone.
 	Compared func(ctx context.Context)
 
 	Log    *slog.Logger

@@ -22,7 +22,11 @@ func (l *Liaison) perform(ctx context.Context, j job, a hooks.Action) (note stri
 	case l.forge(key.Kind) == nil:
 		return "no such forge is configured", nil
 	case a == hooks.Access, a == hooks.Lose, a == hooks.RefreshAll:
-		return "", l.survey(ctx, key.Kind)
+		if err := l.survey(ctx, key.Kind); err != nil {
+			return "", err
+		}
+		l.Compared(ctx) // what came back may have builds that were never shown
+		return "", nil
 	case key.ID == 0:
 		return "it names no repository", nil
 	}
