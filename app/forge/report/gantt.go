@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/velocity-ci/velocity/app/term"
 	"github.com/velocity-ci/velocity/architect/build"
 )
 
@@ -35,7 +36,7 @@ func newGantt(b *build.Build) []string {
 	if !g.to.After(g.from) {
 		return nil
 	}
-	whole := took(g.to.Sub(g.from))
+	whole := term.Duration(g.to.Sub(g.from))
 	g.rows = append(g.rows, fit("", ganttName)+" 0"+fit("", ganttBar-1-len(whole))+whole)
 	for i := range b.Stages {
 		s := &b.Stages[i]
@@ -114,7 +115,7 @@ func said(t *build.Task, begin time.Time) string {
 	}
 	text := span(begin, t.Finished)
 	if wait := begin.Sub(t.Ready); !t.Ready.IsZero() && wait >= time.Second {
-		text += ", waited " + took(wait)
+		text += ", waited " + term.Duration(wait)
 	}
 	return text
 }

@@ -10,7 +10,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/velocity-ci/velocity/app/forge"
-	"github.com/velocity-ci/velocity/app/term"
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint/plan"
 )
@@ -174,14 +173,4 @@ func TestInterruptedIsStillRunning(t *testing.T) {
 			t.Errorf("%s is %d, said to be %d; want it running", got.External, got.State, subject.state())
 		}
 	}
-}
-
-// Durations read as on the command line.
-func TestDurationsAsInTerm(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		d := time.Duration(rapid.Int64Range(-10, int64(100*time.Hour)).Draw(t, "d"))
-		if got, want := took(d), term.Duration(d); got != want {
-			t.Fatalf("took(%d) = %s; want %s", d, got, want)
-		}
-	})
 }
