@@ -77,7 +77,9 @@ func Join(conn *nats.Conn, name string, worker Worker, trust Trust) (*Link, erro
 		}
 		l.subs = append(l.subs, sub)
 	}
-	if err := conn.Flush(); err != nil { // who hears of this builder may ask it at once
+	// Who hears of this builder may ask it at once. A connection that breaks meanwhile
+	// is made again, and says first what is listened for.
+	if err := conn.Flush(); err != nil && conn.IsClosed() {
 		l.Close()
 		return nil, fmt.Errorf("join: %w", err)
 	}
