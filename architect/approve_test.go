@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,6 +14,7 @@ import (
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
 	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/builder/require"
 )
 
 // ask puts a trigger in and returns the builds that answer it.
@@ -165,7 +165,7 @@ func TestApprovalOfAnOlderHead(t *testing.T) {
 // However an approval and a push race, no commit is built but the approved one.
 func TestApprovalRacesWithPush(t *testing.T) {
 	for range 20 {
-		synctest.Test(t, func(t *testing.T) {
+		require.Bubble(t, func(t *testing.T) {
 			var mu sync.Mutex
 			built := map[plan.Commit]bool{}
 			g, pr := forked(t, func(a dispatch.Assignment, _ func() string) dispatch.Result {
@@ -204,7 +204,7 @@ func TestApprovalRacesWithPush(t *testing.T) {
 // What nobody approves ends, also when the process that held it is gone.
 func TestNobodyApproves(t *testing.T) {
 	const patience = 14 * 24 * time.Hour
-	synctest.Test(t, func(t *testing.T) {
+	require.Bubble(t, func(t *testing.T) {
 		g, pr := forked(t, succeed)
 		var forward time.Duration
 		now := func() time.Time { return time.Now().Add(forward) }

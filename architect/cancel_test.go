@@ -4,11 +4,11 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
+	"github.com/velocity-ci/velocity/builder/require"
 )
 
 // deaf is a wire that loses the first cancels: nobody answers them.
@@ -29,7 +29,7 @@ func (d *deaf) Cancel(ctx context.Context, builder string, at dispatch.Attempt, 
 // step end: that is what is left when messages get lost.
 func TestCancelReachesItsBuilderInTime(t *testing.T) {
 	const inTime = 5 * time.Second
-	synctest.Test(t, func(t *testing.T) {
+	require.Bubble(t, func(t *testing.T) {
 		started := make(chan build.ID, 10)
 		stopped := make(chan string, 10)
 		g := newRig(t, twoStages(), func(a dispatch.Assignment, wait func() string) dispatch.Result {

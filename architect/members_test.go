@@ -3,12 +3,12 @@ package architect_test
 import (
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
 	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/builder/require"
 )
 
 // While the wire is broken nobody is lost, and after it builders have time to come
@@ -110,7 +110,7 @@ func TestBuilderIsLostSoonAfterItCameBack(t *testing.T) {
 // Tasks that are retried all the time do not keep the architect from seeing that a
 // builder is silent.
 func TestRetriesDoNotPutOffALoss(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	require.Bubble(t, func(t *testing.T) {
 		g := newRig(t, twoStages(), func(dispatch.Assignment, func() string) dispatch.Result {
 			pause(t.Context(), 400*time.Millisecond)
 			return dispatch.Result{Verdict: dispatch.Failed, Reason: "exit 2"}

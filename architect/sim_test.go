@@ -8,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -17,6 +16,7 @@ import (
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/queue"
 	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/builder/require"
 	"github.com/velocity-ci/velocity/storage/memory"
 	"github.com/velocity-ci/velocity/storage/running"
 )
@@ -39,7 +39,7 @@ func TestSimulation(t *testing.T) {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
-			synctest.Test(t, func(t *testing.T) { simulate(t, seed, lasts) })
+			require.Bubble(t, func(t *testing.T) { simulate(t, seed, lasts) })
 			t.Logf("took %s", time.Since(began).Round(time.Millisecond))
 		})
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/builder/require"
 )
 
 // timed is a configuration of pipelines that start by the clock, and of default.
@@ -106,7 +107,7 @@ func TestSchedulesWhenTheClockIsChanged(t *testing.T) {
 		"2000-03-27 00:10:00": "nightly 2000-03-27 00:30:00",
 		"2000-10-29 00:10:00": "nightly 2000-10-29 00:30:00",
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		require.Bubble(t, func(t *testing.T) {
 			c := newCalendar(t, at, config)
 			c.begin()
 			defer func() { c.stop() }()
@@ -118,7 +119,7 @@ func TestSchedulesWhenTheClockIsChanged(t *testing.T) {
 }
 
 func TestMissedSchedulesAreMadeUpForOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	require.Bubble(t, func(t *testing.T) {
 		c := newCalendar(t, "2000-01-10 09:30:00", timed(map[string]string{
 			"hourly": `[{cron: "0 * * * *"}, {cron: "@hourly"}]`, "nightly": `[{cron: "30 4 * * *"}]`, "yearly": `[{cron: "@yearly"}]`,
 		}))
@@ -142,7 +143,7 @@ func TestMissedSchedulesAreMadeUpForOnce(t *testing.T) {
 
 // A schedule is that of the default branch, and counts from when it is there.
 func TestSchedulesFollowTheDefaultBranch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	require.Bubble(t, func(t *testing.T) {
 		c := newCalendar(t, "2000-01-10 09:30:00", timed(map[string]string{"daily": `[{cron: "45 9 * * *"}]`}))
 		c.begin()
 		defer func() { c.stop() }()
@@ -171,7 +172,7 @@ func TestSchedulesFollowTheDefaultBranch(t *testing.T) {
 
 // A server that shall not look at the clock does not.
 func TestSchedulesOfOthers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	require.Bubble(t, func(t *testing.T) {
 		c := newCalendar(t, "2000-01-10 09:30:00", timed(map[string]string{"hourly": `[{cron: "@hourly"}]`}))
 		c.site.Clock = false
 		c.run()

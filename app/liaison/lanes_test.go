@@ -115,6 +115,32 @@ func TestLanes(t *testing.T) {
 	})
 }
 
+// What was accepted although accepting it failed does not stand for what it has become
+// when the delivery is tried again.
+func TestChangedBetweenTries(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.opens(nil)
+		r.house().mute = true
+		key := r.tell(hooks.Event{Kind: hooks.PullOpened, Pull: 5})
+		pass(3 * time.Second) // it is tried again, as it is
+		synctest.Wait()
+		r.house().mute = false
+		r.hub.change(world, func(m *model) { m.pulls[5].Head = sha(12) })
+		pass(longPause)
+		synctest.Wait()
+		want := []string{
+			"accept pull_request refs/pull/5/head b refs/heads/main refs/heads/topic writer octo",
+			"accept pull_request refs/pull/5/head c refs/heads/main refs/heads/topic writer octo",
+		}
+		if diff := cmp.Diff(want, r.house().said()); diff != "" {
+			t.Errorf("the house was told (-want +got):\n%s", diff)
+		}
+		if n := r.inbox.tried(key); n < 3 {
+			t.Errorf("it was tried %d times; want 3 or more", n)
+		}
+	})
+}
+
 // For how long a delivery is tried.
 func TestPatience(t *testing.T) {
 	for name, c := range map[string]struct {

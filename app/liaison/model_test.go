@@ -169,6 +169,7 @@ type house struct {
 	all    []*build.Build         // the oldest first
 	log    []string
 	breaks bool // Accept panics
+	mute   bool // Accept takes in, and fails
 }
 
 func (h *house) say(format string, args ...any) { h.log = append(h.log, fmt.Sprintf(format, args...)) }
@@ -217,6 +218,9 @@ func (h *house) Accept(ctx context.Context, t plan.Trigger) error {
 		h.known[t.ID] = true
 		h.say("accept %s", shown(t))
 		h.plan(t)
+	}
+	if h.mute {
+		return errDown
 	}
 	return err
 }

@@ -128,11 +128,12 @@ func recorded(key forge.Key, p project.Project) forge.Repository {
 }
 
 // trigger is what a delivery asks to be built, with the id, the time and, if nobody
-// else is named, the actor. A delivery asks once about each thing, however often it
-// is tried: the id is the same then.
+// else is named, the actor. A delivery asks once about each thing, as it is, however
+// often it is tried: the id is the same then. What changed between two tries is asked
+// for anew, for the first may have been accepted although it failed.
 func (l *Liaison) trigger(j job, thing string, of plan.Trigger) plan.Trigger {
 	sum := fnv.New64a()
-	sum.Write([]byte(j.delivery.Key + " " + thing))
+	fmt.Fprint(sum, j.delivery.Key, " ", thing, " ", of.Commit, " ", of.Target)
 	of.ID = l.NewID(j.delivery.Received, sum.Sum64())
 	of.Received = j.delivery.Received
 	of.Actor = cmp.Or(of.Actor, j.event.Sender.Login)

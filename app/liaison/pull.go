@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/velocity-ci/velocity/app/forge"
 	"github.com/velocity-ci/velocity/architect/build"
@@ -67,7 +66,7 @@ func (l *Liaison) propose(ctx context.Context, p place, pull forge.Pull, sender 
 		}
 	}
 	t.Trust = plan.TrustOf(pull.Fork, writers)
-	if err := p.Accept(ctx, l.trigger(j, strconv.FormatInt(pull.Number, 10), t)); err != nil {
+	if err := p.Accept(ctx, l.trigger(j, t.Ref, t)); err != nil {
 		return err
 	}
 	l.saw(p.repo.Key, pull)

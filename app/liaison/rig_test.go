@@ -14,6 +14,7 @@ import (
 
 	"github.com/velocity-ci/velocity/app/forge"
 	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/builder/require"
 	"github.com/velocity-ci/velocity/hooks"
 	"github.com/velocity-ci/velocity/storage/project"
 )
@@ -52,7 +53,7 @@ type rig struct {
 // commit 1, and nothing of it is built.
 func bubble(t *testing.T, test func(r *rig)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
+	require.Bubble(t, func(t *testing.T) {
 		r := newRig(t)
 		r.hub.repo(world, "octo/world").refs[main] = sha(1)
 		stop := r.start()

@@ -15,6 +15,7 @@ import (
 	"github.com/velocity-ci/velocity/app/forge"
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/builder/require"
 	"github.com/velocity-ci/velocity/hooks"
 )
 
@@ -201,7 +202,7 @@ func TestConverges(t *testing.T) {
 	}
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			require.Bubble(t, func(t *testing.T) {
 				s := simulate(t, uint64(seed))
 				s.stop()
 				s.inbox.check(t)

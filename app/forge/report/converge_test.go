@@ -3,12 +3,12 @@ package report
 import (
 	"fmt"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/velocity-ci/velocity/app/forge"
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/builder/require"
 )
 
 // seeds is how many lives of a Reporter the property is tried with.
@@ -21,7 +21,7 @@ func TestConverges(t *testing.T) {
 	deaths, posts := 0, 0
 	for seed := range uint64(seeds) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			require.Bubble(t, func(t *testing.T) {
 				g := newRig(seed, float64(seed%4)*0.15)
 				g.perTask = seed%3 == 0
 				defer func() { g.end() }()

@@ -12,11 +12,12 @@ import (
 	"github.com/velocity-ci/velocity/app/forge"
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/builder/require"
 )
 
 // bubble runs a Reporter without faults until test returns.
 func bubble(t *testing.T, test func(t *testing.T, g *rig)) {
-	synctest.Test(t, func(t *testing.T) {
+	require.Bubble(t, func(t *testing.T) {
 		g := newRig(1, 0)
 		g.start()
 		defer g.end()
