@@ -33,6 +33,7 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 type clerk struct {
 	store   string
 	reading chan struct{} // told when a log is asked for; nil if logs do not block
+	printed string        // behind the first line of the log, which is the store's name
 
 	mu    sync.Mutex
 	asked []api.Start
@@ -78,6 +79,21 @@ func (c *clerk) Log(ctx context.Context, _ build.ID, _ string, _ int) ([]byte, e
 	return nil, ctx.Err()
 }
 
+func (c *clerk) Plan(context.Context, build.ID) (*plan.Plan, error) { return nil, nil }
+
+func (c *clerk) Moves(context.Context, build.ID) ([]build.Move, error) {
+	return []build.Move{{Seq: 1, At: noon, Kind: build.Submit}}, nil
+}
+
+func (c *clerk) LogFrom(_ context.Context, _ build.ID, _ string, _ int, offset, limit int64) ([]byte, error) {
+	text := c.store + "\n" + c.printed
+	return []byte(text[min(offset, int64(len(text))):min(offset+limit, int64(len(text)))]), nil
+}
+
+func (c *clerk) LogTimes(context.Context, build.ID, string, int) (func(int64) time.Duration, error) {
+	return func(offset int64) time.Duration { return time.Duration(offset) * time.Millisecond }, nil
+}
+
 // empty is a shelf with nothing on it.
 type empty struct{}
 
@@ -112,6 +128,8 @@ func newRig(t *testing.T) *rig {
 		Secrets: seal.Open(repo, func() (seal.Key, error) { return seal.NewKey(), nil }, now),
 		NATS:    http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }),
 		Attempt: func(repository, token string) bool { return repository == "shop" && token == "under way" },
+
+		Sessions: &web.Sessions{Key: []byte("of this test")},
 	}
 	a := architect.New(nil, log, now)
 	for i, name := range []string{"shop", "bank"} {
@@ -119,7 +137,7 @@ func newRig(t *testing.T) *rig {
 		r.clerks[name] = c
 		site := &architect.Site{Name: name}
 		r.front.Sites.Add(&web.Server{
-			Architect: a, Site: site, Desk: c, Shelf: empty{}, Encode: storage.EncodeBuild, Log: log,
+			Architect: a, Site: site, Desk: c, Shelf: empty{}, Record: c, Encode: storage.EncodeBuild, Log: log,
 			Builds: func(context.Context, api.Query) ([]*build.Build, error) { return []*build.Build{c.build()}, nil },
 			Why:    func(context.Context, *build.Build, string) ([]api.Reason, error) { return []api.Reason{}, nil },
 			Git:    http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, name, " ", r.URL.Path) }),
@@ -128,6 +146,7 @@ func newRig(t *testing.T) *rig {
 	server := httptest.NewServer(r.front.Handler())
 	t.Cleanup(server.Close)
 	r.url, r.http = server.URL, server.Client()
+	r.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return r
 }
 
@@ -151,6 +170,12 @@ func (r *rig) ask(method, path, token, body string) (int, string) {
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
+	return r.send(req)
+}
+
+// send sends a request, follows no redirect, and returns the status and the answer.
+func (r *rig) send(req *http.Request) (int, string) {
+	r.t.Helper()
 	resp, err := r.http.Do(req)
 	if err != nil {
 		r.t.Fatal(err)
@@ -173,6 +198,7 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 	secrets["admin"], _ = r.token(roster.Admin)
 	secrets["bank only"], _ = r.token(roster.Act, "bank")
 	revoked, made := r.token(roster.Admin)
+	sessions := map[string]*http.Cookie{"nonsense": {Name: "velocity", Value: "x.1.y"}, "revoked": r.signIn(revoked)}
 	if err := r.front.Roster.Withdraw(t.Context(), made.ID, "ann"); err != nil {
 		t.Fatal(err)
 	}
@@ -182,11 +208,16 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 		t.Fatal(err)
 	}
 	secrets["expired"] = expired
+	for _, who := range []string{"read", "act", "admin", "bank only", "expired"} {
+		sessions[who] = r.signIn(secrets[who])
+	}
 	r.now = func() time.Time { return noon.Add(time.Hour) }
 
 	ranks := map[string]int{"read": 1, "act": 2, "bank only": 2, "admin": 3}
 	needs := map[roster.Right]int{roster.Read: 1, roster.Act: 2, roster.Admin: 3}
 	open := map[string]bool{"/healthz": true, "/readyz": true, "/nats": true, "/git/{path...}": true, api.PathRegister: true}
+	open[web.HooksOfGitHub], open[web.HooksOfGitLab] = true, true // deliveries prove themselves: package hooks
+	open["/login"], open["/logout"], open["/assets/{name}"] = true, true, true // TestSignIn, TestAssets
 	open[web.SetupPath], open[web.SetupCallback] = true, true // to whom the server printed the address: TestSetup
 	for _, asAttempt := range []string{api.PathPacks + "{sum}", api.PathKept, api.PathNeeded + "{n}", api.PathKeptCaches + "{name}"} {
 		open[asAttempt] = true // to those with the credential of an attempt: TestBlobsAreForAttempts
@@ -210,8 +241,10 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 			path += "?repository=shop"
 		}
 		for who, secret := range secrets {
-			want := "answered"
+			page, want := isPage(pattern), "answered"
 			switch {
+			case ranks[who] == 0 && page && !strings.HasSuffix(pattern, "/live"):
+				want = "to sign in"
 			case ranks[who] == 0:
 				want = "401"
 			case ranks[who] < needs[route.Need]:
@@ -222,9 +255,16 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 			if want == "answered" && strings.HasPrefix(pattern, api.PathTrigger) {
 				continue // it would wait for an architect that looks into its inbox
 			}
-			status, body := r.ask(method, path, secret, "{}")
+			status, body := 0, ""
+			if page {
+				status, body = r.visit(method, path, sessions[who])
+			} else {
+				status, body = r.ask(method, path, secret, "{}")
+			}
 			got := "answered"
 			switch {
+			case status == http.StatusSeeOther:
+				got = "to sign in"
 			case status == http.StatusUnauthorized:
 				got = "401"
 			case status == http.StatusForbidden:

@@ -18,6 +18,8 @@ import (
 type caller struct {
 	token roster.Token
 	local bool // over a socket: says itself who it is
+
+	session bool // came with a session, which can be ended
 }
 
 type callerKey struct{}
@@ -47,22 +49,22 @@ func (f *Front) guard(route Route) http.Handler {
 		if !ok {
 			var leave func()
 			var err error
-			if r, leave, err = f.enter(r, route.follow); err != nil {
-				f.refuse(w, err)
+			if r, leave, err = f.enter(r, route); err != nil {
+				f.refuse(w, r, route, err)
 				return
 			}
 			defer leave()
 			c, _ = callerOf(r)
 		}
 		if !c.token.Rights.Includes(route.Need) {
-			f.problem(w, http.StatusForbidden, fmt.Errorf("this needs a token with the right %s; this one has %s", route.Need, c.token.Rights))
+			f.deny(w, r, route, http.StatusForbidden, fmt.Errorf("this needs a token with the right %s; this one has %s", route.Need, c.token.Rights))
 			return
 		}
 		var site *Server
 		if route.On == OnRepository {
 			var err error
 			if site, err = f.site(r, c.token); err != nil {
-				f.problem(w, statusOf(err), err)
+				f.deny(w, r, route, statusOf(err), err)
 				return
 			}
 		}
@@ -77,10 +79,24 @@ func (f *Front) reply(w http.ResponseWriter, status int, body any) { reply(w, f.
 // errNoToken is for a request that brings no token.
 var errNoToken = errors.New("this needs a token: Authorization: Bearer vla_…")
 
-func (f *Front) refuse(w http.ResponseWriter, err error) {
+// deny says why a route is not answered: to a person, or to a program.
+func (f *Front) deny(w http.ResponseWriter, r *http.Request, route Route, status int, err error) {
+	if route.page {
+		f.pageProblem(w, r, status, err)
+		return
+	}
+	f.problem(w, status, err)
+}
+
+// refuse answers whoever did not show that they may ask.
+func (f *Front) refuse(w http.ResponseWriter, r *http.Request, route Route, err error) {
 	if !errors.Is(err, errNoToken) && !errors.Is(err, roster.ErrRefused) {
 		f.Log.Error("cannot check a token", "err", err)
-		f.problem(w, http.StatusInternalServerError, errors.New("the server could not check the token"))
+		f.deny(w, r, route, http.StatusInternalServerError, errors.New("the server could not check the token"))
+		return
+	}
+	if route.page {
+		f.askToSignIn(w, r, route)
 		return
 	}
 	w.Header().Set("WWW-Authenticate", "Bearer")
@@ -90,28 +106,39 @@ func (f *Front) refuse(w http.ResponseWriter, err error) {
 // An opening is one request that is being answered under a token.
 type opening struct{ cut context.CancelFunc }
 
-// enter finds out who asks. Until the caller leaves, the request ends with the
-// token: when it expires, and when cut is called with its id.
-func (f *Front) enter(r *http.Request, again bool) (*http.Request, func(), error) {
+// bearer is the token that a request brings.
+func (f *Front) bearer(r *http.Request) (roster.Token, error) {
 	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		return nil, nil, errNoToken
+		return roster.Token{}, errNoToken
 	}
-	token, err := f.Roster.Check(r.Context(), secret)
+	return f.Roster.Check(r.Context(), secret)
+}
+
+// enter finds out who asks. Until the caller leaves, the request ends with the
+// token: when it expires, and when cut is called with its id. After an error the
+// request is as it came.
+func (f *Front) enter(r *http.Request, route Route) (*http.Request, func(), error) {
+	who := f.bearer
+	if route.page {
+		who = f.visitor
+	}
+	token, err := who(r)
 	if err != nil {
-		return nil, nil, err
+		return r, nil, err
 	}
-	ctx, cancel := f.until(context.WithValue(r.Context(), callerKey{}, caller{token: token}), token.Expires)
+	ctx, cancel := f.until(context.WithValue(r.Context(), callerKey{}, caller{token: token, session: route.page}), token.Expires)
 	o := &opening{cut: cancel}
 	f.hold(token.ID, o)
 	leave := func() { cancel(); f.drop(token.ID, o) }
-	if again { // it may have been revoked before it could be cut off
-		if _, err := f.Roster.Check(ctx, secret); err != nil {
+	entered := r.WithContext(ctx)
+	if route.follow { // it may have been revoked before it could be cut off
+		if _, err := who(entered); err != nil {
 			leave()
-			return nil, nil, err
+			return r, nil, err
 		}
 	}
-	return r.WithContext(ctx), leave, nil
+	return entered, leave, nil
 }
 
 // until is ctx until a time; the zero time never comes.
