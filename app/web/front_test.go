@@ -216,9 +216,9 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 	ranks := map[string]int{"read": 1, "act": 2, "bank only": 2, "admin": 3}
 	needs := map[roster.Right]int{roster.Read: 1, roster.Act: 2, roster.Admin: 3}
 	open := map[string]bool{"/healthz": true, "/readyz": true, "/nats": true, "/git/{path...}": true, api.PathRegister: true}
-	open[web.HooksOfGitHub], open[web.HooksOfGitLab] = true, true // deliveries prove themselves: package hooks
+	open[web.HooksOfGitHub], open[web.HooksOfGitLab] = true, true              // deliveries prove themselves: package hooks
 	open["/login"], open["/logout"], open["/assets/{name}"] = true, true, true // TestSignIn, TestAssets
-	open[web.SetupPath], open[web.SetupCallback] = true, true // to whom the server printed the address: TestSetup
+	open[web.SetupPath], open[web.SetupCallback] = true, true                  // to whom the server printed the address: TestSetup
 	for _, asAttempt := range []string{api.PathPacks + "{sum}", api.PathKept, api.PathNeeded + "{n}", api.PathKeptCaches + "{name}"} {
 		open[asAttempt] = true // to those with the credential of an attempt: TestBlobsAreForAttempts
 	}
