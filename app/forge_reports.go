@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"github.com/velocity-ci/velocity/app/forge"
@@ -25,7 +24,7 @@ func (s *service) newReporter(posters map[forge.Kind]forge.Poster) *report.Repor
 			Tail:        s.tail,
 			Granularity: func(p *plan.Plan) report.Granularity { return report.Granularity(p.Checks) },
 		},
-		Posters: posters, Memory: told{new(sync.Map)}, Source: shown{s}, Logger: s.log, Now: s.c.now, Jitter: rand.Float64,
+		Posters: posters, Memory: told{s}, Source: shown{s}, Logger: s.log, Now: s.c.now, Jitter: rand.Float64,
 		Notice: func(r forge.Repository, id build.ID, reason string) {
 			s.log.Warn("a build is not shown on its forge", "repo", r.Name, "build", id.String(), "reason", reason)
 		},
@@ -54,12 +53,15 @@ func (s *service) report(ctx context.Context, to *report.Reporter, v *architect.
 	}
 }
 
+// errNotServed is for what comes too late for a repository.
+var errNotServed = errors.New("the repository is not served any more")
+
 // tail is part of the log of a task's last attempt: of the running copy as long as
 // there is one, else of what was recorded.
 func (s *service) tail(id build.ID, t *build.Task, from, to int64) ([]byte, error) {
 	h := s.houses.ofStore(id.Store)
 	if h == nil {
-		return nil, errors.New("the repository is not served any more")
+		return nil, errNotServed
 	}
 	at := dispatch.Attempt{Build: id, Task: t.Key, Number: t.Attempt}
 	text, err := h.site.Logs.Read(at, from, to-from)

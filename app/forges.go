@@ -70,6 +70,9 @@ func (c *cli) openForges(ctx context.Context, s *service, conf *serverConfig, ap
 		}
 	}()
 	f.inbox = delivery.Open(repo, c.clock)
+	if err := f.inbox.Recover(); err != nil {
+		return f, err
+	}
 	f.liaison = f.newLiaison(repo)
 	f.reporter = s.newReporter(map[forge.Kind]forge.Poster{forge.GitHub: latePoster{f}, forge.GitLab: labPoster{f}})
 	s.architect.Opened = func(v *architect.Watch) { s.report(f.live, f.reporter, v) }

@@ -94,6 +94,9 @@ func (c *cli) openFront(ctx context.Context, s *service, conf *serverConfig) (f 
 	if err != nil {
 		return f, err
 	}
+	if err := unlock(repo, c.now()); err != nil {
+		return f, err
+	}
 	if err := repo.Upkeep(ctx, packsOfRoster); err != nil {
 		s.log.Warn("the server's own repository stays as it is", "err", err)
 	}
@@ -110,6 +113,22 @@ func (c *cli) openFront(ctx context.Context, s *service, conf *serverConfig) (f 
 	}
 	f.public, err = listenPublic(ctx, conf, s)
 	return f, err
+}
+
+// writtenWithin is how long a change of the server's own repository takes at most.
+const writtenWithin = time.Minute
+
+// unlock removes the locks of refs that killed writers have left in the server's own
+// repository: with one on it, a ref could never be written again.
+func unlock(repo *git.Repository, now time.Time) error {
+	stale, err := repo.StaleLocks([]string{storage.RefPrefix}, writtenWithin, now)
+	for _, path := range stale {
+		err = errors.Join(err, os.Remove(path))
+	}
+	if err != nil {
+		return fmt.Errorf("remove stale locks of the server's own repository: %w", err)
+	}
+	return nil
 }
 
 // frontOf is the API over all repositories of a service. Their names tell them

@@ -24,6 +24,7 @@ type batch struct {
 	settled []string
 	tips    map[string]plan.Commit // nil if they stay
 	marks   []build.Mark           // nil if they stay
+	reports map[string][]byte      // by their paths on the desk; nil if they stay
 }
 
 // staged is a build with the changes of this batch.
@@ -38,7 +39,17 @@ func newBatch(l *Ledger) *batch {
 	return &batch{l: l, objects: l.repo.NewBatch(), staged: map[int64]*staged{}}
 }
 
-func (b *batch) add(c build.Change) error {
+func (b *batch) add(e entry) error {
+	if e.report != nil {
+		if b.reports == nil {
+			b.reports = map[string][]byte{}
+		}
+		b.reports[e.path] = e.report
+	}
+	return b.addChange(e.change)
+}
+
+func (b *batch) addChange(c build.Change) error {
 	for _, id := range c.Settled {
 		if !slices.Contains(b.settled, id) {
 			b.settled = append(b.settled, id)
@@ -183,7 +194,7 @@ func (b *batch) write(ctx context.Context) error {
 		updates = append(updates, git.RefUpdate{Name: liveRef(s.id), Old: s.before, New: s.head})
 	}
 	desk := b.l.desk
-	if b.tips != nil || b.marks != nil {
+	if b.tips != nil || b.marks != nil || b.reports != nil {
 		var err error
 		if desk, err = b.commitDesk(); err != nil {
 			return err
@@ -251,7 +262,7 @@ func (s *Store) commit(tree git.Hash, message string) git.CommitSpec {
 	return git.CommitSpec{Tree: tree, Name: "Velocity", Email: ourAddress, When: s.now(), Message: message}
 }
 
-// commitDesk adds the new desk. It has no history: what counts is now.
+// commitDesk adds the new desk.
 func (b *batch) commitDesk() (git.Hash, error) {
 	var edits []git.TreeEdit
 	var said []string
@@ -271,19 +282,15 @@ func (b *batch) commitDesk() (git.Hash, error) {
 		edits = append(edits, git.TreeEdit{Path: schedulesFile, Mode: git.ModeFile, Hash: b.objects.Blob(data)})
 		said = append(said, fmt.Sprintf("%d schedules", len(b.marks)))
 	}
-	base := git.Zero
-	if !b.l.desk.IsZero() {
-		c, err := b.l.repo.Commit(b.l.desk)
+	if b.reports != nil {
+		reports, err := b.editReports()
 		if err != nil {
 			return git.Zero, err
 		}
-		base = c.Tree
+		edits = append(edits, reports...)
+		said = append(said, fmt.Sprintf("%d reports", len(b.reports)))
 	}
-	tree, err := b.objects.EditTree(base, edits)
-	if err != nil {
-		return git.Zero, err
-	}
-	return b.objects.Commit(b.l.commit(tree, fmt.Sprintf("desk: %s\n\nVelocity-Writer: %s\n", strings.Join(said, ", "), b.l.writer))), nil
+	return b.l.editDesk(b.objects, b.l.desk, edits, strings.Join(said, ", "))
 }
 
 // leaveInbox drops the settled triggers. Those that are gone already were

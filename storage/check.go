@@ -50,6 +50,7 @@ const (
 	SeqGarbage       Code = "seq-garbage"
 	SeqBehind        Code = "seq-behind"
 	UnreadableDesk   Code = "unreadable-desk"
+	UnreadableReport Code = "unreadable-report"
 	UnreadableInbox  Code = "unreadable-trigger"
 	Unprotected      Code = "unprotected"
 	Quarantined      Code = "quarantined"
@@ -93,6 +94,7 @@ var checks = []struct {
 	{whole, (*examination).archives},
 	{atStart, (*examination).seq},
 	{atStart, (*examination).desk},
+	{full, (*examination).reports},
 	{atStart, (*examination).inbox},
 	{whole, (*examination).protection},
 	{whole, (*examination).putAside},

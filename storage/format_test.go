@@ -20,7 +20,7 @@ func TestFormatPageNamesEveryField(t *testing.T) {
 	}
 	for name, record := range map[string]any{
 		buildFile: buildRecord{}, eventsFile: moveRecord{}, "Triggers": triggerRecord{}, tipsFile: tipsRecord{},
-		purgedFile: purgedRecord{}, schedulesFile: schedulesRecord{},
+		purgedFile: purgedRecord{}, schedulesFile: schedulesRecord{}, "Reports": reportRecord{},
 	} {
 		text, ok := sections[name]
 		if !ok {

@@ -40,7 +40,7 @@ func (a *acked) hear(t *testing.T, line string) {
 	var id string
 	var seq int
 	switch word {
-	case "number":
+	case "number", "delivery":
 	case "trigger":
 		a.triggers[rest] = true
 	case "folded":

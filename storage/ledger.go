@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 
 	"github.com/velocity-ci/velocity/architect/build"
@@ -42,6 +43,9 @@ type Ledger struct {
 	gcMet   bool          // git's gc was at work when something was written, see watchGC
 	watched chan struct{} // closed unless somebody waits for a gc
 
+	reported int   // reports since a shelf of them was looked through
+	shelf    uint8 // the one that is next
+
 	numbers numbers
 }
 
@@ -78,6 +82,7 @@ func (s *Store) lockFor(who string, folded func(build.ID)) (*Ledger, error) {
 		l.folded = func(build.ID) {}
 	}
 	l.queue.wake = make(chan struct{}, 1)
+	l.shelf = uint8(rand.N(256)) // or short lives would see the first ones only
 	l.tidied, l.watched = make(chan struct{}), make(chan struct{})
 	close(l.tidied)
 	close(l.watched)
@@ -155,6 +160,8 @@ type queue struct {
 
 type entry struct {
 	change build.Change
+	path   string // of the report on the desk
+	report []byte // nil if there is none
 	done   func(error)
 }
 

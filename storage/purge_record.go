@@ -63,7 +63,8 @@ func (s *Store) purged(store string) (map[build.ID]time.Time, error) {
 	return decodePurged(data)
 }
 
-// rememberPurged adds a desk that lists id, beside what is on it.
+// rememberPurged adds a desk that lists id, beside what is on it, and lacks what
+// forges were told of it.
 func (l *Ledger) rememberPurged(objects *git.Batch, purged map[build.ID]time.Time, id build.ID) (git.Hash, error) {
 	purged = maps.Clone(purged)
 	purged[id] = l.now()
@@ -71,17 +72,10 @@ func (l *Ledger) rememberPurged(objects *git.Batch, purged map[build.ID]time.Tim
 	if err != nil {
 		return git.Zero, err
 	}
-	base := git.Zero
-	if !l.desk.IsZero() {
-		c, err := l.repo.Commit(l.desk)
-		if err != nil {
-			return git.Zero, err
-		}
-		base = c.Tree
-	}
-	tree, err := objects.EditTree(base, []git.TreeEdit{{Path: purgedFile, Mode: git.ModeFile, Hash: objects.Blob(data)}})
+	reports, err := l.reportsOf(id)
 	if err != nil {
 		return git.Zero, err
 	}
-	return objects.Commit(l.commit(tree, fmt.Sprintf("desk: build %s was purged\n\nVelocity-Writer: %s\n", id, oneLine(l.writer)))), nil
+	edits := append(dropAll(reports), git.TreeEdit{Path: purgedFile, Mode: git.ModeFile, Hash: objects.Blob(data)})
+	return l.editDesk(objects, l.desk, edits, fmt.Sprintf("build %s was purged", id))
 }

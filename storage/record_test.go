@@ -318,6 +318,24 @@ func FuzzDecodeTips(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) { reprint(t, data, decodeTips, encodeTips) })
 }
 
+func FuzzDecodeReport(f *testing.F) {
+	type whole struct {
+		Commit plan.Commit
+		Name   string
+		Told   Told
+	}
+	print := func(w whole) ([]byte, error) { return encodeReport(reportKey{w.Commit, w.Name}, w.Told) }
+	data, _ := print(whole{plan.Commit(strings.Repeat("1", 40)), "velocity / default", Told{"k3f9a2-12", 7, ToldFinal, "ab", 3, true, time.Unix(1_700_000_000, 0)}})
+	f.Add(data)
+	f.Add([]byte(`{"version":1,"commit":"1111111111111111111111111111111111111111","name":"\u0000","state":"queued"}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		reprint(t, data, func(data []byte) (whole, error) {
+			k, r, err := decodeReport(data)
+			return whole{k.commit, k.name, r}, err
+		}, print)
+	})
+}
+
 func FuzzDecodePurged(f *testing.F) {
 	data, _ := encodePurged(map[build.ID]time.Time{{Store: "k3f9a2", Number: 12}: time.Unix(1_700_000_000, 123456789)})
 	f.Add(data)

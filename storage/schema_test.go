@@ -68,6 +68,11 @@ func TestRecordsFollowTheirSchemas(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkSchema(t, tipsFile, tips)
+	report, err := encodeReport(reportKey{b.Trigger.Commit, "velocity / default"}, Told{"k3f9a2-1", 7, ToldFinal, "ab", 3, true, b.Created})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkSchema(t, reportFile, report)
 	value := "v"
 	p := &plan.Plan{
 		Version: plan.Version, Kind: plan.OfPipeline, Name: "default", Event: plan.EventPush, Commit: b.Trigger.Commit,

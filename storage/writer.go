@@ -90,7 +90,7 @@ func (l *Ledger) write(ctx context.Context, entries []entry) error {
 	l.gcMet = l.gcMet || l.repo.GCAtWork()
 	b := newBatch(l)
 	for _, e := range entries {
-		if err := b.add(e.change); err != nil {
+		if err := b.add(e); err != nil {
 			return err
 		}
 	}

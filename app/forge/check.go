@@ -45,7 +45,6 @@ type Check struct {
 	State      State
 	Conclusion Conclusion // of a final one
 	Error      bool       // it is our failure or the configuration's, not that of the code
-	Soon       bool       // a queued one that nothing is ahead of: it will run in seconds
 	Started    time.Time  // zero before it runs
 	Ended      time.Time  // zero before it is final
 	Title      string     // one line

@@ -44,7 +44,12 @@ func (b *Inbox) do(ctx context.Context, size int, draw func(*sheet) error) error
 			<-b.turn
 		case <-ctx.Done():
 			b.withdraw(c)
-			return context.Cause(ctx)
+			select {
+			case <-c.done: // both came at once
+				return c.err
+			default:
+				return context.Cause(ctx)
+			}
 		}
 	}
 }

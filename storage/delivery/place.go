@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,8 +66,7 @@ func (s *sheet) find(key string) (p place, err error) {
 	if err != nil {
 		return p, err
 	}
-	slices.Sort(periods)
-	for _, first := range slices.Backward(periods) {
+	for _, first := range slices.Backward(slices.Sorted(maps.Keys(periods))) {
 		data, err := s.read(keyPath(first, key), int64(len(slotForm)))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -95,7 +95,7 @@ func readSlot(text string) (string, error) {
 // base finds a delivery that waits in a slot.
 func (s *sheet) base(slot, key string) (string, error) {
 	names, err := s.list(waitingPath(slot))
-	for _, name := range names {
+	for name := range names {
 		if base, ok := strings.CutSuffix(name, recordEnd); ok && keyIn(base) == key {
 			return base, nil
 		}
@@ -114,15 +114,21 @@ func keyIn(base string) string {
 
 // next is the name under which a delivery waits behind those in the slot.
 func (s *sheet) next(slot, key string) (string, error) {
-	names, err := s.list(waitingPath(slot))
-	last := uint64(0)
-	for _, name := range names {
-		number, _, _ := strings.Cut(name, "-")
-		if n, err := strconv.ParseUint(number, 10, 32); err == nil {
-			last = max(last, n)
+	if _, counted := s.last[slot]; !counted {
+		names, err := s.list(waitingPath(slot))
+		if err != nil {
+			return "", err
+		}
+		s.last[slot] = 0
+		for name := range names {
+			number, _, _ := strings.Cut(name, "-")
+			if n, err := strconv.ParseUint(number, 10, 32); err == nil {
+				s.last[slot] = max(s.last[slot], n)
+			}
 		}
 	}
-	return fmt.Sprintf("%06d-%s", last+1, key), err
+	s.last[slot]++
+	return fmt.Sprintf("%06d-%s", s.last[slot], key), nil
 }
 
 // expire drops the days that are over. What waits still is found by its key, so
@@ -133,7 +139,7 @@ func (s *sheet) expire() error {
 	if err != nil {
 		return err
 	}
-	for _, name := range waiting {
+	for name := range waiting {
 		if at, err := time.Parse(dayForm, name); err == nil && at.Before(oldest) {
 			oldest = at
 		}
@@ -150,7 +156,7 @@ func (s *sheet) dropBefore(folder string, oldest time.Time, each time.Duration) 
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
+	for name := range names {
 		if at, err := time.Parse(dayForm, name); err == nil && !at.Add(each).After(oldest) {
 			s.drop(folder + "/" + name)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -175,7 +176,7 @@ func (s *sheet) descend(folder string, levels int, visit func(slot string) (bool
 		if err != nil {
 			return err
 		}
-		for _, name := range within {
+		for name := range within {
 			names = append(names, strings.TrimSuffix(name, logEnd))
 		}
 	}
@@ -199,7 +200,7 @@ func (s *sheet) slot(slot string) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		base, ok := strings.CutSuffix(name, recordEnd)
 		if !ok {
 			continue

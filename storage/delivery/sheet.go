@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -21,8 +19,10 @@ type sheet struct {
 	head, tree git.Hash // Zero if there is nothing yet
 	batch      *git.Batch
 	edits      []git.TreeEdit
-	left       map[string]git.Hash // by edits at their paths, Zero for nothing
-	fresh      map[git.Hash][]byte // what the batch brings
+	left       map[string]git.Hash        // by edits at their paths, Zero for nothing
+	fresh      map[git.Hash][]byte        // what the batch brings
+	folders    map[string]map[string]bool // names in folders, as edits left them
+	last       map[string]uint64          // highest numbers in slots of what waits
 }
 
 func headOf(repo *git.Repository) (git.Hash, error) {
@@ -50,6 +50,7 @@ func (b *Inbox) sheet() (*sheet, error) {
 		s := &sheet{
 			repo: b.repo, at: b.now().UTC(), head: head, batch: b.repo.NewBatch(),
 			left: map[string]git.Hash{}, fresh: map[git.Hash][]byte{},
+			folders: map[string]map[string]bool{}, last: map[string]uint64{},
 		}
 		if head.IsZero() {
 			return s, nil
@@ -107,32 +108,52 @@ func (s *sheet) read(name string, limit int64) ([]byte, error) {
 	return s.repo.ReadBlob(h, limit)
 }
 
-// list names what is in a folder, in git's order and then what is new; a folder
-// that is not there is empty.
-func (s *sheet) list(folder string) ([]string, error) {
-	var names []string
+// list is the names in a folder, which the caller only reads; a folder that is not
+// there is empty.
+func (s *sheet) list(folder string) (map[string]bool, error) {
+	if names, ok := s.folders[folder]; ok {
+		return names, nil
+	}
+	names := map[string]bool{}
 	if !s.tree.IsZero() {
 		entries, err := s.repo.List(s.tree, folder)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 		for _, e := range entries {
-			if h, edited := s.left[path.Join(folder, e.Name)]; !edited || !h.IsZero() {
-				names = append(names, e.Name)
-			}
+			names[e.Name] = true
 		}
 	}
+	s.folders[folder] = names
 	for _, e := range s.edits {
-		rest, below := strings.CutPrefix(e.Path, folder+"/")
-		if !below || s.left[e.Path].IsZero() {
-			continue
-		}
-		name, _, _ := strings.Cut(rest, "/")
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
+		s.relist(e)
 	}
 	return names, nil
+}
+
+// relist brings the lists of folders up to an edit. A folder that has become empty
+// is still in the list of the one above: nobody minds before the next sheet.
+func (s *sheet) relist(e git.TreeEdit) {
+	for name := e.Path; ; {
+		folder, base, within := cutLast(name)
+		if names, listed := s.folders[folder]; listed && !e.Hash.IsZero() {
+			names[base] = true
+		} else if listed && name == e.Path {
+			delete(names, base)
+		}
+		if !within {
+			return
+		}
+		name = folder
+	}
+}
+
+func cutLast(name string) (folder, base string, within bool) {
+	i := strings.LastIndexByte(name, '/')
+	if i < 0 {
+		return "", name, false
+	}
+	return name[:i], name[i+1:], true
 }
 
 func (s *sheet) put(name string, data []byte) {
@@ -143,8 +164,10 @@ func (s *sheet) put(name string, data []byte) {
 
 // link sets the file at a path to a blob; Zero drops what is there.
 func (s *sheet) link(name string, h git.Hash) {
+	e := git.TreeEdit{Path: name, Mode: git.ModeFile, Hash: h}
 	s.left[name] = h
-	s.edits = append(s.edits, git.TreeEdit{Path: name, Mode: git.ModeFile, Hash: h})
+	s.edits = append(s.edits, e)
+	s.relist(e)
 }
 
 func (s *sheet) drop(name string) { s.link(name, git.Zero) }

@@ -2,6 +2,11 @@ package delivery
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"strings"
 	"time"
 )
 
@@ -14,6 +19,22 @@ const (
 	// maxRefusals bounds the sources that are told apart between two records.
 	maxRefusals = 64
 )
+
+// Recover removes the lock of the ref that a writer has left that was killed; while
+// it is there nothing can be written. It is for the process that holds the state, at
+// its start, when nobody else writes.
+func (b *Inbox) Recover() error {
+	stale, err := b.repo.StaleLocks([]string{Ref}, math.MinInt64, b.now())
+	for _, path := range stale {
+		if strings.HasSuffix(path, "/"+Ref+".lock") {
+			err = errors.Join(err, os.Remove(path))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("recover deliveries: %w", err)
+	}
+	return nil
+}
 
 // A refusal is why a request was not taken, and where it came from.
 type refusal struct{ reason, source string }
@@ -50,7 +71,7 @@ func (b *Inbox) Run(ctx context.Context) {
 		case <-pause.C:
 			resting = false
 		case <-ctx.Done():
-			b.record(context.WithoutCancel(ctx))
+			b.record(ctx)
 			return
 		}
 	}
@@ -83,7 +104,8 @@ func (b *Inbox) record(ctx context.Context) bool {
 	for r, n := range refused {
 		all = append(all, Entry{Received: now, State: Refused, Note: r.reason, Source: r.source, Count: n})
 	}
-	err := b.do(ctx, 0, func(s *sheet) error {
+	// What was given up on may be recorded all the same, and would count twice.
+	err := b.do(context.WithoutCancel(ctx), 0, func(s *sheet) error {
 		return s.tell(slotOf(now), all...)
 	})
 	if err != nil {

@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -271,4 +272,19 @@ func TestLostBody(t *testing.T) {
 			t.Errorf("%s leads to nothing", f.Name)
 		}
 	}
+}
+
+// A lock whose owner was killed stops every write until the next server starts.
+func TestRecover(t *testing.T) {
+	r := newRig(t)
+	r.accept(t, r.some(1))
+	lock := filepath.Join(r.dir, Ref+".lock")
+	if err := os.WriteFile(lock, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Recover(); err != nil {
+		t.Fatal(err)
+	}
+	r.accept(t, r.some(2))
+	r.waits(t, key(1), key(2))
 }

@@ -5,24 +5,25 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/velocity-ci/velocity/app/forge"
 	"pgregory.net/rapid"
 )
 
-func TestCleanTakesTokensOut(t *testing.T) {
+func TestTextsHaveNoTokens(t *testing.T) {
 	long := "ghs_12345_eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJ" + strings.Repeat("x", 400) + ".sig-_nature"
 	for _, token := range []string{
 		long, "ghp_0123456789abcdefABCDEF0123456789abcd", "gho_a1", "ghu_a1", "ghr_a1", "github_pat_11AAA_bbb",
 		"glpat-ab.cd-ef_01", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw=",
 	} {
-		if got := clean("before " + token + " after"); got != "before *** after" {
-			t.Errorf("clean(%.20s…) = %q", token, got)
+		if got := forge.Redact("before " + token + " after"); got != "before *** after" {
+			t.Errorf("Redact(%.20s…) = %q", token, got)
 		}
 		if got := text(strings.Repeat("a", 100)+token, 150+len(tail)); strings.Contains(got, token[:5]) {
 			t.Errorf("text cut %.20s… in half: %q", token, got)
 		}
 	}
-	if got := clean("a\x00b\xffc"); got != "a\uFFFDb\uFFFDc" {
-		t.Errorf("clean of what is no text = %q", got)
+	if got := forge.Redact("a\x00b\xffc"); got != "a\uFFFDb\uFFFDc" {
+		t.Errorf("Redact of what is no text = %q", got)
 	}
 }
 

@@ -112,7 +112,7 @@ func compose(c forge.Check) run {
 
 func annotate(a forge.Annotation) annotation {
 	out := annotation{
-		Path:      strings.TrimLeft(clean(a.Path), "/"),
+		Path:      strings.TrimLeft(forge.Redact(a.Path), "/"),
 		StartLine: max(a.Line, 1),
 		EndLine:   max(a.EndLine, a.Line, 1),
 		Level:     a.Level,

@@ -26,10 +26,12 @@ type api interface {
 	ask(ctx context.Context, method, path string, query url.Values, body, into any) (next int, err error)
 }
 
-type client struct{ lab *lab.Client }
+type client struct {
+	lab *lab.Client //nolint:staticcheck // it says itself that it has a successor
+}
 
 func newClient(o Options, base *url.URL) (*client, error) {
-	c, err := lab.NewClient(string(o.Token),
+	c, err := lab.NewClient(string(o.Token), //nolint:staticcheck // as above
 		lab.WithBaseURL(base.String()),
 		lab.WithoutRetries(), // it would send again what may have been done
 		lab.WithCustomLimiter(unlimited{}),

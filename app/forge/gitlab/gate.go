@@ -85,8 +85,8 @@ const (
 
 // ask sends one request and decodes the answer into a pointer, or drops it if that
 // is nil. The error is one of package forge's kinds where it is one.
-func (g *GitLab) ask(ctx context.Context, method, path string, query url.Values, body, into any) error {
-	_, err := g.send(ctx, method, path, query, body, into)
+func (g *GitLab) ask(ctx context.Context, method, path string, body, into any) error {
+	_, err := g.send(ctx, method, path, nil, body, into)
 	return err
 }
 
@@ -102,8 +102,8 @@ func (g *GitLab) send(ctx context.Context, method, path string, query url.Values
 }
 
 // get is ask for reads.
-func (g *GitLab) get(ctx context.Context, path string, query url.Values, into any) error {
-	return g.ask(ctx, http.MethodGet, path, query, nil, into)
+func (g *GitLab) get(ctx context.Context, path string, into any) error {
+	return g.ask(ctx, http.MethodGet, path, nil, into)
 }
 
 // list asks for one page of a list after the other, until use says that it has seen

@@ -32,10 +32,7 @@ type Token string
 // Format implements fmt.Formatter for all verbs.
 func (Token) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 
-// LogValue implements slog.LogValuer.
-func (Token) LogValue() slog.Value { return slog.StringValue("***") }
-
-// MarshalText keeps it out of JSON and the like.
+// MarshalText keeps it out of JSON, and so of logs.
 func (Token) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
 // Options say which GitLab is spoken to, and how.
@@ -97,7 +94,7 @@ func parseBase(address string) (*url.URL, error) {
 		return nil, fmt.Errorf("gitlab: address: %w", withoutAddress(err))
 	}
 	if u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("gitlab: address %q is not of the form https://HOST", u.Redacted())
+		return nil, fmt.Errorf("gitlab: address %q is not of the form https://HOST, without name, password and question", u.Scheme+"://"+u.Host)
 	}
 	u.Path = strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), "/api/v4")
 	return u, nil
@@ -113,5 +110,5 @@ func withoutAddress(err error) error {
 	return err
 }
 
-// Key is a project for ever.
+// key is a project for ever.
 func key(project int64) forge.Key { return forge.Key{Kind: forge.GitLab, ID: project} }

@@ -83,7 +83,7 @@ func (g *GitLab) ConnectProject(ctx context.Context, project int64, address, sec
 	if !h.Disabled {
 		return h, nil
 	}
-	if err := g.ask(ctx, http.MethodPost, fmt.Sprintf("%s/%d/test/%s", at, h.ID, PushEvents), nil, nil, nil); err != nil {
+	if err := g.ask(ctx, http.MethodPost, fmt.Sprintf("%s/%d/test/%s", at, h.ID, PushEvents), nil, nil); err != nil {
 		return h, fmt.Errorf("project %d is connected, but GitLab has disabled the webhook, and a test of it failed: %w", project, err)
 	}
 	h.Disabled, h.Until = false, time.Time{}
@@ -127,7 +127,7 @@ func (g *GitLab) connect(ctx context.Context, at, address, secret string, all, e
 		method, at = http.MethodPut, fmt.Sprintf("%s/%d", at, old.ID)
 	}
 	var now hook
-	if err := g.ask(ctx, method, at, nil, body, &now); err != nil {
+	if err := g.ask(ctx, method, at, body, &now); err != nil {
 		return Hook{}, err
 	}
 	return now.known(), nil

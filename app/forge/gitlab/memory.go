@@ -12,10 +12,10 @@ type spot struct {
 	ref, name string
 }
 
-// memory has the statuses and notes of which this process knows what GitLab has,
+// memory has the statuses of which this process knows what GitLab has,
 // since it got the answer to the last request about them. Of all others (an answer
-// was lost, or another process asked) it has to be found out. To forget costs a
-// request.
+// was lost, or another process asked) it has to be found out. And it has where merge
+// requests come from. To forget costs a request.
 type memory struct {
 	mu       sync.Mutex
 	statuses map[spot]posted

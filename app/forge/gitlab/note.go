@@ -67,9 +67,9 @@ func (p *posting) note(ctx context.Context, text string, create bool) error {
 	switch {
 	case err != nil:
 	case old.ID == 0 && create:
-		err = p.gitlab.ask(ctx, http.MethodPost, p.notes(""), nil, map[string]string{"body": body}, nil)
+		err = p.gitlab.ask(ctx, http.MethodPost, p.notes(""), map[string]string{"body": body}, nil)
 	case old.ID != 0 && old.Body != body:
-		err = p.gitlab.ask(ctx, http.MethodPut, p.notes("/%d", old.ID), nil, map[string]string{"body": body}, nil)
+		err = p.gitlab.ask(ctx, http.MethodPut, p.notes("/%d", old.ID), map[string]string{"body": body}, nil)
 	}
 	if err != nil {
 		return fmt.Errorf("note on merge request %d: %w", p.check.Pull, err)

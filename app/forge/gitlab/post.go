@@ -24,11 +24,9 @@ func (g *GitLab) Post(ctx context.Context, c forge.Check, told forge.Told) (forg
 		return told, fmt.Errorf("%w: a check of %q in project %d, named %q", forge.ErrInvalid, c.Commit, c.Repository.ID, c.Name)
 	}
 	p := &posting{gitlab: g, check: c, want: describe(c), pipeline: told.ID}
-	if p.want.state != "" {
-		if err := p.do(ctx); err != nil {
-			told.ID = p.pipeline
-			return told, err
-		}
+	if err := p.do(ctx); err != nil {
+		told.ID = p.pipeline
+		return told, err
 	}
 	return forge.Told{
 		External: c.External, ID: p.pipeline, State: c.State, Digest: p.digest(), Done: c.State == forge.Final, At: g.options.Now(),
@@ -66,7 +64,6 @@ func (p *posting) do(ctx context.Context) error {
 			return err
 		}
 		refused = append(refused, p.explain(at, err))
-		p.pipeline = 0 // it was one of the place that refuses
 	}
 	if !p.fork {
 		return errors.Join(refused...)

@@ -53,7 +53,7 @@ func (g *GitLab) Projects(ctx context.Context) ([]forge.Repository, error) {
 // Project looks a project up by its number. The answer has the name of today.
 func (g *GitLab) Project(ctx context.Context, id int64) (forge.Repository, error) {
 	var p project
-	if err := g.get(ctx, within(id, ""), nil, &p); err != nil {
+	if err := g.get(ctx, within(id, ""), &p); err != nil {
 		return forge.Repository{}, err
 	}
 	if p.ID != id {
@@ -87,7 +87,7 @@ func (g *GitLab) CanWrite(ctx context.Context, r forge.Repository, u forge.User)
 		Expires string `json:"expires_at"`
 		Status  string `json:"membership_state"`
 	}
-	err := g.get(ctx, within(r.ID, "members/all/%d", u.ID), nil, &m)
+	err := g.get(ctx, within(r.ID, "members/all/%d", u.ID), &m)
 	if errors.Is(err, forge.ErrGone) { // which of both is gone is not said
 		_, err = g.Project(ctx, r.ID)
 		return false, err

@@ -96,6 +96,6 @@ func (g *GitLab) Pull(ctx context.Context, r forge.Repository, number int64) (fo
 
 func (g *GitLab) merge(ctx context.Context, project, number int64) (merge, error) {
 	var m merge
-	err := g.get(ctx, within(project, "merge_requests/%d", number), nil, &m)
+	err := g.get(ctx, within(project, "merge_requests/%d", number), &m)
 	return m, err
 }

@@ -115,10 +115,10 @@ func (p *posting) move(ctx context.Context, at place, state string) (shown, erro
 func (p *posting) send(ctx context.Context, at place, m move) error {
 	var got found
 	path := within(at.project, "statuses/%s", p.check.Commit)
-	err := p.gitlab.ask(ctx, http.MethodPost, path, nil, m, &got)
+	err := p.gitlab.ask(ctx, http.MethodPost, path, m, &got)
 	if errors.Is(err, forge.ErrGone) && m.Pipeline != 0 {
 		m.Pipeline, p.pipeline = 0, 0
-		err = p.gitlab.ask(ctx, http.MethodPost, path, nil, m, &got)
+		err = p.gitlab.ask(ctx, http.MethodPost, path, m, &got)
 	}
 	if err != nil {
 		return fmt.Errorf("set status %s of %s: %w", m.State, strconv.Quote(m.Name), err)

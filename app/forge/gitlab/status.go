@@ -42,7 +42,7 @@ type status struct {
 	name, state, description, target string
 }
 
-// describe makes a status of a check. Its state is "" if nothing is to be shown yet.
+// describe makes a status of a check.
 func describe(c forge.Check) status {
 	s := status{name: line(c.Name, maxField), target: address(c.Page)}
 	switch {
@@ -55,7 +55,7 @@ func describe(c forge.Check) status {
 		if s.state == "" {
 			s.state = failed
 		}
-	case !c.Soon:
+	default:
 		s.state = pending
 	}
 	title := c.Title

@@ -34,7 +34,7 @@ func (g *GitLab) Check(ctx context.Context) (Health, error) {
 	var version struct {
 		Version string `json:"version"`
 	}
-	if err := g.get(ctx, "version", nil, &version); err != nil {
+	if err := g.get(ctx, "version", &version); err != nil {
 		return Health{}, fmt.Errorf("ask for GitLab's version: %w", err)
 	}
 	h := Health{Version: version.Version}
@@ -65,7 +65,7 @@ type token struct {
 
 func (g *GitLab) token(ctx context.Context) (token, error) {
 	var t token
-	err := g.get(ctx, "personal_access_tokens/self", nil, &t)
+	err := g.get(ctx, "personal_access_tokens/self", &t)
 	return t, err
 }
 
