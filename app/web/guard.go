@@ -215,7 +215,7 @@ func (f *Front) site(r *http.Request, token roster.Token) (*Server, error) {
 	}
 	if _, err := build.ParseID(which); err == nil {
 		for _, s := range sites {
-			if _, err := s.Desk.Find(r.Context(), which); err == nil {
+			if _, err := s.lookUp(r.Context(), which); err == nil {
 				return s, nil
 			}
 		}

@@ -40,11 +40,34 @@ func (f *Front) buildsPage(w http.ResponseWriter, r *http.Request, s *Server) {
 
 // theBuild answers for the request if there is no such build.
 func (f *Front) theBuild(w http.ResponseWriter, r *http.Request, s *Server) (*build.Build, bool) {
-	b, err := s.Desk.Find(r.Context(), r.PathValue("id"))
+	b, err := s.lookUp(r.Context(), r.PathValue("id"))
 	if err != nil {
 		f.pageProblem(w, r, http.StatusNotFound, err)
 	}
 	return b, err == nil
+}
+
+// lookUp is a build by its id, number or commit. Whoever has just heard of one may
+// come before it is recorded.
+func (s *Server) lookUp(ctx context.Context, text string) (*build.Build, error) {
+	b, err := s.Desk.Find(ctx, text)
+	if err == nil {
+		return b, nil
+	}
+	id, unreadable := build.ParseID(text)
+	if unreadable != nil {
+		return nil, err
+	}
+	watch, ok := s.Architect.Await(ctx, id)
+	if !ok {
+		return nil, err
+	}
+	defer watch.Close()
+	if of, _ := watch.Of(); of != s.Site {
+		return nil, err
+	}
+	b, _, _ = watch.State()
+	return b, nil
 }
 
 // view is how a build stands, with what is known beside it. What cannot be found

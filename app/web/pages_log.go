@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"fmt"
+	"math"
 	"mime"
 	"net/http"
 	"net/url"
@@ -38,7 +39,7 @@ func (v *logView) key() logKey { return logKey{v.b.ID, v.task.Key, v.attempt} }
 // ended reports whether nothing more will come, as the build stands.
 func (v *logView) ended(b *build.Build) bool {
 	t, ok := b.Task(v.task.Key)
-	return !ok || t.State.Final() || t.Attempt != v.attempt || b.State().Final()
+	return !ok || t.State.Final() || t.Attempt > v.attempt || b.State().Final()
 }
 
 // theLog answers for the request if there is no such attempt.
@@ -52,10 +53,10 @@ func (f *Front) theLog(w http.ResponseWriter, r *http.Request, s *Server) (*logV
 		f.pageProblem(w, r, http.StatusNotFound, fmt.Errorf("build %s has no task %q", b.ID, r.PathValue("task")))
 		return nil, false
 	}
-	v := &logView{s: s, b: b, task: t, attempt: t.Attempt}
+	v := &logView{s: s, b: b, task: t, attempt: max(t.Attempt, 1)}
 	if text := r.URL.Query().Get("attempt"); text != "" {
 		n, err := strconv.Atoi(text)
-		if err != nil || n < 0 || n > t.Attempt {
+		if err != nil || n < 1 || n > v.attempt {
 			f.pageProblem(w, r, http.StatusNotFound, fmt.Errorf("there is no attempt %q of task %s", text, t.Name))
 			return nil, false
 		}
@@ -100,22 +101,20 @@ func (v *logView) fill(q url.Values, to *page.Log) error {
 	if err != nil {
 		return err
 	}
-	if !ok || v.attempt == 0 {
+	if !ok {
 		to.None = v.none()
 		return nil
 	}
 	c := page.Cutter{Place: at}
-	more := false
-	for shown := int64(0); len(to.Lines) <= linesAtOnce && shown < bytesAtOnce; shown = c.Offset - at.Offset {
-		data, err := v.read(c.Offset, readAtOnce)
+	limit, more := settled(v.task, ended), true
+	for more && len(to.Lines) <= linesAtOnce && c.Offset < at.Offset+bytesAtOnce {
+		want := max(0, min(readAtOnce, limit-c.Offset))
+		data, err := v.read(c.Offset, want)
 		if err != nil {
 			return err
 		}
-		before := c.Offset
-		to.Lines = append(to.Lines, c.Take(data, ended && len(data) < readAtOnce)...)
-		if more = len(data) == readAtOnce; !more || c.Offset == before {
-			break
-		}
+		to.Lines = append(to.Lines, c.Take(data, ended && int64(len(data)) < want)...)
+		more = len(data) == readAtOnce
 	}
 	if len(to.Lines) > linesAtOnce {
 		to.Lines, more = to.Lines[:linesAtOnce], true
@@ -190,7 +189,6 @@ func (v *logView) search(text string, to *page.Log) error {
 		if err != nil {
 			return err
 		}
-		before := c.Offset
 		for _, line := range c.Take(data, len(data) < readAtOnce) {
 			if !line.Has(lower) {
 				continue
@@ -202,7 +200,7 @@ func (v *logView) search(text string, to *page.Log) error {
 			query := url.Values{"attempt": {strconv.Itoa(v.attempt)}, "line": {strconv.Itoa(max(1, line.Number-20))}}
 			to.Search.Found = append(to.Search.Found, page.Match{Line: line, Query: "?" + query.Encode()})
 		}
-		if len(data) < readAtOnce || c.Offset == before {
+		if len(data) < readAtOnce {
 			return nil
 		}
 	}
@@ -344,13 +342,13 @@ func (v *logView) send(out *eventStream, c *page.Cutter, b *build.Build, ended b
 	if !ok {
 		return nil
 	}
-	for {
-		data, err := v.read(c.Offset, readAtOnce)
+	for limit := settled(task, ended); ; {
+		want := max(0, min(readAtOnce, limit-c.Offset))
+		data, err := v.read(c.Offset, want)
 		if err != nil {
 			return err
 		}
-		before := c.Offset
-		lines := c.Take(data, ended && len(data) < readAtOnce)
+		lines := c.Take(data, ended && int64(len(data)) < want)
 		for len(lines) > 0 {
 			step := page.StepAt(task, lines[0].Offset)
 			n := 1
@@ -366,10 +364,29 @@ func (v *logView) send(out *eventStream, c *page.Cutter, b *build.Build, ended b
 			}
 			lines = lines[n:]
 		}
-		if len(data) < readAtOnce || c.Offset == before {
+		if len(data) < readAtOnce {
 			return nil
 		}
 	}
+}
+
+// settled is how far into a log it is known which step its lines are of. What is
+// printed may come before the word that its step has begun.
+func settled(t *build.Task, ended bool) int64 {
+	if ended {
+		return math.MaxInt64
+	}
+	known := int64(0)
+	for i := range t.Steps {
+		switch s := &t.Steps[i]; {
+		case s.Started.IsZero():
+		case s.State.Final():
+			known = s.To
+		default:
+			known = math.MaxInt64
+		}
+	}
+	return known
 }
 
 func piece(t *build.Task, step int, lines []page.Line) livePiece {
