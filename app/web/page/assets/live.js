@@ -1,8 +1,14 @@
 // Keeps the page of a build up to date: the server sends the changed part, drawn,
-// and what differs is put in its place. Folds that were opened stay open, and what
-// has the focus keeps it.
+// and what differs is put in its place. What has the focus keeps it. Folds are as
+// whoever reads the page has turned them; the others open when something begins in
+// them, and never close: what is below would jump.
 const live = document.getElementById("live");
-if (live?.dataset.live) follow(live.dataset.live);
+const turned = new WeakSet();
+live.addEventListener("click", (event) => {
+  const fold = event.target.closest?.("summary")?.parentElement;
+  if (fold) turned.add(fold);
+});
+if (live.dataset.live) follow(live.dataset.live);
 
 function follow(address) {
   const source = new EventSource(address);
@@ -32,9 +38,6 @@ function merge(old, fresh) {
 }
 
 function attributes(is, shall) {
-  for (const { name, value } of [...shall.attributes]) if (is.getAttribute(name) !== value && !kept(is, name)) is.setAttribute(name, value);
-  for (const { name } of [...is.attributes]) if (!shall.hasAttribute(name) && !kept(is, name)) is.removeAttribute(name);
+  for (const { name, value } of [...shall.attributes]) if (is.getAttribute(name) !== value && !(name === "open" && turned.has(is))) is.setAttribute(name, value);
+  for (const { name } of [...is.attributes]) if (!shall.hasAttribute(name) && name !== "open") is.removeAttribute(name);
 }
-
-// kept is what whoever reads the page has set.
-function kept(element, name) { return element.nodeName === "DETAILS" && name === "open"; }
