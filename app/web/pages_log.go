@@ -156,24 +156,25 @@ func (v *logView) none() string {
 
 // neighbours adds the addresses of the other windows.
 func (v *logView) neighbours(q url.Values, to *page.Log, at page.Place, more bool) {
-	address := func(set ...string) string {
-		a := url.Values{"attempt": {strconv.Itoa(v.attempt)}}
-		if q.Get("times") != "" {
-			a.Set("times", "1")
-		}
-		for i := 0; i < len(set); i += 2 {
-			a.Set(set[i], set[i+1])
-		}
-		return "?" + a.Encode()
-	}
+	timed := q.Get("times") != ""
+	to.Toggle = v.address("line", at.Number, !timed)
 	if at.Number > 1 {
-		to.First = address("line", "1")
-		to.Previous = address("line", strconv.Itoa(max(1, at.Number-linesAtOnce)))
+		to.First = v.address("line", 1, timed)
+		to.Previous = v.address("line", max(1, at.Number-linesAtOnce), timed)
 	}
 	if more && len(to.Lines) > 0 {
-		to.Next = address("line", strconv.Itoa(to.Lines[len(to.Lines)-1].Number+1))
-		to.Last = address("end", "1")
+		to.Next = v.address("line", to.Lines[len(to.Lines)-1].Number+1, timed)
+		to.Last = v.address("end", 1, timed)
 	}
+}
+
+// address is the query of a window.
+func (v *logView) address(what string, n int, timed bool) string {
+	a := url.Values{"attempt": {strconv.Itoa(v.attempt)}, what: {strconv.Itoa(n)}}
+	if timed {
+		a.Set("times", "1")
+	}
+	return "?" + a.Encode()
 }
 
 // search looks for a text in all of the log.
@@ -197,8 +198,7 @@ func (v *logView) search(text string, to *page.Log) error {
 				to.Search.More = true
 				return nil
 			}
-			query := url.Values{"attempt": {strconv.Itoa(v.attempt)}, "line": {strconv.Itoa(max(1, line.Number-20))}}
-			to.Search.Found = append(to.Search.Found, page.Match{Line: line, Query: "?" + query.Encode()})
+			to.Search.Found = append(to.Search.Found, page.Match{Line: line, Query: v.address("line", max(1, line.Number-20), false)})
 		}
 		if len(data) < readAtOnce {
 			return nil

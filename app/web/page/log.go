@@ -105,6 +105,7 @@ type Log struct {
 	Times, HasTimes bool // they are shown; there are some
 
 	First, Previous, Next, Last string // queries of other windows; "" if there is none
+	Toggle                      string // query of this window with times, or without
 	Search                      *Search
 	None                        string // why there is no log; "" if there is one
 }

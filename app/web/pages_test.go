@@ -1,0 +1,130 @@
+package web_test
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/velocity-ci/velocity/storage/roster"
+)
+
+// Every page has the headers that keep what is on it from doing anything.
+func TestHeaders(t *testing.T) {
+	r := newRig(t)
+	secret, _ := r.token(roster.Admin)
+	session := r.signIn(secret)
+	for path, policy := range map[string]string{
+		"/": "script-src 'self'", "/login": "script-src 'self'", "/queue": "frame-ancestors 'none'", "/builders": "base-uri 'none'",
+		"/builds?repository=shop": "default-src 'none'", "/builds/aaaaaa-7": "style-src 'self'", "/builds/aaaaaa-8": "form-action 'self'",
+		"/builds/aaaaaa-7/plan": "default-src 'none'", "/builds/aaaaaa-7/events": "default-src 'none'",
+		"/builds/aaaaaa-7/log/s0t0": "connect-src 'self'", "/builds/aaaaaa-7/log/s0t0/raw": "sandbox",
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.AddCookie(session)
+		resp, err := r.http.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		h := resp.Header
+		if got := h.Get("Content-Security-Policy"); !strings.Contains(got, policy) || strings.Contains(got, "unsafe") {
+			t.Errorf("%s: the policy is %q; want %q in it", path, got, policy)
+		}
+		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Referrer-Policy") != "no-referrer" || h.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: the headers are %v", path, h)
+		}
+	}
+}
+
+var (
+	shownLine = regexp.MustCompile(`id="L(\d+)"`)
+	lineText  = regexp.MustCompile(`<span class="c">([^<]*)</span>`)
+	anchor    = regexp.MustCompile(`<a rel="(prev|next)" href="([^"]*)"`)
+)
+
+// A long log is shown in windows, which lead to each other and hold each line once.
+func TestLogWindows(t *testing.T) {
+	r := newRig(t)
+	var want []string
+	for i := range 20_000 {
+		want = append(want, fmt.Sprintf("%d %s", i, strings.Repeat("x", i%100)))
+	}
+	r.clerks["shop"].printed = strings.Join(want, "\n")
+	want = slices.Insert(want, 0, "aaaaaa")
+	secret, _ := r.token(roster.Read)
+	session := r.signIn(secret)
+	const page = "/builds/aaaaaa-7/log/s0t0"
+	open := func(query string) (text string, first string, lines []string, to map[string]string) {
+		t.Helper()
+		status, text := r.visit("GET", page+query, session)
+		if status != http.StatusOK {
+			t.Fatalf("%s: %d", query, status)
+		}
+		if m := shownLine.FindStringSubmatch(text); m != nil {
+			first = m[1]
+		}
+		for _, m := range lineText.FindAllStringSubmatch(text, -1) {
+			lines = append(lines, m[1])
+		}
+		to = map[string]string{}
+		for _, m := range anchor.FindAllStringSubmatch(text, -1) {
+			to[m[1]] = strings.ReplaceAll(m[2], "&amp;", "&")
+		}
+		return text, first, lines, to
+	}
+	var got []string
+	for query := ""; ; {
+		_, _, lines, to := open(query)
+		got = append(got, lines...)
+		if query = to["next"]; query == "" {
+			break
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("all windows together have %d lines; want %d", len(got), len(want))
+	}
+	for _, n := range []int{2, 999, 12_345, 19_999, 20_001} {
+		if _, first, lines, _ := open(fmt.Sprintf("?line=%d", n)); first != fmt.Sprint(n) || lines[0] != want[n-1] {
+			t.Errorf("the window from line %d begins with %s, %q; want %q", n, first, lines[0], want[n-1])
+		}
+	}
+	if _, _, lines, to := open("?end=1"); lines[len(lines)-1] != want[20_000] || to["next"] != "" {
+		t.Errorf("the last window ends with %q and leads to %q", lines[len(lines)-1], to["next"])
+	}
+	if text, _, lines, _ := open("?line=20002"); lines != nil || !strings.Contains(text, "no such log") {
+		t.Errorf("behind the end there are %d lines", len(lines))
+	}
+	if text, _, _, _ := open("?q=12345+X"); !strings.Contains(text, `href="?attempt=1&amp;line=12327#L12347"`) || !strings.Contains(text, "1 line with") {
+		t.Error("the search does not find line 12347")
+	}
+	if text, _, _, _ := open("?q=nosuch"); !strings.Contains(text, "No line has") {
+		t.Error("what is not there is found")
+	}
+	if text, _, _, _ := open("?times=1&line=2"); !strings.Contains(text, `<span class="t">0.007</span>`) {
+		t.Error("the second line came at its time, which is not shown")
+	}
+	if status, text := r.visit("GET", page+"/raw", session); status != 200 || text != strings.Join(want, "\n") {
+		t.Errorf("raw, the log is %d bytes, with status %d", len(text), status)
+	}
+}
+
+// One line of many megabytes is cut, and what follows it is still there.
+func TestLogOfOneLine(t *testing.T) {
+	r := newRig(t)
+	r.clerks["shop"].printed = strings.Repeat("x", 5<<20) + "\nlast"
+	secret, _ := r.token(roster.Read)
+	session := r.signIn(secret)
+	_, text := r.visit("GET", "/builds/aaaaaa-7/log/s0t0", session)
+	if len(text) > 200<<10 || !strings.Contains(text, "the line is longer") {
+		t.Errorf("the page has %d bytes", len(text))
+	}
+	if _, text := r.visit("GET", "/builds/aaaaaa-7/log/s0t0?line=3", session); !strings.Contains(text, ">last<") {
+		t.Errorf("the last line is not there")
+	}
+}
