@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -167,10 +168,27 @@ func (f *Front) buildersPage(w http.ResponseWriter, r *http.Request, _ *Server) 
 		}
 	})
 	var v page.Builders
-	for _, b := range all {
+	for _, b := range append(all, f.unregistered(all)...) {
 		v.List = append(v.List, page.Builder{Builder: b, Runs: runs[b.Name]})
 	}
 	f.page(w, r, http.StatusOK, v)
+}
+
+// unregistered are the builders that are connected and not among those that are
+// registered: the one of this process.
+func (f *Front) unregistered(registered []api.Builder) []api.Builder {
+	if f.Members == nil {
+		return nil
+	}
+	here := f.Members()
+	for _, b := range registered {
+		delete(here, b.Name)
+	}
+	var all []api.Builder
+	for _, name := range slices.Sorted(maps.Keys(here)) {
+		all = append(all, api.Builder{Name: name, Connection: connection(here, name)})
+	}
+	return all
 }
 
 func (f *Front) queuePage(w http.ResponseWriter, r *http.Request, _ *Server) {

@@ -35,6 +35,11 @@ func Spans(line []byte) []Span {
 			line = line[n:]
 			continue
 		}
+		if n := printable(line); n > 0 {
+			s.text.Write(line[:n])
+			line = line[n:]
+			continue
+		}
 		r, n := utf8.DecodeRune(line)
 		line = line[n:]
 		switch {
@@ -49,6 +54,17 @@ func Spans(line []byte) []Span {
 	}
 	s.flush()
 	return s.spans
+}
+
+// printable is how many bytes at the beginning of a line are ASCII that needs no
+// second look, which is most of what programs print.
+func printable(line []byte) int {
+	for i, c := range line {
+		if c < ' ' || c > '~' {
+			return i
+		}
+	}
+	return len(line)
 }
 
 // plain is what of spans is text.

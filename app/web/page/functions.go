@@ -22,7 +22,7 @@ var functions = template.FuncMap{
 	"build":      BuildPath,
 	"log":        TaskPath,
 	"bytes":      term.Bytes,
-	"clock":      func(t time.Time) string { return t.UTC().Format("2 Jan 15:04:05") },
+	"clock":      func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") },
 	"stamp":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"seconds":    func(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) },
 	"took":       took,
@@ -33,6 +33,7 @@ var functions = template.FuncMap{
 	"mark":       Mark,
 	"shownState": shownState,
 	"load":       load,
+	"stepName":   stepName,
 }
 
 // took is how long something took, or has taken until now; "" if it has not begun.
@@ -108,4 +109,12 @@ func artifactsPath(id build.ID, task, name string) string {
 		}
 	}
 	return path
+}
+
+// stepName is how a step is called.
+func stepName(s build.Step) string {
+	if string(s.Type) == s.Name {
+		return s.Name
+	}
+	return string(s.Type) + " " + first(s.Name)
 }

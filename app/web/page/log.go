@@ -180,11 +180,7 @@ func StepName(t *build.Task, step int) string {
 	if step < 0 {
 		return "Output"
 	}
-	s := &t.Steps[step]
-	if string(s.Type) == s.Name {
-		return s.Name
-	}
-	return string(s.Type) + " " + first(s.Name)
+	return stepName(t.Steps[step])
 }
 
 func (l Log) step(i int) *build.Step {
