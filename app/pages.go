@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/velocity-ci/velocity/app/web"
+	"github.com/velocity-ci/velocity/app/web/page"
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
 	"github.com/velocity-ci/velocity/blueprint/plan"
@@ -66,4 +67,19 @@ func (c chronicle) LogTimes(ctx context.Context, id build.ID, task string, attem
 func sessionsOf(signer *dispatch.Signer, conf *serverConfig) *web.Sessions {
 	sum := sha256.Sum256([]byte("velocity/1 sessions of pages\x00" + signer.Seed()))
 	return &web.Sessions{Key: sum[:], Secure: conf.TLS.Certificate != "" || conf.Proxy || strings.HasPrefix(conf.URL, "https:")}
+}
+
+// pageOf tells where others find the page of a build, or the log of a task of it, on
+// a server that knows its own address; nil on one that does not.
+func pageOf(conf *serverConfig) func(id build.ID, task string) string {
+	if !conf.public() || conf.URL == "" {
+		return nil
+	}
+	base := strings.TrimSuffix(conf.URL, "/")
+	return func(id build.ID, task string) string {
+		if task == "" {
+			return base + page.BuildPath(id)
+		}
+		return base + page.TaskPath(id, task)
+	}
 }

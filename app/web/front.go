@@ -55,6 +55,9 @@ type Front struct {
 	// Setup is the way to a GitHub App; nil if there is one, or shall be none.
 	Setup *Setup
 
+	// Streams is how many may be open at once under one token; 0 means DefaultStreams.
+	Streams int
+
 	// Sessions are of people who look at pages; nil if nobody can sign in.
 	Sessions *Sessions
 
@@ -63,6 +66,10 @@ type Front struct {
 	mu   sync.Mutex
 	open map[string]map[*opening]bool // requests being answered, by their token's id
 }
+
+// DefaultStreams is enough for a team that shares a token, and bounds what one that
+// was lost can hold open.
+const DefaultStreams = 1000
 
 // Anybody is what a route needs that checks for itself who asks, or tells
 // nothing.

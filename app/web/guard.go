@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,8 +89,15 @@ func (f *Front) deny(w http.ResponseWriter, r *http.Request, route Route, status
 	f.problem(w, status, err)
 }
 
+// errTooMany is for a stream too many.
+var errTooMany = errors.New("as many streams as may be are open under this token: close some")
+
 // refuse answers whoever did not show that they may ask.
 func (f *Front) refuse(w http.ResponseWriter, r *http.Request, route Route, err error) {
+	if errors.Is(err, errTooMany) {
+		f.deny(w, r, route, http.StatusTooManyRequests, err)
+		return
+	}
 	if !errors.Is(err, errNoToken) && !errors.Is(err, roster.ErrRefused) {
 		f.Log.Error("cannot check a token", "err", err)
 		f.deny(w, r, route, http.StatusInternalServerError, errors.New("the server could not check the token"))
@@ -104,7 +112,10 @@ func (f *Front) refuse(w http.ResponseWriter, r *http.Request, route Route, err 
 }
 
 // An opening is one request that is being answered under a token.
-type opening struct{ cut context.CancelFunc }
+type opening struct {
+	cut    context.CancelFunc
+	stream bool
+}
 
 // bearer is the token that a request brings.
 func (f *Front) bearer(r *http.Request) (roster.Token, error) {
@@ -128,8 +139,11 @@ func (f *Front) enter(r *http.Request, route Route) (*http.Request, func(), erro
 		return r, nil, err
 	}
 	ctx, cancel := f.until(context.WithValue(r.Context(), callerKey{}, caller{token: token, session: route.page}), token.Expires)
-	o := &opening{cut: cancel}
-	f.hold(token.ID, o)
+	o := &opening{cut: cancel, stream: route.follow}
+	if !f.hold(token.ID, o) {
+		cancel()
+		return r, nil, errTooMany
+	}
 	leave := func() { cancel(); f.drop(token.ID, o) }
 	entered := r.WithContext(ctx)
 	if route.follow { // it may have been revoked before it could be cut off
@@ -149,9 +163,20 @@ func (f *Front) until(ctx context.Context, end time.Time) (context.Context, cont
 	return context.WithTimeout(ctx, end.Sub(f.Now()))
 }
 
-func (f *Front) hold(id string, o *opening) {
+// hold notes a request, unless it is a stream and there are enough of them under
+// the token.
+func (f *Front) hold(id string, o *opening) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	streams := 0
+	for other := range f.open[id] {
+		if other.stream {
+			streams++
+		}
+	}
+	if o.stream && streams >= cmp.Or(f.Streams, DefaultStreams) {
+		return false
+	}
 	if f.open == nil {
 		f.open = map[string]map[*opening]bool{}
 	}
@@ -159,6 +184,7 @@ func (f *Front) hold(id string, o *opening) {
 		f.open[id] = map[*opening]bool{}
 	}
 	f.open[id][o] = true
+	return true
 }
 
 func (f *Front) drop(id string, o *opening) {

@@ -1,13 +1,16 @@
 package web_test
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/velocity-ci/velocity/app/api"
 	"github.com/velocity-ci/velocity/storage/roster"
 )
 
@@ -126,5 +129,39 @@ func TestLogOfOneLine(t *testing.T) {
 	}
 	if _, text := r.visit("GET", "/builds/aaaaaa-7/log/s0t0?line=3", session); !strings.Contains(text, ">last<") {
 		t.Errorf("the last line is not there")
+	}
+}
+
+// Streams under one token are bounded; those under others, and pages, are not.
+func TestStreamsAreBounded(t *testing.T) {
+	r := newRig(t)
+	r.front.Streams = 1
+	reading := make(chan struct{})
+	r.clerks["shop"].reading = reading
+	secret, _ := r.token(roster.Read)
+	other, _ := r.token(roster.Read)
+	session := r.signIn(secret)
+	ctx, leave := context.WithCancel(t.Context())
+	over := make(chan struct{})
+	defer func() { leave(); <-over }()
+	go func() {
+		defer close(over)
+		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, r.url+api.PathBuild+"7/follow?repository=shop", nil)
+		req.Header.Set("Authorization", "Bearer "+secret)
+		if resp, err := r.http.Do(req); err == nil {
+			_, _ = io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+		}
+	}()
+	<-reading // it is open, and stays so
+	const live = "/builds/aaaaaa-7/live"
+	if status, _ := r.visit("GET", live, session); status != http.StatusTooManyRequests {
+		t.Errorf("a second stream: %d", status)
+	}
+	if status, _ := r.visit("GET", live, r.signIn(other)); status != http.StatusOK {
+		t.Errorf("a stream under another token: %d", status)
+	}
+	if status, _ := r.visit("GET", "/", session); status != http.StatusOK {
+		t.Errorf("a page beside a stream: %d", status)
 	}
 }
