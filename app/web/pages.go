@@ -214,7 +214,7 @@ func (f *Front) waiting(ctx context.Context, s *Server, b *build.Build) []page.W
 	var all []page.Waiting
 	for _, reason := range reasons {
 		t, ok := b.Task(reason.Task)
-		if !ok || t.State != build.Ready && !(b.Started.IsZero() && strings.HasPrefix(t.Key, "s0")) {
+		if !ok || t.State != build.Ready && !isFirst(b, t) {
 			continue
 		}
 		since := t.Ready
@@ -224,4 +224,9 @@ func (f *Front) waiting(ctx context.Context, s *Server, b *build.Build) []page.W
 		all = append(all, page.Waiting{Running: page.Running{Repository: s.Site.Called(), Build: b, Task: t}, Since: since, Why: reason.Why})
 	}
 	return all
+}
+
+// isFirst reports whether a task would be ready, were its build allowed to start.
+func isFirst(b *build.Build, t *build.Task) bool {
+	return b.Started.IsZero() && strings.HasPrefix(t.Key, "s0t")
 }

@@ -130,17 +130,17 @@ func (v *logView) fill(q url.Values, to *page.Log) error {
 // begin is where the window begins. ok is false if there is no such line.
 func (v *logView) begin(q url.Values, ended bool) (at page.Place, ok bool, err error) {
 	line := 1
-	if text := q.Get("line"); text != "" {
-		line, err = strconv.Atoi(text)
-		if err != nil || line < 1 {
-			return at, false, nil
-		}
+	if q.Get("line") != "" {
+		line, _ = strconv.Atoi(q.Get("line"))
 	} else if !ended || q.Has("end") {
 		total, err := v.s.lines.total(v.key(), v.read)
 		if err != nil {
 			return at, false, err
 		}
 		line = max(1, total-linesAtOnce/2)
+	}
+	if line < 1 { // what is no number is 0
+		return at, false, nil
 	}
 	return v.s.lines.find(v.key(), v.read, line)
 }

@@ -22,7 +22,7 @@ func TestHeaders(t *testing.T) {
 	for path, policy := range map[string]string{
 		"/": "script-src 'self'", "/login": "script-src 'self'", "/queue": "frame-ancestors 'none'", "/builders": "base-uri 'none'",
 		"/builds?repository=shop": "default-src 'none'", "/builds/aaaaaa-7": "style-src 'self'", "/builds/aaaaaa-8": "form-action 'self'",
-		"/builds/aaaaaa-7/plan": "default-src 'none'", "/builds/aaaaaa-7/events": "default-src 'none'",
+		"/builds/aaaaaa-7/plan": "default-src 'none'", "/builds/aaaaaa-7/log/s0t0?line=x": "default-src", "/builds/aaaaaa-7/events": "default-src 'none'",
 		"/builds/aaaaaa-7/log/s0t0": "connect-src 'self'", "/builds/aaaaaa-7/log/s0t0/raw": "sandbox",
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+path, nil)

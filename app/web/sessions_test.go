@@ -20,18 +20,26 @@ func isPage(pattern string) bool {
 // signIn sends the form with a token and returns the session, nil if there is none.
 func (r *rig) signIn(secret string) *http.Cookie {
 	r.t.Helper()
-	resp := r.post("/login", url.Values{"token": {secret}, "next": {"/"}}, nil)
-	for _, c := range resp.Cookies() {
-		if !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" {
-			r.t.Errorf("the session is %+v", c)
-		}
-		return c
+	got := r.post("/login", url.Values{"token": {secret}, "next": {"/"}}, nil)
+	if len(got.cookies) == 0 {
+		return nil
 	}
-	return nil
+	c := got.cookies[0]
+	if !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" {
+		r.t.Errorf("the session is %+v", c)
+	}
+	return c
 }
 
-// post sends a form, as the page of an origin would if one is given.
-func (r *rig) post(path string, form url.Values, header http.Header) *http.Response {
+// posted is what a form was answered.
+type posted struct {
+	status   int
+	location string
+	cookies  []*http.Cookie
+}
+
+// post sends a form with headers that a browser would add.
+func (r *rig) post(path string, form url.Values, header http.Header) posted {
 	r.t.Helper()
 	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.url+path, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -46,7 +54,7 @@ func (r *rig) post(path string, form url.Values, header http.Header) *http.Respo
 		r.t.Fatal(err)
 	}
 	resp.Body.Close()
-	return resp
+	return posted{resp.StatusCode, resp.Header.Get("Location"), resp.Cookies()}
 }
 
 // visit opens a page with a session, if it is not nil.
@@ -83,16 +91,16 @@ func TestSignIn(t *testing.T) {
 		{"vla_nonsense", "/", nil, 403, ""},
 		{"", "/", nil, 403, ""},
 	} {
-		resp := r.post("/login", url.Values{"token": {c.token}, "next": {c.next}}, c.header)
-		if resp.StatusCode != c.status || resp.Header.Get("Location") != c.location || len(resp.Cookies()) > 0 != (c.status == 303) {
-			t.Errorf("next %q, %v: %d to %q with %d cookies; want %d to %q", c.next, c.header, resp.StatusCode, resp.Header.Get("Location"), len(resp.Cookies()), c.status, c.location)
+		got := r.post("/login", url.Values{"token": {c.token}, "next": {c.next}}, c.header)
+		if got.status != c.status || got.location != c.location || len(got.cookies) > 0 != (c.status == 303) {
+			t.Errorf("next %q, %v: %d to %q with %d cookies; want %d to %q", c.next, c.header, got.status, got.location, len(got.cookies), c.status, c.location)
 		}
 	}
-	if resp := r.post("/logout", nil, http.Header{"Sec-Fetch-Site": {"cross-site"}}); resp.StatusCode != 403 || len(resp.Cookies()) > 0 {
-		t.Errorf("another origin signs out: %d", resp.StatusCode)
+	if got := r.post("/logout", nil, http.Header{"Sec-Fetch-Site": {"cross-site"}}); got.status != 403 || len(got.cookies) > 0 {
+		t.Errorf("another origin signs out: %d", got.status)
 	}
-	if resp := r.post("/logout", nil, nil); resp.StatusCode != 303 || len(resp.Cookies()) != 1 || resp.Cookies()[0].MaxAge >= 0 {
-		t.Errorf("sign out: %d %v", resp.StatusCode, resp.Cookies())
+	if got := r.post("/logout", nil, nil); got.status != 303 || len(got.cookies) != 1 || got.cookies[0].MaxAge >= 0 {
+		t.Errorf("sign out: %d %v", got.status, got.cookies)
 	}
 }
 
@@ -101,7 +109,7 @@ func TestSignInIsLimited(t *testing.T) {
 	r := newRig(t)
 	limited := false
 	for range 30 {
-		limited = limited || r.post("/login", url.Values{"token": {"vla_x"}}, nil).StatusCode == http.StatusTooManyRequests
+		limited = limited || r.post("/login", url.Values{"token": {"vla_x"}}, nil).status == http.StatusTooManyRequests
 	}
 	if !limited {
 		t.Error("tries are not limited")
