@@ -68,9 +68,12 @@ function follow(address) {
     const state = document.querySelector("#state .state");
     state.className = "state " + said.state;
     state.textContent = said.mark + " " + said.state;
-    more.textContent = "The log is complete.";
+    more.textContent = ["succeeded", "failed"].includes(said.state) ? "The log is complete." : "This attempt is over: open the page again for the next one.";
   });
-  source.onerror = () => { if (source.readyState !== EventSource.CLOSED) more.textContent = "Connecting again"; };
+  source.onerror = () => {
+    const over = source.readyState === EventSource.CLOSED; // it was refused: who was signed in is not any more
+    more.textContent = over ? "The server sends no more: open the page again." : "Connecting again";
+  };
   source.onopen = () => { more.textContent = "Following"; };
 }
 
