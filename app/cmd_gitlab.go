@@ -117,7 +117,7 @@ func (c *cli) openGitLab(conf *serverConfig, log *slog.Logger) (*gitlab.GitLab, 
 		return nil, usage("gitlab.token: there are two tokens; one is used")
 	}
 	to, err := gitlab.Open(gitlab.Options{
-		URL: conf.GitLab.URL, Token: gitlab.Token(tokens[0]), Transport: forgeTransport(), Now: c.now, Log: log, UserAgent: userAgent,
+		URL: conf.GitLab.URL, Token: gitlab.NewToken(tokens[0]), Transport: forgeTransport(), Now: c.now, Log: log, UserAgent: userAgent,
 	})
 	if err != nil {
 		return nil, usage("%w", err)

@@ -50,7 +50,7 @@ func secretFlagsOf(cmd *cobra.Command) secretFlags {
 	return secretFlags{
 		cmd: cmd, repo: repoFlag(cmd), office: officeFlagsOf(cmd),
 		site: cmd.Flags().Bool("site", false, "a server's, for all of its repositories"),
-		of:   cmd.Flags().String("repository", "", "a server's, for its repository of this `name`"),
+		of:   cmd.Flags().String("repository", "", "a server's, for its repository of this `name`, or a forge's of this key, such as github-1296269"),
 	}
 }
 
@@ -109,7 +109,11 @@ Setting a secret again replaces its value. What it is bound to stays, unless --r
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(c.Out, "secret %s: value %d is kept\n", now.Name, now.Number)
+			of := ""
+			if now.Of != nil && now.Of.Key != now.Of.Name {
+				of = " of " + repositoryOf(*now.Of)
+			}
+			_, err = fmt.Fprintf(c.Out, "secret %s%s: value %d is kept\n", now.Name, of, now.Number)
 			return err
 		})
 	}
@@ -134,8 +138,12 @@ func (c *cli) secretListCommand() *cobra.Command {
 			}
 			rows := [][]string{{"NAME", "REPOSITORY", "REFS", "EVENTS", "BLUEPRINTS", "VALUE", "SET", "LAST USED"}}
 			for _, s := range all {
+				of := "all"
+				if s.Of != nil {
+					of = repositoryOf(*s.Of)
+				}
 				rows = append(rows, []string{
-					s.Name, listed([]string{s.Repository}, "all"), listed(s.Refs, "protected"), listed(s.Events, "default"), listed(s.Blueprints, "all"),
+					s.Name, of, listed(s.Refs, "protected"), listed(s.Events, "default"), listed(s.Blueprints, "all"),
 					fmt.Sprint(s.Number), s.Set.UTC().Format("2006-01-02 15:04") + " by " + s.By, lastUse(s.Used),
 				})
 			}

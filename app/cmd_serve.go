@@ -121,6 +121,10 @@ func (c *cli) serve(ctx context.Context, conf *serverConfig, once bool) error {
 		paths: conf.paths(), configured: conf, who: holderServe, wait: true, execute: on, builder: conf.embeds(forged),
 		capacity: conf.Builder.Capacity, attempts: conf.Attempts, log: log,
 		publish: conf.Publish.Remote, publishLogs: conf.Publish.Logs,
+		publishing: make(chan struct{}, publishAtOnce),
+	}
+	if err := c.canPublish(conf); err != nil {
+		return err
 	}
 	if once {
 		return c.once(ctx, o, conf.retention())

@@ -40,7 +40,9 @@ func (c *cli) localOffice(ctx context.Context, state string) (running, alone *cl
 	if err != nil {
 		return nil, nil, err
 	}
-	here := &web.Front{Roster: roster.Open(repo, c.clock), Secrets: c.stateVault(repo), Now: c.now, Log: silent()}
+	here := &web.Front{
+		Roster: roster.Open(repo, c.clock), Secrets: c.stateVault(repo), Known: c.knownIn(repo), Now: c.now, Log: silent(),
+	}
 	return client.Local(folderOf(repo)), client.Within(web.Local(here.Handler())), nil
 }
 
@@ -52,7 +54,7 @@ func (c *cli) tokenCreateCommand() *cobra.Command {
 	}
 	office := officeFlagsOf(cmd)
 	rights := cmd.Flags().String("rights", "read", "read: see builds and logs; act: also start, re-run and cancel; admin: also builders and tokens")
-	only := cmd.Flags().StringArray("repository", nil, "`name` of the only repository it is for; can be repeated (default: all)")
+	only := cmd.Flags().StringArray("repository", nil, "`name` of the only repository it is for, or the key of a forge's, such as github-1296269; can be repeated (default: all)")
 	expires := cmd.Flags().String("expires", "", "after this `time` it opens nothing: 30d, 12w, 1y, 36h (default: never)")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -73,6 +75,9 @@ func (c *cli) tokenCreateCommand() *cobra.Command {
 				return printJSON(c.Out, made)
 			}
 			fmt.Fprintf(c.Err, "token %s for %s; it is not shown again:\n", made.ID, made.Name)
+			if len(made.Of) > 0 {
+				fmt.Fprintf(c.Err, "it is for %s alone\n", repositoriesOf(made.Of))
+			}
 			_, err = fmt.Fprintln(c.Out, made.Secret)
 			return err
 		})
@@ -99,8 +104,8 @@ func (c *cli) tokenListCommand() *cobra.Command {
 			rows := [][]string{{"ID", "NAME", "RIGHTS", "REPOSITORIES", "EXPIRES", "MADE BY"}}
 			for _, t := range all {
 				only := "all"
-				if len(t.Repositories) > 0 {
-					only = strings.Join(t.Repositories, ", ")
+				if len(t.Of) > 0 {
+					only = repositoriesOf(t.Of)
 				}
 				rows = append(rows, []string{t.ID, t.Name, t.Rights, only, c.ending(t.Expires), t.By})
 			}
@@ -108,6 +113,34 @@ func (c *cli) tokenListCommand() *cobra.Command {
 		})
 	}
 	return cmd
+}
+
+// repositoriesOf names repositories with what is worth knowing of them.
+func repositoriesOf(all []api.Bound) string {
+	var names []string
+	for _, b := range all {
+		names = append(names, repositoryOf(b))
+	}
+	return strings.Join(names, ", ")
+}
+
+// repositoryOf is a repository's name; that of a forge's with its key, since another
+// one may have the name tomorrow.
+func repositoryOf(b api.Bound) string {
+	var notes []string
+	if b.Key != b.Name {
+		notes = append(notes, b.Key)
+	}
+	if b.State != "" {
+		notes = append(notes, b.State)
+	}
+	if b.Was != "" {
+		notes = append(notes, "was "+b.Was)
+	}
+	if len(notes) == 0 {
+		return b.Name
+	}
+	return b.Name + " (" + strings.Join(notes, ", ") + ")"
 }
 
 // ending is when something ends, for people.

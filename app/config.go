@@ -41,8 +41,9 @@ type serverConfig struct {
 	} `yaml:"builder"`
 	GitHub   githubConfig  `yaml:"github"`
 	GitLab   gitlabConfig  `yaml:"gitlab"`
-	Poll     intervalValue `yaml:"poll" default:"5m0s" help:"how often the forge is asked for pull requests, for what a webhook did not tell; 0 leaves it at comparing refs"`
+	Poll     intervalValue `yaml:"poll" default:"5m0s" help:"how often forges are asked for what a webhook did not tell; 0 is the default"`
 	Bots     loginList     `yaml:"bots" help:"logins of bots on the forge that are trusted as people with the same rights are, such as dependabot[bot]; can be repeated (default: none)"`
+	Public   bool          `yaml:"public" help:"let everybody fetch from repositories that are public on their forge, with their builds, notes and logs, without a token"`
 	NATS     natsConfig    `yaml:"nats"`
 	Attempts int           `yaml:"attempts" default:"3" help:"tries of a task that is interrupted again and again"`
 	Reuse    bool          `yaml:"reuse" default:"true" help:"let an earlier success under the same inputs stand in for a task"`
@@ -61,7 +62,7 @@ type serverConfig struct {
 		Limit sizeValue `yaml:"limit" default:"5000000000" help:"the largest artifacts or cache of one task that are taken, packed: 5G"`
 	} `yaml:"blobs"`
 	Publish struct {
-		Remote string `yaml:"remote" flag:"publish" help:"send finished builds to this remote, as velocity publish does"`
+		Remote string `yaml:"remote" flag:"publish" help:"send finished builds of served repositories to this remote, as velocity publish does"`
 		Logs   bool   `yaml:"logs" help:"send their logs, too"`
 	} `yaml:"publish"`
 }

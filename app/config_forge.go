@@ -20,6 +20,7 @@ type githubConfig struct {
 	Key          string       `yaml:"key" file:"yes" help:"PEM file of the App's private key"`
 	Secret       secretSource `yaml:"secret" file:"yes" help:"file with the App's webhook secret, or env:VELOCITY_NAME for a variable with it; two lines while it is changed"`
 	Repositories patternList  `yaml:"repositories" help:"patterns of the repositories to build, such as owner/*; can be repeated (default: all that the App is installed for)"`
+	Publish      forgePublish `yaml:"publish" help:"GitHub"`
 }
 
 // A gitlabConfig says which GitLab is served.
@@ -29,7 +30,30 @@ type gitlabConfig struct {
 	Secret       secretSource `yaml:"secret" file:"yes" help:"file with the secret token of the webhooks, or env:VELOCITY_NAME; two lines while it is changed"`
 	Signing      secretSource `yaml:"signing" file:"yes" help:"file with the signing key of the webhooks, whsec_…, or env:VELOCITY_NAME; two lines while it is changed"`
 	Repositories patternList  `yaml:"repositories" help:"patterns of the projects to build, such as group/**; can be repeated (default: all that have a webhook to this server)"`
+	Publish      forgePublish `yaml:"publish" help:"GitLab"`
 }
+
+// A forgePublish says with what the results of builds are pushed to the forge. It is
+// off without a token or a key.
+type forgePublish struct {
+	Token  secretSource `yaml:"token" file:"yes" help:"file with an access token of your own that may push to {}, or env:VELOCITY_NAME for a variable with it: notes of builds are then pushed there (default: they are not)"`
+	Key    string       `yaml:"key" file:"yes" help:"file of an SSH key of your own that may push to {}, instead of a token"`
+	Builds bool         `yaml:"builds" help:"push builds to {}, too, without their logs"`
+}
+
+// check finds what does not go together.
+func (p *forgePublish) check(key string) error {
+	switch {
+	case p.Token != "" && p.Key != "":
+		return usage("%s.token and %s.key exclude each other: one of them pushes", key, key)
+	case p.Builds && !p.on():
+		return usage("%s.builds is for a server that pushes: %s.token or %s.key is missing", key, key, key)
+	}
+	return nil
+}
+
+// on reports whether anything is pushed.
+func (p *forgePublish) on() bool { return p.Token != "" || p.Key != "" }
 
 // check finds what does not go together.
 func (g *githubConfig) check() error {
@@ -42,13 +66,13 @@ func (g *githubConfig) check() error {
 	if g.App != 0 && (g.Key == "" || g.Secret == "") {
 		return usage("github.app, github.key and github.secret go together: one of them is missing")
 	}
-	return g.Repositories.check("github.repositories")
+	return errors.Join(g.Publish.check("github.publish"), g.Repositories.check("github.repositories"))
 }
 
 // check finds what does not go together.
 func (g *gitlabConfig) check() error {
 	if g.URL == "" {
-		if g.Token != "" || g.Secret != "" || g.Signing != "" || len(g.Repositories) > 0 {
+		if g.Token != "" || g.Secret != "" || g.Signing != "" || len(g.Repositories) > 0 || g.Publish.on() {
 			return usage("the keys of gitlab are for a server: gitlab.url is missing").hint("https://gitlab.com is one")
 		}
 		return nil
@@ -62,7 +86,7 @@ func (g *gitlabConfig) check() error {
 	if g.Secret == "" && g.Signing == "" {
 		return usage("gitlab.secret or gitlab.signing is missing: webhooks of anybody would be believed")
 	}
-	return g.Repositories.check("gitlab.repositories")
+	return errors.Join(g.Publish.check("gitlab.publish"), g.Repositories.check("gitlab.repositories"))
 }
 
 // checkForge wants an address that tokens may be sent to.

@@ -120,8 +120,7 @@ func (d desk) Rerun(ctx context.Context, act api.Act) (plan.Trigger, error) {
 	if err != nil {
 		return plan.Trigger{}, err
 	}
-	t := b.Trigger
-	if t.Event == plan.EventLocal {
+	if b.Trigger.Event == plan.EventLocal {
 		return plan.Trigger{}, usage("build %s was made by velocity run: velocity start builds it here", b.ID)
 	}
 	if act.Failed {
@@ -129,11 +128,18 @@ func (d desk) Rerun(ctx context.Context, act api.Act) (plan.Trigger, error) {
 			return plan.Trigger{}, err
 		}
 	}
-	t.ID, t.Failed = d.c.newTriggerID(), act.Failed
-	t.Request, t.Parent, t.Name = t.ID, b.ID.String(), b.Name
-	t.Actor, t.Received, t.Skip = act.Actor, d.c.clock(), false
-	t.MayApprove = true // who may ask for this may approve
+	t := again(b, act.Failed, plan.Trigger{ID: d.c.newTriggerID(), Actor: act.Actor, Received: d.c.clock()})
 	return t, d.accept(ctx, t)
+}
+
+// again is the trigger of a build that runs again, what failed or all of it, for
+// somebody who may approve. It gets its id, time and actor from as.
+func again(b *build.Build, failed bool, as plan.Trigger) plan.Trigger {
+	t := b.Trigger
+	t.ID, t.Actor, t.Received = as.ID, as.Actor, as.Received
+	t.Request, t.Parent, t.Name, t.Failed = t.ID, b.ID.String(), b.Name, failed
+	t.Skip, t.MayApprove = false, true
+	return t
 }
 
 // restFails refuses to build the rest of a build of which there is none.

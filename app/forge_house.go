@@ -13,12 +13,17 @@ import (
 	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/storage"
 	"github.com/velocity-ci/velocity/storage/git"
 )
 
-// A keyring opens repositories of one forge for fetching.
+// A keyring opens repositories of one forge for fetching: to us, and to those whom
+// the forge lets in.
 type keyring interface {
 	Credential(ctx context.Context, r forge.Repository) (forge.Credential, error)
+	// CanRead reports whether the forge lets whoever has a token read a repository.
+	// Anybody may have typed it.
+	CanRead(ctx context.Context, r forge.Repository, token string) (bool, error)
 }
 
 // estate is the liaison's houses: the service's, with their mirrors.
@@ -117,15 +122,13 @@ func (h house) Look() { h.h.site.Look() }
 
 func (h house) desk() desk { return desk{h.s.c, h.h.repo, h.h.ledger.Store, h.h.vault} }
 
-// Find implements liaison.House. It takes an id of this store and nothing that could
-// mean more than one build.
-func (h house) Find(ctx context.Context, text string) (*build.Build, error) {
-	id, err := build.ParseID(text)
-	if err != nil {
-		return nil, err
-	}
+// Find implements liaison.House.
+func (h house) Find(ctx context.Context, id build.ID) (*build.Build, bool, error) {
 	b, _, err := h.h.ledger.Build(ctx, id)
-	return b, err
+	if errors.Is(err, storage.ErrNoBuild) {
+		return nil, false, nil
+	}
+	return b, err == nil, err
 }
 
 // Builds implements liaison.House.
@@ -152,27 +155,30 @@ func (h house) Unfinished() []*build.Build {
 }
 
 // Rerun implements liaison.House.
-func (h house) Rerun(ctx context.Context, b *build.Build, failed bool, by string) error {
-	_, err := h.desk().Rerun(ctx, api.Act{Build: b.ID.String(), Failed: failed, Actor: by})
-	if err == nil {
-		h.h.site.Wake()
-	}
-	return err
+func (h house) Rerun(ctx context.Context, b *build.Build, failed bool, as plan.Trigger) error {
+	return h.Accept(ctx, again(b, failed, as))
 }
 
 // Approve implements liaison.House.
 func (h house) Approve(ctx context.Context, b *build.Build, by string) error {
-	return h.s.architect.Approve(ctx, b.ID, build.Approval{Commit: b.Trigger.Commit, Digest: b.Plan, By: by})
+	err := h.s.architect.Approve(ctx, b.ID, build.Approval{Commit: b.Trigger.Commit, Digest: b.Plan, By: by})
+	if errors.Is(err, architect.ErrNoBuild) {
+		return fmt.Errorf("approve %s: %w any more", b.ID, build.ErrNotHeld) // it ended since it was read
+	}
+	return err
 }
 
 // Cancel implements liaison.House.
 func (h house) Cancel(ctx context.Context, b *build.Build, reason string) error {
-	return h.s.architect.Cancel(ctx, b.ID, reason)
+	if err := h.s.architect.Cancel(ctx, b.ID, reason); !errors.Is(err, architect.ErrNoBuild) {
+		return err
+	}
+	return nil // it ended since it was read
 }
 
 // End implements liaison.House.
-func (h house) End(ctx context.Context, event plan.Event, ref, reason string) error {
-	_, err := h.s.architect.CancelWhere(ctx, h.h.site, architect.Closing{Event: event, Ref: ref}, reason)
+func (h house) End(ctx context.Context, g liaison.Gone, reason string) error {
+	_, err := h.s.architect.CancelWhere(ctx, h.h.site, architect.Closing(g), reason)
 	return err
 }
 

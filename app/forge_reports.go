@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"math/rand/v2"
@@ -35,7 +34,7 @@ func (s *service) newReporter(posters map[forge.Kind]forge.Poster) *report.Repor
 func (s *service) report(ctx context.Context, to *report.Reporter, v *architect.Watch) {
 	defer v.Close()
 	site, p := v.Of()
-	h := s.houses.at(site)
+	h := s.houses.settled(site)
 	if h == nil || h.key == (forge.Key{}) {
 		return
 	}
@@ -54,7 +53,7 @@ func (s *service) report(ctx context.Context, to *report.Reporter, v *architect.
 }
 
 // errNotServed is for what comes too late for a repository.
-var errNotServed = errors.New("the repository is not served any more")
+var errNotServed = fmt.Errorf("%w: the repository is not served any more", forge.ErrForbidden)
 
 // tail is part of the log of a task's last attempt: of the running copy as long as
 // there is one, else of what was recorded.

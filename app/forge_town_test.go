@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -29,17 +30,12 @@ type town struct {
 	repo *forgetest.Repo
 	in   *forgetest.Installation
 	home string
-	url  string   // of the server
+	url  string   // of the server, also of the next one
 	args []string // of the server
 	said *speech
 	stop func() int // ends the server
-}
 
-// pipelineOfTown has two stages; what the second does depends on a file.
-var pipelineOfTown = map[string]string{
-	".velocityci/pipelines/default.yml": "stages:\n- {name: test, blueprints: [unit]}\n- {name: pack, blueprints: [pack]}\n",
-	".velocityci/blueprints/unit.yml":   "steps: [{type: run, script: 'echo unit; test ! -e broken'}]\n",
-	".velocityci/blueprints/pack.yml":   "steps: [{type: run, script: 'echo pack'}]\n",
+	gateway *gateway
 }
 
 // atHome is the context of a test's waits: whatever takes that long never comes.
@@ -64,6 +60,7 @@ func newTown(t *testing.T, o forgetest.GitHubOptions, config ...string) *town {
 // foundTown makes the forge, and no server.
 func foundTown(t *testing.T, o forgetest.GitHubOptions) *town {
 	t.Helper()
+	t.Parallel() // it has its own of everything
 	o.Dir, o.Data = t.TempDir(), require.ForgeData(t)
 	hub, err := forgetest.NewGitHub(o)
 	if err != nil {
@@ -73,7 +70,9 @@ func foundTown(t *testing.T, o forgetest.GitHubOptions) *town {
 	t.Cleanup(w.ends)
 	w.repo = hub.CreateRepo(t, "octo/world", forgetest.RepoOptions{})
 	hub.Account("octo")
-	w.repo.Push(t, "main", forgetest.Change{Author: "octo", Files: pipelineOfTown})
+	w.gateway = newGateway(t)
+	w.wall()
+	w.push("main", w.pipeline())
 	return w
 }
 
@@ -88,6 +87,15 @@ func (w *town) ends() {
 	}
 	for _, v := range w.hub.Untrue() {
 		w.t.Errorf("the fake GitHub sent: %s", v)
+	}
+	for _, c := range w.hub.AllChecks() {
+		final := false
+		for _, was := range w.hub.History(c.ID) {
+			if final && was.Status != "completed" {
+				w.t.Errorf("check run %d of %s was completed, and then %s", c.ID, c.SHA, was.Status)
+			}
+			final = was.Status == "completed"
+		}
 	}
 	if w.t.Failed() {
 		w.t.Logf("the server said:\n%s", w.said.text())
@@ -120,15 +128,31 @@ func pemOf(key *rsa.PrivateKey) []byte {
 
 var listensAt = regexp.MustCompile(`msg=listening address=(\S+)`)
 
-// serve starts the server, and has the forge send to it.
+// serve starts the server, and has the forge send to it if there is an App.
 func (w *town) serve() {
 	w.t.Helper()
+	w.boot()
+	if w.in != nil {
+		w.hub.SetHook(w.url + "/hooks/github")
+	}
+}
+
+// boot starts the server.
+func (w *town) boot() {
+	w.t.Helper()
+	w.listens(func() { w.stop = w.start(w.home, w.said, w.args...) })
+}
+
+// listens waits until a server that is started listens, and has people and forges
+// find it.
+func (w *town) listens(start func()) {
+	w.t.Helper()
 	before := len(listensAt.FindAllString(w.said.text(), -1))
-	w.stop = w.start(w.home, w.said, w.args...)
+	start()
 	w.wait("listens", func() bool { return len(listensAt.FindAllString(w.said.text(), -1)) > before })
 	all := listensAt.FindAllStringSubmatch(w.said.text(), -1)
-	w.url = "http://" + all[len(all)-1][1]
-	w.hub.SetHook(w.url + "/hooks/github")
+	w.gateway.leadTo(all[len(all)-1][1])
+	w.url = w.gateway.url()
 }
 
 // start runs velocity beside the test until it is stopped, which returns its status.
@@ -152,8 +176,14 @@ func run(ctx context.Context, home, in string, to io.Writer, args ...string) int
 // must runs velocity in the home of the server, and returns what it said.
 func (w *town) must(args ...string) string {
 	w.t.Helper()
+	return w.tell("", args...)
+}
+
+// tell is must with something to read.
+func (w *town) tell(in string, args ...string) string {
+	w.t.Helper()
 	var out bytes.Buffer
-	if status := run(w.t.Context(), w.home, "", &out, args...); status != 0 {
+	if status := run(w.t.Context(), w.home, in, &out, args...); status != 0 {
 		w.t.Fatalf("velocity %s ended with %d: %s", strings.Join(args, " "), status, &out)
 	}
 	return out.String()
@@ -171,12 +201,19 @@ func (w *town) builder(name string, more ...string) (stop func() int) {
 	}
 	stop = w.start(home, said, append([]string{"builder", "run", "--disk-floor", "1"}, more...)...)
 	w.t.Cleanup(func() {
+		w.raze() // else it would wait for what waits there
 		stop()
 		if w.t.Failed() {
 			w.t.Logf("builder %s said:\n%s", name, said.text())
 		}
 	})
 	return stop
+}
+
+// push pushes files to a branch, as the owner of the repository.
+func (w *town) push(branch string, f files) string {
+	w.t.Helper()
+	return w.repo.Push(w.t, branch, forgetest.Change{Author: "octo", Files: f})
 }
 
 // check waits for a check run of a commit.
@@ -192,6 +229,64 @@ func (w *town) check(sha, name string, want func(forgetest.CheckRun) bool) forge
 // concluded waits until a check run has a conclusion.
 func concluded(as string) func(forgetest.CheckRun) bool {
 	return func(c forgetest.CheckRun) bool { return c.Status == "completed" && c.Conclusion == as }
+}
+
+// is waits until the check of the default pipeline has a conclusion.
+func (w *town) is(sha, conclusion string) forgetest.CheckRun {
+	w.t.Helper()
+	return w.check(sha, defaultCheck, concluded(conclusion))
+}
+
+// runs waits until the check of the default pipeline is shown as running.
+func (w *town) runs(sha string) forgetest.CheckRun {
+	w.t.Helper()
+	return w.check(sha, defaultCheck, func(c forgetest.CheckRun) bool { return c.Status == "in_progress" })
+}
+
+// defaultCheck is the name of the check of the default pipeline.
+const defaultCheck = "velocity / default"
+
+var answered = regexp.MustCompile(`msg=trigger .*ref=(\S+) commit=(\S+) builds=(\d+)`)
+
+// builds waits until a number of triggers of a commit are answered, and returns how
+// many builds they made.
+func (w *town) builds(sha string, triggers int) (n int) {
+	w.t.Helper()
+	w.wait(fmt.Sprintf("answered %d triggers of %s", triggers, sha), func() bool {
+		met := 0
+		n = 0
+		for _, m := range answered.FindAllStringSubmatch(w.said.text(), -1) {
+			if m[2] == sha {
+				made, _ := strconv.Atoi(m[3]) // digits
+				met, n = met+1, n+made
+			}
+		}
+		return met >= triggers
+	})
+	return n
+}
+
+// quiet waits until the server has worked off all deliveries of the forge.
+func (w *town) quiet() {
+	w.t.Helper()
+	if err := w.hub.Hooks.Settle(atHome(w.t)); err != nil {
+		w.t.Fatal(err)
+	}
+	taken := map[string]bool{}
+	for _, d := range w.hub.Hooks.Log() {
+		if d.OK() {
+			taken[d.GUID] = true
+		}
+	}
+	w.wait("worked off all deliveries", func() bool {
+		return strings.Count(w.said.text(), " msg=delivery ") >= len(taken)
+	})
+}
+
+// notes waits until the server has said this about a delivery.
+func (w *town) notes(text string) {
+	w.t.Helper()
+	w.wait("noted "+text, func() bool { return strings.Contains(w.said.text(), text) })
 }
 
 // wait waits until the server has said something.

@@ -35,10 +35,12 @@ type forges struct {
 	mirrors  *mirrors
 	liaison  *liaison.Liaison
 	reporter *report.Reporter
+	readers  *readers
 
 	hub     atomic.Pointer[hub] // nil before there is a GitHub App
 	lab     *gitlab.GitLab      // nil if there is no GitLab
 	fromLab http.Handler        // its deliveries
+	labSaid notices             // of its health; only examineLab touches it
 
 	arrived atomic.Bool // a repository is served of which reports were not looked at yet
 	live    context.Context
@@ -51,6 +53,7 @@ type hub struct {
 	receiver  http.Handler
 	fetched   map[string]bool // deliveries that were fetched, by GUID; only missed touches it
 	lookSince time.Time       // likewise
+	said      notices         // of the App's health; only examine touches it
 }
 
 // openForges makes a service speak to the forges that are configured. app is nil if
@@ -60,7 +63,7 @@ func (c *cli) openForges(ctx context.Context, s *service, conf *serverConfig, ap
 	if err != nil {
 		return nil, err
 	}
-	f = &forges{s: s, conf: conf}
+	f = &forges{s: s, conf: conf, readers: newReaders(c.now)}
 	f.live, f.end = context.WithCancel(context.WithoutCancel(ctx))
 	f.mirrors = newMirrors(filepath.Dir(repo.CommonDir()), transports(conf), s.log, c.now)
 	defer func() {
@@ -129,8 +132,11 @@ func (f *forges) wanted(r forge.Repository) bool {
 
 func (f *forges) trusted(login string) bool { return slices.Contains(f.conf.Bots, login) }
 
-// compared looks at what was reported of repositories that came since.
+// compared looks at the health of forges, and at what was reported of repositories that
+// came since.
 func (f *forges) compared(ctx context.Context) {
+	f.examine(ctx)
+	f.examineLab(ctx)
 	if f.arrived.Swap(false) {
 		f.reporter.Sweep(ctx)
 	}

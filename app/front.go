@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/velocity-ci/velocity/app/forge"
 	"github.com/velocity-ci/velocity/app/socket"
 	"github.com/velocity-ci/velocity/app/term"
 	"github.com/velocity-ci/velocity/app/web"
@@ -33,6 +34,7 @@ const packsOfRoster = 32
 type front struct {
 	web     *web.Front
 	state   string
+	proxied bool // only a proxy can reach the public port
 	release func() error
 	public  net.Listener
 	local   net.Listener
@@ -79,7 +81,7 @@ func (c *cli) openFront(ctx context.Context, s *service, conf *serverConfig) (f 
 	if err != nil {
 		return nil, err
 	}
-	f = &front{state: filepath.Dir(repo.CommonDir())}
+	f = &front{state: filepath.Dir(repo.CommonDir()), proxied: conf.Proxy}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, f.close())
@@ -107,7 +109,7 @@ func (c *cli) openFront(ctx context.Context, s *service, conf *serverConfig) (f 
 	if f.web, err = c.frontOf(s, registered, conf); err != nil {
 		return f, err
 	}
-	f.web.Secrets = c.stateVault(repo)
+	f.web.Secrets, f.web.Known = c.stateVault(repo), c.knownIn(repo)
 	if f.local, err = socket.Listen(ctx, folderOf(repo)); err != nil {
 		return f, err
 	}
@@ -131,8 +133,9 @@ func unlock(repo *git.Repository, now time.Time) error {
 	return nil
 }
 
-// frontOf is the API over all repositories of a service. Their names tell them
-// apart, and tokens are for names: two of the same name would be one to a token.
+// frontOf is the API over all repositories of a service. What they stay known by
+// tells them apart, which is the name for those on this machine: two of the same name
+// would be one to a token, and one named like a forge's key would be that forge's.
 func (c *cli) frontOf(s *service, r *roster.Roster, conf *serverConfig) (*web.Front, error) {
 	f := &web.Front{
 		Roster: r, Now: c.now, Log: s.log, Ready: func() error { return nil },
@@ -151,6 +154,10 @@ func (c *cli) frontOf(s *service, r *roster.Roster, conf *serverConfig) (*web.Fr
 	}
 	seen := map[string]bool{}
 	for _, h := range s.houses.list() {
+		if _, like := forge.ParseKey(h.site.Name); like {
+			return nil, usage("a repository is named %q, as one of a forge is: tokens could not tell them apart", h.site.Name).
+				hint("repositories: [{path: PATH, name: NAME}] in the configuration file gives it another name")
+		}
 		if seen[h.site.Name] {
 			return nil, usage("two repositories are named %q: tokens could not tell them apart", h.site.Name).
 				hint("repositories: [{path: PATH, name: NAME}] in the configuration file gives one another name")
@@ -203,7 +210,11 @@ const endWithin = 5 * time.Second
 // server.
 func (f *front) serve(ctx context.Context) error {
 	handler := f.web.Handler()
-	public := apiServer(ctx, handler, f.web.Log)
+	outside := handler
+	if f.proxied {
+		outside = web.Proxied(handler)
+	}
+	public := apiServer(ctx, outside, f.web.Log)
 	local := apiServer(ctx, web.Local(handler), f.web.Log)
 	ended := make(chan error, 2)
 	go func() { ended <- public.Serve(f.public) }()

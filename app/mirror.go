@@ -125,7 +125,7 @@ func (m *mirror) ask(r forge.Repository, credential forge.Credential, pulls []in
 		m.next = &fetching{pulls: map[int64]bool{}, done: make(chan struct{})}
 	}
 	f := m.next
-	f.want, f.credential = r, git.Credential{User: credential.User, Password: credential.Password} // the latest is the least likely to have expired
+	f.want, f.credential = r, gitCredential(credential) // the latest is the least likely to have expired
 	for _, n := range pulls {
 		f.pulls[n] = true
 	}
@@ -253,4 +253,12 @@ func holdsBuilds(dir string) (bool, error) {
 		return false, nil
 	}
 	return strings.Contains(string(packed), " refs/velocity/"), err
+}
+
+// gitCredential is a credential as git takes it; none if there is no password.
+func gitCredential(c forge.Credential) git.Credential {
+	if c.Password() == "" {
+		return git.Credential{}
+	}
+	return git.NewCredential(c.User, c.Password())
 }

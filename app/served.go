@@ -99,8 +99,10 @@ func (c *cli) mirrored(ctx context.Context, r forge.Repository, repo *git.Reposi
 		return nil, err
 	}
 	s := &served{repo: repo, folder: folderOf(repo), key: r.Key}
+	s.follow(r)
+	s.publisher = c.publisherAtForge(s, o)
 	s.site = &architect.Site{
-		Name: r.Name, Repo: mirrorView{view{repo}}, Told: true, NoReuse: o.configured != nil && !o.configured.Reuse,
+		Name: r.Name, Key: r.Key.String(), Repo: mirrorView{view{repo}}, Told: true, NoReuse: o.configured != nil && !o.configured.Reuse,
 	}
 	return s, c.settle(ctx, s, repositoryConfig{URL: r.Clone}, o, a)
 }
@@ -122,7 +124,7 @@ func (c *cli) settle(ctx context.Context, s *served, configured repositoryConfig
 	}()
 	ledger.Tell(func(found string) { o.log.Warn("repository", "repo", s.site.Called(), "found", found) })
 	s.ledger = ledger
-	s.vault = &vault{c: c, repo: s.repo, repository: s.site.Called}
+	s.vault = &vault{c: c, repo: s.repo, repository: s.site.Identity()}
 	s.site.Source, s.site.Ledger, s.site.Inbox, s.site.History = s.repo.CommonDir(), ledger, ledger, history{ledger}
 	s.site.Vault, s.site.Clock = s.vault, o.who == holderServe
 	if s.site.Modules, err = modulesOf(ctx, s.repo, configured); err != nil {
@@ -187,7 +189,7 @@ func (s *served) release(ctx context.Context) error {
 	if err := s.ledger.Release(ctx); err != nil {
 		return fmt.Errorf("release %s: %w", s.site.Called(), err)
 	}
-	if s.publisher != nil {
+	if s.publisher != nil && s.key == (forge.Key{}) { // what is due of a forge's the next start publishes
 		s.publisher.last()
 	}
 	return nil

@@ -84,6 +84,7 @@ type serviceOptions struct {
 
 	publish     string // the remote that builds are published to; "" for none
 	publishLogs bool
+	publishing  chan struct{} // has a place for each repository of a forge that is published at the same time
 }
 
 // newService takes the locks and connects the parts; run makes them work. The

@@ -43,6 +43,14 @@ func (h *houses) at(site *architect.Site) *served {
 	return h.first(func(one *served) bool { return one.site == site })
 }
 
+// settled is at for who may come early: a site's builds move before its house is
+// among the others.
+func (h *houses) settled(site *architect.Site) *served {
+	h.moving.Lock()
+	defer h.moving.Unlock()
+	return h.at(site)
+}
+
 // ofStore finds the one that keeps a store, nil if none does.
 func (h *houses) ofStore(store string) *served {
 	return h.first(func(one *served) bool {
@@ -133,7 +141,14 @@ func (s *service) admit(ctx context.Context, r forge.Repository, repo *git.Repos
 	s.houses.moving.Lock()
 	defer s.houses.moving.Unlock()
 	if have := s.houses.of(r.Key); have != nil {
-		s.rename(have, r.Name)
+		s.rename(have, s.nameHere(r))
+		if before := have.remote(); before.Clone != r.Clone {
+			modules, err := modulesOf(ctx, repo, repositoryConfig{URL: r.Clone})
+			if err != nil {
+				return nil, err
+			}
+			s.architect.Resupply(have.site, modules)
+		}
 		have.follow(r)
 		return have, nil
 	}
@@ -142,7 +157,6 @@ func (s *service) admit(ctx context.Context, r forge.Repository, repo *git.Repos
 		return nil, err
 	}
 	leave := func(err error) (*served, error) { return nil, errors.Join(err, s.leave(ctx, h)) }
-	h.follow(r)
 	if err := s.shelve(h); err != nil {
 		return leave(err)
 	}
@@ -153,7 +167,8 @@ func (s *service) admit(ctx context.Context, r forge.Repository, repo *git.Repos
 	if err := s.inhabit(h, l); err != nil {
 		return leave(err)
 	}
-	s.evict(h, r.Name)
+	s.rename(h, s.nameHere(r))
+	s.evict(h, h.site.Called())
 	s.houses.add(h)
 	s.show(h)
 	h.site.Wake()
@@ -180,11 +195,21 @@ func (s *service) rename(h *served, name string) {
 	}
 }
 
-// evict takes a name from any other repository of a forge: on the forge it is that
+// nameHere is what a repository of a forge is called here: as it is there, or by its
+// key if one on this machine has that name.
+func (s *service) nameHere(r forge.Repository) string {
+	own := func(h *served) bool { return h.key == (forge.Key{}) && h.site.Called() == r.Name }
+	if s.houses.first(own) != nil {
+		return r.Key.String()
+	}
+	return r.Name
+}
+
+// evict takes a name from any other repository of the same forge: there it is that
 // one's no more, which we are yet to be told. Until then it goes by its key.
 func (s *service) evict(from *served, name string) {
 	for _, other := range s.houses.list() {
-		if other != from && other.key != (forge.Key{}) && other.site.Called() == name {
+		if other != from && other.key.Kind == from.key.Kind && other.site.Called() == name {
 			other.site.Rename(other.key.String())
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/velocity-ci/velocity/app/forge"
 	"github.com/velocity-ci/velocity/app/web"
 	"github.com/velocity-ci/velocity/storage"
 )
@@ -103,11 +104,30 @@ func (s *service) api(ctx context.Context, h *served) *http.Server {
 // answers is the API over one repository.
 func (s *service) answers(h *served) *web.Server {
 	d := desk{s.c, h.repo, h.ledger.Store, h.vault}
-	return &web.Server{
+	a := &web.Server{
 		Architect: s.architect, Site: h.site, Desk: d, Shelf: shelf{s.shelves.of}, Record: chronicle{h},
 		Encode: storage.EncodeBuild, Log: s.log, Builds: d.builds, Why: s.why,
-		Git: http.HandlerFunc(h.repo.ServeFetch),
+		Git: h.serveFetch,
 	}
+	if s.forges != nil && h.key != (forge.Key{}) {
+		a.Reads = func(ctx context.Context, token string) (bool, error) { return s.forges.reads(ctx, h.remote(), token) }
+	}
+	return a
+}
+
+// serveFetch serves fetches from the repository, with the results of its builds for
+// those who may see them.
+func (s *served) serveFetch(w http.ResponseWriter, r *http.Request, results bool) {
+	if !results {
+		s.repo.ServeFetch(w, r)
+		return
+	}
+	names, err := s.ledger.Results()
+	if err != nil {
+		http.Error(w, "the results cannot be listed", http.StatusInternalServerError)
+		return
+	}
+	s.repo.ServeFetchOf(w, r, names)
 }
 
 // apiServer answers until ctx ends, which also ends the requests under way. A

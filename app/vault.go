@@ -84,8 +84,8 @@ func (c *cli) repositoryVault(ctx context.Context, repo *git.Repository, create 
 type vault struct {
 	c          *cli
 	repo       *git.Repository
-	repository func() string // its name on the server
-	server     *seal.Vault   // nil without one
+	repository string      // what it stays known by on the server
+	server     *seal.Vault // nil without one
 }
 
 // A found secret is one with the vault that it is in.
@@ -106,7 +106,7 @@ func (v *vault) find(ctx context.Context, name string) (found, error) {
 		}
 		repository := "" // all in it are the repository's
 		if in != own {
-			repository = v.repository()
+			repository = v.repository
 		}
 		entry, err := in.Find(repository, name)
 		if !errors.Is(err, seal.ErrNone) {

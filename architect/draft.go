@@ -34,6 +34,7 @@ type draft struct {
 	secrets  map[string]string
 	stands   map[string]build.Success // for tasks of the plan, by their keys in it
 	urgency  int                      // among the waiting tasks of the repository
+	branch   string                   // see work
 }
 
 func refusal(name, reason string) draft {
@@ -47,8 +48,14 @@ func refusal(name, reason string) draft {
 type reading struct {
 	trigger plan.Trigger // with the commit that was really meant
 	drafts  []draft      // builds to be made
-	known   []build.ID   // builds that answer it already
+	known   []answering  // builds that answer it already
 	note    string       // why there is nothing to build
+}
+
+// An answering build is one that answers a trigger for its pipeline.
+type answering struct {
+	id   build.ID
+	name string
 }
 
 func refused(t plan.Trigger, reason string) reading {
@@ -108,7 +115,7 @@ func (a *Architect) refuse(ctx context.Context, s *Site, t plan.Trigger, from pl
 		return reading{}, err
 	}
 	if id, ok := have[r.drafts[0].name]; ok {
-		return reading{trigger: t, known: []build.ID{id}}, nil
+		return reading{trigger: t, known: []answering{{id, r.drafts[0].name}}}, nil
 	}
 	return r, nil
 }
@@ -162,7 +169,7 @@ func (a *Architect) wanted(ctx context.Context, s *Site, config *blueprint.Confi
 	urgent := a.urgent(ctx, s, t, config)
 	for _, m := range matched {
 		if id, ok := have[m.Name]; ok {
-			r.known = append(r.known, id)
+			r.known = append(r.known, answering{id, m.Name})
 			continue
 		}
 		c := changes[m.Name]

@@ -86,7 +86,7 @@ func executorsOf(t *plan.Task) []string {
 
 // ready is a task as the queue sees it.
 func (a *Architect) ready(w *work, t *build.Task) queue.Task {
-	out := queue.Task{Repository: w.site.Name, Build: w.b.ID, Key: t.Key, Since: t.Ready, Priority: w.priority}
+	out := queue.Task{Repository: w.site.Identity(), Called: w.site.Called(), Build: w.b.ID, Key: t.Key, Since: t.Ready, Priority: w.priority}
 	switch {
 	case a.Fit:
 		out.Needs = w.needs[t.Key]
@@ -130,7 +130,7 @@ func (a *Architect) Why(id build.ID, key string) (string, bool) {
 }
 
 // Admits reports whether a credential is that of an attempt under way that was
-// given the repository.
+// given the repository, by its Identity.
 func (a *Architect) Admits(repository, credential string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -139,7 +139,7 @@ func (a *Architect) Admits(repository, credential string) bool {
 	}
 	found := false
 	for id, w := range a.works {
-		if w.site.Called() != repository {
+		if w.site.Identity() != repository {
 			continue
 		}
 		for key, f := range w.flights {

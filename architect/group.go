@@ -15,7 +15,7 @@ import (
 // is held.
 func (a *Architect) enter(w *work) {
 	if w.b.Trigger.Event == plan.EventPullRequest && w.b.Trigger.Parent == "" {
-		a.supersede(w, olderHead)
+		a.supersede(w.b.ID, proposal{w.b.Trigger, w.site, w.b.Name, w.b.Config, w.branch}.outdates)
 	}
 	if !w.b.AwaitsApproval() {
 		a.admit(w)
@@ -28,7 +28,7 @@ func (a *Architect) admit(w *work) {
 	if w.b.Group != "" {
 		a.queued = append(a.queued, w)
 		if w.plan != nil && w.plan.Concurrency.CancelInProgress {
-			a.supersede(w, overtaken)
+			a.supersede(w.b.ID, func(other *work) bool { return overtaken(w, other) })
 		}
 		return // commit lets it in
 	}
@@ -37,12 +37,12 @@ func (a *Architect) admit(w *work) {
 
 // supersede ends the earlier builds that a build makes superfluous, as makes says.
 // The lock is held.
-func (a *Architect) supersede(w *work, makes func(w, other *work) bool) {
+func (a *Architect) supersede(by build.ID, makes func(other *work) bool) {
 	for _, other := range a.works {
-		if !makes(w, other) || other.b.ID.Number > w.b.ID.Number {
+		if other.b.ID.Number >= by.Number || other.b.State().Final() || !makes(other) {
 			continue
 		}
-		move := build.Move{Kind: build.Canceling, Reason: "superseded by " + w.b.ID.String(), At: a.Now()}
+		move := build.Move{Kind: build.Canceling, Reason: build.ReasonSuperseded + by.String(), At: a.Now()}
 		if err := other.do(move, nil); err != nil {
 			a.Logger.Error("supersede", "build", other.b.ID.String(), "err", err)
 			continue
@@ -71,15 +71,6 @@ func (a *Architect) letIn() {
 		a.touch(w)
 		return true
 	})
-}
-
-// olderHead tells the unfinished build of an earlier head of the same pull request,
-// or of what it was before it was made for another branch, or before that moved.
-func olderHead(w, other *work) bool {
-	mine, its := w.b.Trigger, other.b.Trigger
-	return other != w && other.site == w.site && other.b.Name == w.b.Name && !other.b.State().Final() &&
-		its.Event == plan.EventPullRequest && its.Ref == mine.Ref &&
-		(its.Commit != mine.Commit || its.Target != mine.Target || other.b.Config != w.b.Config)
 }
 
 // together tells two unfinished builds of one group. One that waits for approval is

@@ -11,7 +11,8 @@ import (
 // is read at the commit from. One that asks for a build of its own is equal to
 // itself: a death between the moves of two refs leaves it in the inbox beside its
 // build. The unfinished ones come first: one that ends meanwhile is in the history
-// by then, and would be missed the other way round.
+// by then, and would be missed the other way round. One that ended since its pull
+// request was closed, say, is no answer when that is opened again.
 func (a *Architect) existing(ctx context.Context, s *Site, t plan.Trigger, from plan.Commit) (map[string]build.ID, error) {
 	// A push to a protected ref may have what no pull request has: it needs its own.
 	shares := t.Event != plan.EventPush || !a.protected(ctx, s, t.Ref)
@@ -21,7 +22,7 @@ func (a *Architect) existing(ctx context.Context, s *Site, t plan.Trigger, from 
 	have := map[string]build.ID{}
 	a.mu.Lock()
 	for id, w := range a.works {
-		if w.site == s && equal(w.b.Trigger, w.b.Config) {
+		if w.site == s && !w.b.Void() && equal(w.b.Trigger, w.b.Config) {
 			have[w.b.Name] = id
 		}
 	}
@@ -31,7 +32,7 @@ func (a *Architect) existing(ctx context.Context, s *Site, t plan.Trigger, from 
 		return nil, err
 	}
 	for _, k := range finished {
-		if _, unfinished := have[k.Name]; !unfinished && equal(k.Trigger, k.Config) {
+		if _, unfinished := have[k.Name]; !unfinished && !k.Void && equal(k.Trigger, k.Config) {
 			have[k.Name] = k.ID
 		}
 	}

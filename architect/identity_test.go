@@ -158,3 +158,23 @@ func TestMergeGroup(t *testing.T) {
 		t.Errorf("a group for another branch has the builds %v", ids)
 	}
 }
+
+// What was ended because its pull request was closed is built when that is opened
+// again; what a person canceled is not.
+func TestWhatIsBackIsBuilt(t *testing.T) {
+	for reason, want := range map[string]int{build.ReasonClosed: 2, build.ReasonSuperseded + "k3f9a2-9": 2, "canceled": 1} {
+		g := newRig(t, twoStages(), succeed)
+		g.run()
+		pull := plan.Trigger{ID: "first", Event: plan.EventPullRequest, Ref: "refs/pull/1/head", Target: "refs/heads/main", Commit: head, Trust: plan.TrustWriter}
+		builds := g.ask(pull)
+		if _, err := g.a.CancelWhere(t.Context(), g.site, architect.Closing{Ref: pull.Ref}, reason); err != nil {
+			t.Fatal(err)
+		}
+		pull.ID = "again"
+		builds = append(builds, g.ask(pull)...)
+		slices.SortFunc(builds, func(a, b build.ID) int { return int(a.Number - b.Number) })
+		if got := len(slices.Compact(builds)); got != want {
+			t.Errorf("after one that was %s: %d builds; want %d", reason, got, want)
+		}
+	}
+}

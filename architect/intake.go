@@ -3,7 +3,6 @@ package architect
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -157,7 +156,12 @@ func (a *Architect) answer(ctx context.Context, s *Site, t plan.Trigger, change 
 		change.Tips = map[string]plan.Commit{t.Ref: t.Commit}
 		s.tips[t.Ref] = t.Commit
 	}
-	ids := slices.Clone(r.known)
+	var ids []build.ID
+	for _, k := range r.known {
+		ids = append(ids, k.id)
+	}
+	branch := a.headed(ctx, s, t)
+	a.outdate(s, r, branch)
 	var by byline
 	if len(r.drafts) > 0 {
 		by = s.byline(ctx, t.Commit)
@@ -168,6 +172,7 @@ func (a *Architect) answer(ctx context.Context, s *Site, t plan.Trigger, change 
 			return fmt.Errorf("number a build: %w", err)
 		}
 		ids = append(ids, id)
+		d.branch = branch
 		mine := build.Change{}
 		if i == len(r.drafts)-1 {
 			mine = change // the trigger is answered when its last build is there
@@ -230,7 +235,7 @@ func (a *Architect) begin(s *Site, id build.ID, t plan.Trigger, by byline, d dra
 	b, moves := build.New(req, now)
 	w := newWork(s, b, d.plan)
 	w.told = &build.Build{}
-	w.values, w.priority = d.secrets, d.urgency
+	w.values, w.priority, w.branch = d.secrets, d.urgency, d.branch
 	w.pending = c
 	w.pending.Plan = d.plan
 	a.works[id] = w

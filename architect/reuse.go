@@ -118,7 +118,7 @@ func (a *Architect) again(ctx context.Context, s *Site, t plan.Trigger) (reading
 		return reading{}, err
 	}
 	if id, ok := have[t.Name]; ok {
-		return reading{trigger: t, known: []build.ID{id}}, nil
+		return reading{trigger: t, known: []answering{{id, t.Name}}}, nil
 	}
 	parent, ok, err := s.History.Recorded(ctx, id)
 	switch {

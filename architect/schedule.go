@@ -55,12 +55,12 @@ func (a *Architect) picture() queue.Picture {
 	p := queue.Picture{Running: map[string]int{}, Shares: map[string]queue.Share{}}
 	busy := map[string]int{}
 	for _, s := range a.sites {
-		p.Shares[s.Name] = s.Share
+		p.Shares[s.Identity()] = s.Share
 	}
 	for _, w := range a.works {
 		for _, f := range w.flights {
 			busy[f.builder]++
-			p.Running[w.site.Name]++
+			p.Running[w.site.Identity()]++
 		}
 		for i := range w.b.Stages {
 			for j := range w.b.Stages[i].Tasks {

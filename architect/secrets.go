@@ -90,7 +90,7 @@ func (a *Architect) endow(ctx context.Context, w *work, builder string, as *disp
 	for name, value := range given {
 		as.Values[name] = value
 	}
-	a.Logger.Info("secrets given", "repo", w.site.Name, "build", as.Attempt.Build.String(), "task", as.Attempt.Task,
+	a.Logger.Info("secrets given", "repo", w.site.Called(), "build", as.Attempt.Build.String(), "task", as.Attempt.Task,
 		"attempt", as.Attempt.Number, "builder", builder, "secrets", names)
 	return nil
 }

@@ -1,6 +1,7 @@
 package architect
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"sync"
@@ -40,6 +41,7 @@ type Known struct {
 	Name    string
 	Trigger plan.Trigger
 	Config  plan.Commit // where the configuration was read
+	Void    bool        // as build.Build says
 }
 
 // A History is what was recorded before.
@@ -99,6 +101,7 @@ type Logs interface {
 // A Site is one repository in the architect's care.
 type Site struct {
 	Name    string              // as people know it when the site is opened; see Called
+	Key     string              // what it stays known by when it is renamed; "" is Name, see Identity
 	Source  string              // where builders fetch from
 	Modules dispatch.Submodules // from where submodules may come
 	Ledger  Ledger
@@ -170,6 +173,10 @@ func (s *Site) prepare(tips map[string]plan.Commit, known bool, marks []build.Ma
 	s.answers = map[string]Answer{}
 }
 
+// Identity is the repository for ever, and what people call it is not: whatever is
+// given to a repository is given to that. It is the same as long as the site is.
+func (s *Site) Identity() string { return cmp.Or(s.Key, s.Name) }
+
 // Called is how people know the site now.
 func (s *Site) Called() string {
 	if name := s.renamed.Load(); name != nil {
@@ -181,6 +188,13 @@ func (s *Site) Called() string {
 // Rename makes the site known under another name. Builds that there are keep the
 // one that they were made under.
 func (s *Site) Rename(name string) { s.renamed.Store(&name) }
+
+// Resupply says from where the submodules of a site may come from now on.
+func (a *Architect) Resupply(s *Site, from dispatch.Submodules) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s.Modules = from
+}
 
 // Wake makes the site look into its inbox.
 func (s *Site) Wake() { s.rouse(false) }

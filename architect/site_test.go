@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
@@ -234,26 +236,32 @@ func TestSitesUnderLoad(t *testing.T) {
 	}
 }
 
-// After a rename new builds go by the new name, and so do builders that fetch.
+// After a rename new builds go by the new name, for people. Builders fetch from where
+// they did, whoever is called so now: a name is no leave.
 func TestRename(t *testing.T) {
-	admitted := make(chan [2]bool, 1)
+	admitted := make(chan [3]bool, 1)
 	var g *rig
 	g = newRig(t, oneTask, func(a dispatch.Assignment, _ func() string) dispatch.Result {
-		admitted <- [2]bool{g.a.Admits("new/name", a.Credential), g.a.Admits("repo", a.Credential)}
-		if a.Repository != "new/name" {
+		admitted <- [3]bool{g.a.Admits("github-7", a.Credential), g.a.Admits("new/name", a.Credential), g.a.Admits("repo", a.Credential)}
+		if a.Repository != "github-7" {
 			t.Errorf("the builder is sent to %q", a.Repository)
+		}
+		if want := (dispatch.Submodules{Origin: "https://example.com/new/name"}); !cmp.Equal(want, a.Submodules) {
+			t.Errorf("submodules may come from %+v; want %+v", a.Submodules, want)
 		}
 		return dispatch.Result{Verdict: dispatch.Succeeded}
 	})
 	g.a.Seal = []byte("seal")
+	g.site.Key = "github-7"
 	g.run()
 	g.site.Rename("new/name")
+	g.a.Resupply(g.site, dispatch.Submodules{Origin: "https://example.com/new/name"})
 	g.here()
 	g.site.Look()
 	if b := g.final(); b.Repository != "new/name" || g.site.Called() != "new/name" {
 		t.Errorf("the build is of %q, the site called %q", b.Repository, g.site.Called())
 	}
-	if got := <-admitted; got != [2]bool{true, false} {
-		t.Errorf("admitted under the new and the old name: %v", got)
+	if got := <-admitted; got != [3]bool{true, false, false} {
+		t.Errorf("admitted under the identity, the new and the old name: %v", got)
 	}
 }

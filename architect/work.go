@@ -16,7 +16,10 @@ import (
 type work struct {
 	site *Site
 	plan *plan.Plan
-	b    *build.Build // ahead of the ledger by the moves in pending and on their way
+	// branch is the one whose pushes of earlier commits need no builds beside this
+	// one any more; "" for none. Only entering needs it.
+	branch string
+	b      *build.Build // ahead of the ledger by the moves in pending and on their way
 
 	needs   map[string]queue.Needs // by task key
 	values  map[string]string      // of secret parameters, in memory only
@@ -241,7 +244,7 @@ func (w *work) assignment(t *build.Task) (dispatch.Assignment, error) {
 	maps.Copy(values, facts(w.b))
 	return dispatch.Assignment{
 		Attempt:    dispatch.Attempt{Build: w.b.ID, Task: t.Key, Number: t.Attempt},
-		Repository: w.site.Called(), Source: w.site.Source,
+		Repository: w.site.Identity(), Source: w.site.Source,
 		Commit: w.plan.Commit, Ref: w.plan.Ref, Git: w.plan.Git,
 		Task: *task, Values: values, Needs: w.needed(task), Submodules: w.site.Modules,
 	}, nil

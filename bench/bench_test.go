@@ -86,17 +86,23 @@ func run(b *testing.B, dir string, argv ...string) sample {
 // report prints the medians.
 func report(b *testing.B, samples []sample) {
 	b.Helper()
-	slices.SortFunc(samples, func(x, y sample) int { return int(x.wall - y.wall) })
+	middle := median(samples)
 	var rss int64
 	for _, s := range samples {
 		rss = max(rss, s.rss)
 	}
 	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(milliseconds(samples[len(samples)/2].wall), "ms")
+	b.ReportMetric(milliseconds(middle), "ms")
 	b.ReportMetric(milliseconds(samples[0].wall), "ms-best")
 	if rss > 0 {
 		b.ReportMetric(float64(rss)/1e6, "MB")
 	}
+}
+
+// median sorts samples by their time, and is the one in the middle.
+func median(samples []sample) time.Duration {
+	slices.SortFunc(samples, func(x, y sample) int { return int(x.wall - y.wall) })
+	return samples[len(samples)/2].wall
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / 1e6 }

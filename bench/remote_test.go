@@ -32,35 +32,64 @@ type remote struct {
 // what want finds, and returns that. It is interrupted when the benchmark ends.
 func background(b *testing.B, want *regexp.Regexp, argv ...string) (string, *os.Process) {
 	b.Helper()
-	cmd := exec.Command(argv[0], argv[1:]...)
-	log, err := cmd.StderrPipe()
-	if err != nil {
+	p := launch(b, argv...)
+	defer p.ignore()
+	return p.until(want), p.cmd.Process
+}
+
+// A talker is a process that runs beside the benchmark and is listened to.
+type talker struct {
+	b       *testing.B
+	cmd     *exec.Cmd
+	log     io.Reader
+	lines   *bufio.Scanner // of log
+	said    []string
+	drained chan struct{} // closed when the log has ended; nil while somebody listens
+}
+
+// launch starts a command, which is interrupted when the benchmark ends.
+func launch(b *testing.B, argv ...string) *talker {
+	b.Helper()
+	p := &talker{b: b, cmd: exec.Command(argv[0], argv[1:]...)}
+	var err error
+	if p.log, err = p.cmd.StderrPipe(); err != nil {
 		b.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	if err := p.cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
-	drained := make(chan struct{})
+	p.lines = bufio.NewScanner(p.log)
 	b.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt)
-		<-drained
-		_ = cmd.Wait()
+		_ = p.cmd.Process.Signal(os.Interrupt)
+		if p.drained == nil {
+			p.ignore()
+		}
+		<-p.drained
+		_ = p.cmd.Wait()
 	})
-	var said []string
-	lines := bufio.NewScanner(log)
-	for lines.Scan() {
-		said = append(said, lines.Text())
-		if found := want.FindStringSubmatch(lines.Text()); found != nil {
-			go func() {
-				defer close(drained)
-				_, _ = io.Copy(io.Discard, log) // a full pipe would hold it up
-			}()
-			return found[len(found)-1], cmd.Process
+	return p
+}
+
+// until waits for a line that has what want finds, and returns that.
+func (p *talker) until(want *regexp.Regexp) string {
+	p.b.Helper()
+	for p.lines.Scan() {
+		p.said = append(p.said, p.lines.Text())
+		if found := want.FindStringSubmatch(p.lines.Text()); found != nil {
+			return found[len(found)-1]
 		}
 	}
-	close(drained)
-	b.Fatalf("%v ended: %s", argv, strings.Join(said, "\n"))
-	return "", nil
+	p.b.Fatalf("%v ended: %s", p.cmd.Args, strings.Join(p.said, "\n"))
+	return ""
+}
+
+// ignore listens no more: a full pipe would hold the process up.
+func (p *talker) ignore() {
+	p.drained = make(chan struct{})
+	go func() {
+		defer close(p.drained)
+		_, _ = io.Copy(io.Discard, p.log)
+	}()
 }
 
 // serveRemote starts a server for a bare repository.

@@ -17,6 +17,7 @@ const firstRead = 16 << 10 // bytes
 // take.
 type body struct {
 	gate  *gate
+	from  *place // in the crowd
 	bytes []byte
 	held  int64
 }
@@ -24,7 +25,7 @@ type body struct {
 // read reads the body of a request. Memory is taken as bytes come, never as they are
 // promised; if there is none left, that is a refusal, as is a body that is too large,
 // too slow or cut off. The server lifts the deadline before the next request.
-func (g *gate) read(ctx context.Context, w http.ResponseWriter, r *http.Request) (*body, error) {
+func (g *gate) read(ctx context.Context, w http.ResponseWriter, r *http.Request, from *place) (*body, error) {
 	ends, _ := ctx.Deadline()
 	if err := http.NewResponseController(w).SetReadDeadline(ends); err != nil {
 		return nil, noDeadline
@@ -33,7 +34,7 @@ func (g *gate) read(ctx context.Context, w http.ResponseWriter, r *http.Request)
 	if r.ContentLength >= 0 {
 		limit = r.ContentLength
 	}
-	b := &body{gate: g}
+	b := &body{gate: g, from: from}
 	if err := b.fill(http.MaxBytesReader(w, r.Body, limit), limit+1); err != nil {
 		b.free()
 		return nil, err
@@ -68,12 +69,16 @@ func (b *body) fill(from io.Reader, most int64) error {
 }
 
 func (b *body) grow(size int64) error {
+	if !b.gate.crowd.hold(b.from, size) {
+		return tooMany
+	}
 	if !b.gate.memory.TryAcquire(size) {
+		b.gate.crowd.hold(b.from, -size)
 		return tooBusy
 	}
 	larger := make([]byte, len(b.bytes), size)
 	copy(larger, b.bytes)
-	b.gate.memory.Release(b.held)
+	b.free()
 	b.bytes, b.held = larger, size
 	return nil
 }
@@ -81,6 +86,7 @@ func (b *body) grow(size int64) error {
 // free gives the memory back. An inbox that keeps the bytes answers for them itself.
 func (b *body) free() {
 	b.gate.memory.Release(b.held)
+	b.gate.crowd.hold(b.from, -b.held)
 	b.held = 0
 }
 

@@ -29,6 +29,8 @@ type Limits struct {
 	Body    int64         // bytes of one body; 25 MiB, the most that forges send
 	Memory  int64         // bytes of all bodies that are in memory; 128 MiB
 	Readers int           // requests that are being read; 2048
+	Source  int           // of them, from one address; 256
+	Watched int           // of them, from one address that was refused much lately; 16
 	Time    time.Duration // for one request, until it is kept; 9 s, as forges hang up after 10
 }
 
@@ -42,16 +44,27 @@ func (l *Limits) fill() {
 	if l.Readers == 0 {
 		l.Readers = 2048
 	}
+	if l.Source == 0 {
+		l.Source = 256
+	}
+	if l.Watched == 0 {
+		l.Watched = 16
+	}
 	if l.Time == 0 {
 		l.Time = 9 * time.Second
 	}
 }
+
+// sourceMemory bounds the bytes of bodies of one address that are in memory: the
+// largest one needs two thirds of it while it grows.
+const sourceMemory = 64 << 20
 
 // A gate lets requests in: what is the same for all forges, and in which order.
 type gate struct {
 	Receiver
 	readers *semaphore.Weighted // of requests
 	memory  *semaphore.Weighted // of bytes
+	crowd   *crowd
 }
 
 func newGate(r Receiver) *gate {
@@ -60,6 +73,7 @@ func newGate(r Receiver) *gate {
 		Receiver: r,
 		readers:  semaphore.NewWeighted(int64(r.Limits.Readers)),
 		memory:   semaphore.NewWeighted(r.Limits.Memory),
+		crowd:    newCrowd(),
 	}
 }
 
@@ -84,7 +98,9 @@ type dialect interface {
 // serve answers one request. Nothing is done for a sender who is not proven, beyond
 // reading a body of bounded size in bounded time, and that only if the headers fit.
 func (g *gate) serve(w http.ResponseWriter, r *http.Request, forge dialect) {
-	err := g.take(w, r, forge)
+	from := source(r)
+	at := g.crowd.of(from)
+	err := g.take(w, r, forge, at)
 	var no *refusal
 	switch {
 	case err == nil:
@@ -94,13 +110,16 @@ func (g *gate) serve(w http.ResponseWriter, r *http.Request, forge dialect) {
 		g.Log.ErrorContext(r.Context(), "a delivery could not be kept", "forge", forge.name(), "error", err)
 		no = notKept
 	}
+	if no.blamed() {
+		g.crowd.blame(at, g.Now())
+	}
 	if g.Refused != nil {
-		g.Refused(no.reason, source(r))
+		g.Refused(no.reason, from)
 	}
 	no.answer(w)
 }
 
-func (g *gate) take(w http.ResponseWriter, r *http.Request, forge dialect) error {
+func (g *gate) take(w http.ResponseWriter, r *http.Request, forge dialect, at *place) error {
 	form, err := g.admit(r, forge)
 	if err != nil {
 		return err
@@ -113,9 +132,13 @@ func (g *gate) take(w http.ResponseWriter, r *http.Request, forge dialect) error
 		return tooBusy
 	}
 	defer g.readers.Release(1)
+	if !g.crowd.enter(at, g.Now(), g.Limits) {
+		return tooMany
+	}
+	defer g.crowd.leave(at)
 	ctx, cancel := context.WithTimeout(r.Context(), g.Limits.Time)
 	defer cancel()
-	b, err := g.read(ctx, w, r)
+	b, err := g.read(ctx, w, r, at)
 	if err != nil {
 		return err
 	}

@@ -24,12 +24,18 @@ var (
 	unsigned     = &refusal{http.StatusUnauthorized, "unsigned", "give the hook the secret that is in the configuration"}
 	stale        = &refusal{http.StatusUnauthorized, "stale", "the timestamp is more than 5 minutes from this server's clock"}
 	badSignature = &refusal{http.StatusUnauthorized, "bad signature", "the hook's secret is not the one in the configuration"}
+	tooMany      = &refusal{http.StatusTooManyRequests, "too many", "too many requests of this address at once; send it again"}
 	tooBusy      = &refusal{http.StatusServiceUnavailable, "busy", "too many requests at once; send it again"}
 	noDeadline   = &refusal{http.StatusInternalServerError, "no deadline", "the connection cannot be given a deadline: a handler around this one hides it"}
 	tooSlow      = &refusal{http.StatusRequestTimeout, "too slow", "the body did not come in time"}
 	cutOff       = &refusal{http.StatusBadRequest, "cut off", "the body ended early"}
 	notKept      = &refusal{http.StatusServiceUnavailable, "not kept", "it could not be stored; send it again"}
 )
+
+// blamed reports whether a refusal is held against the sender's address.
+func (r *refusal) blamed() bool {
+	return r != tooMany && r.status < http.StatusInternalServerError
+}
 
 // retryAfter is when a refused sender may try again, in seconds.
 const retryAfter = "30"
@@ -39,7 +45,7 @@ func (r *refusal) answer(w http.ResponseWriter) {
 	switch r.status {
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", http.MethodPost)
-	case http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		h.Set("Retry-After", retryAfter)
 	}
 	h.Set("Connection", "close") // or the rest of the body would be read to keep it open

@@ -11,7 +11,6 @@ const (
 	Cancel      Action = "cancel"       // what was not finished for the ref
 	Reconcile   Action = "reconcile"    // the repository: refs and pull requests with what was planned
 	BuildPull   Action = "build pull"   // the pull request's head
-	Label       Action = "label"        // build or approve, if the configuration names the label
 	LookPull    Action = "look at pull" // build or cancel, by its state
 	CancelPull  Action = "cancel pull"  // what was not finished for the pull request
 	BuildGroup  Action = "build group"  // the merge group
@@ -55,7 +54,7 @@ const (
 	hubSuiteNew   = "`check_suite` requested"
 	hubButton     = "`check_run` requested_action"
 	foreign       = "Only the App that made a check answers for it."
-	skipped       = "The tip counts as seen, so that looking at the refs later builds nothing either."
+	skipped       = "If it is the tip still, it counts as seen, so that looking at the refs later builds nothing either."
 )
 
 // table is what is done about events: of the rows of a kind, the first whose
@@ -73,15 +72,15 @@ var table = []Row{
 		"The refs are compared with what was planned, and what is missing is built."},
 
 	{PullOpened, "`pull_request` opened, reopened, ready_for_review", "Merge Request Hook open, reopen; update from draft to ready", Always, BuildPull,
-		"The head is built, unless it was: then the result is shown again. That of a fork waits for an approval."},
+		"The head is built, unless it was: then the result is shown again; a build that ended since the pull request was closed is none. That of a fork waits for an approval."},
 	{PullPushed, "`pull_request` synchronize", "Merge Request Hook update with oldrev", Always, BuildPull,
-		"Builds of older heads are cancelled and the new head is built. Approvals were for the old head, and are void."},
+		"Builds of older heads are cancelled, also those of pushes of its branch unless that is protected, and the new head is built. Approvals were for the old head, and are void."},
 	{PullRetargeted, "`pull_request` edited with changes.base", "Merge Request Hook update with changes.target_branch", Always, BuildPull,
 		"It is built for its new target."},
-	{PullLabeled, "`pull_request` labeled", "Merge Request Hook update with changes.labels", Always, Label,
-		"If a pipeline names the label and the sender may write, it is built or approved."},
+	{PullLabeled, "`pull_request` labeled", "Merge Request Hook update with changes.labels", Always, Drop,
+		"Labels start nothing."},
 	{PullClosed, "`pull_request` closed", "Merge Request Hook close, merge", Always, CancelPull,
-		"Builds of it that are not finished are cancelled."},
+		"The forge is asked how it is. If it is closed, builds of it that are not finished are cancelled."},
 	{PullOther, "", "System Hook merge_request without an action", Always, LookPull,
 		"The forge is asked how it is, and it is built or cancelled accordingly."},
 
@@ -92,10 +91,10 @@ var table = []Row{
 
 	{CheckRerun, hubRunAgain, "", Foreign, Drop, foreign},
 	{CheckRerun, hubRunAgain, "", Always, Rerun,
-		"The build that the check is about runs again, by the same configuration, if the sender may write."},
+		"The build that the check is about runs again, by the same configuration, if the sender may write and none like it is under way."},
 	{SuiteRerun, hubSuiteAgain, "", Foreign, Drop, foreign},
 	{SuiteRerun, hubSuiteAgain, "", Always, RerunSuite,
-		"Of the builds of the commit those that failed or were cancelled run again; if there are none, all; if the sender may write."},
+		"Of the newest builds of the commit those that failed or were cancelled run again; if there are none, all; if the sender may write. One that is not over goes on."},
 	{SuiteAsked, hubSuiteNew, "", Foreign, Drop, foreign},
 	{SuiteAsked, hubSuiteNew, "", Always, Reconcile,
 		"If its commit is unknown, the push was missed: the refs are compared with what was planned."},
@@ -103,7 +102,7 @@ var table = []Row{
 	{ActionAsked, hubButton, "", Always, Do,
 		"Rerun, rerun failed, cancel or approve, if the sender may write."},
 	{Commanded, "`issue_comment` created on a pull request", "Note Hook on a merge request", Always, Obey,
-		"Rerun, rerun failed, cancel or approve, if the pull request is open and the sender may write. For a fork, approve names the commit."},
+		"Rerun, rerun failed, cancel or approve the builds of its head, if the pull request is open and the sender may write. For a fork, approve names the commit."},
 
 	{AccessGained, "`installation` created, unsuspend, new_permissions_accepted; `installation_repositories` added", "", Always, Access,
 		"Repositories and permissions are listed anew. What is old is not built."},
@@ -114,7 +113,7 @@ var table = []Row{
 	{NamesChanged, "", "System Hook group_rename, user_rename", Always, RefreshAll,
 		"The records of all repositories are read from the forge by their numbers."},
 	{RepositoryDeleted, "`repository` deleted", "System Hook project_destroy", Always, Remove,
-		"Builds are cancelled. History is kept."},
+		"If the forge has it no more, builds are cancelled. History is kept."},
 
 	{Ping, "`ping`", "", Always, Drop, "The hook works; the list of deliveries shows it."},
 	{Ignored, "everything else", "everything else", Always, Drop, "It is counted."},

@@ -137,7 +137,7 @@ func TestPage(t *testing.T) {
 	}
 	var answers strings.Builder
 	answers.WriteString("| answer | reason | what to do |\n|---|---|---|\n")
-	for _, r := range []*refusal{badMethod, tooLarge, badEncoding, badType, unsigned, stale, badSignature, tooBusy, noDeadline, tooSlow, cutOff, notKept} {
+	for _, r := range []*refusal{badMethod, tooLarge, badEncoding, badType, unsigned, stale, badSignature, tooMany, tooBusy, noDeadline, tooSlow, cutOff, notKept} {
 		fmt.Fprintf(&answers, "| %d | %s | %s |\n", r.status, r.reason, r.hint)
 	}
 	for _, want := range []string{rows.String(), answers.String()} {

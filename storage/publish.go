@@ -16,8 +16,12 @@ var ErrNothingBuilt = errors.New("nothing was built in this repository")
 
 // PublishOptions say what is published, and how.
 type PublishOptions struct {
-	Logs       bool // the logs, too
-	Branches   bool // as branches, for remotes that take nothing else
+	Logs      bool // the logs, too
+	Branches  bool // as branches, for remotes that take nothing else
+	NotesOnly bool // no archives
+	// Apart leaves our notes as they are when the remote has others: both are joined
+	// for the remote alone.
+	Apart      bool
 	AfterPurge bool // replace there what a purge has rewritten here, and drop what it dropped
 	// Sleep waits for a time or for the end of the context.
 	Sleep func(context.Context, time.Duration) error
@@ -83,12 +87,15 @@ func (p *publish) run(ctx context.Context) error {
 	if err := p.look(ctx); err != nil {
 		return err
 	}
-	pushes, err := p.archives()
-	if err != nil {
-		return err
-	}
-	if err := p.purgedThere(); err != nil {
-		return err
+	var pushes []git.Push
+	if !p.o.NotesOnly {
+		var err error
+		if pushes, err = p.archives(); err != nil {
+			return err
+		}
+		if err = p.purgedThere(); err != nil {
+			return err
+		}
 	}
 	var conflict error // of logs, which keep nothing else from being sent
 	if p.o.Logs || p.o.AfterPurge {

@@ -228,7 +228,7 @@ func (s *Store) OfCommit(ctx context.Context, c plan.Commit) ([]Known, error) {
 	}
 	var known []Known
 	for _, b := range builds {
-		known = append(known, Known{ID: b.ID, Name: b.Name, Trigger: b.Trigger, Config: b.Config})
+		known = append(known, Known{ID: b.ID, Name: b.Name, Trigger: b.Trigger, Config: b.Config, Void: b.Void()})
 	}
 	return known, nil
 }

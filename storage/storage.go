@@ -70,6 +70,7 @@ type Known struct {
 	Name    string
 	Trigger plan.Trigger
 	Config  plan.Commit // where the configuration was read
+	Void    bool        // as build.Build says
 }
 
 // folder is the folder of files that are ours and not git's.

@@ -217,7 +217,8 @@ type Token struct {
 	ID           string    `json:"id,omitempty"`
 	Name         string    `json:"name"`
 	Rights       string    `json:"rights"`
-	Repositories []string  `json:"repositories,omitempty"`
+	Repositories []string  `json:"repositories,omitempty"` // as they are called now, or their keys
+	Of           []Bound   `json:"of,omitempty"`           // the same, in answers
 	Created      time.Time `json:"created,omitzero"`
 	Expires      time.Time `json:"expires,omitzero"`
 	By           string    `json:"by,omitempty"`

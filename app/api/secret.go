@@ -5,7 +5,8 @@ import "time"
 // A Secret is all that is told of a secret: everything but its value.
 type Secret struct {
 	Name       string    `json:"name"`
-	Repository string    `json:"repository,omitempty"` // "" is for all repositories of the site
+	Repository string    `json:"repository,omitempty"` // as it is called now, or its key; "" is for all repositories of the site
+	Of         *Bound    `json:"of,omitempty"`         // the same, in answers
 	Refs       []string  `json:"refs,omitempty"`       // patterns; none: the protected refs
 	Events     []string  `json:"events,omitempty"`     // none: push, schedule, manual and local
 	Blueprints []string  `json:"blueprints,omitempty"` // none: all
@@ -13,6 +14,14 @@ type Secret struct {
 	Set        time.Time `json:"set,omitzero"`
 	By         string    `json:"by,omitempty"`
 	Used       *Use      `json:"used,omitempty"` // the last time
+}
+
+// Bound is a repository that something is for.
+type Bound struct {
+	Key   string `json:"key"`             // what it stays known by, also under another name
+	Name  string `json:"name"`            // as it is called now, as far as the server knows
+	Was   string `json:"was,omitempty"`   // what it was called when this was made for it, if otherwise
+	State string `json:"state,omitempty"` // archived, away (its forge shows it no more) or unknown; "" if it is served
 }
 
 // A Use is one attempt that was given a secret.

@@ -36,6 +36,14 @@ type Key struct {
 // String is the key in names of files and in logs, such as "github-1296269".
 func (k Key) String() string { return fmt.Sprintf("%s-%d", k.Kind, k.ID) }
 
+// ParseKey reads what String prints; ok is false for all else.
+func ParseKey(text string) (k Key, ok bool) {
+	kind, number, _ := strings.Cut(text, "-")
+	id, err := strconv.ParseInt(number, 10, 64)
+	k = Key{Kind: Kind(kind), ID: id}
+	return k, err == nil && id > 0 && (k.Kind == GitHub || k.Kind == GitLab) && k.String() == text
+}
+
 // A Repository is one on a forge, as the forge told us last.
 type Repository struct {
 	Key
@@ -88,13 +96,28 @@ func (k Kind) PullOf(ref string) (pull int64, ok bool) {
 
 // A Credential opens one repository for fetching. Close gives it back; the forge
 // takes it from nobody after that.
+//
+// No way of printing shows the password: none looks into a function, while of what is
+// hidden in another struct fmt calls no methods.
 type Credential struct {
-	User, Password string
-	Close          func(ctx context.Context) error
+	User     string
+	Close    func(ctx context.Context) error
+	password func() string
 }
 
-// Format prints no password, whatever the verb.
-func (c Credential) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "credential of %s", c.User) }
+// NewCredential makes one.
+func NewCredential(user, password string, end func(ctx context.Context) error) Credential {
+	return Credential{User: user, Close: end, password: func() string { return password }}
+}
+
+// Password goes to where the credential is used and nowhere else. It is "" if there
+// is none.
+func (c Credential) Password() string {
+	if c.password == nil {
+		return ""
+	}
+	return c.password()
+}
 
 // Errors of forges that a caller acts on. They are looked for with errors.Is.
 var (

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/velocity-ci/velocity/app/forge"
+	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/storage/project"
 )
 
@@ -19,19 +20,33 @@ func (l *Liaison) survey(ctx context.Context, kind forge.Kind) error {
 		return fmt.Errorf("list repositories: %w", err)
 	}
 	there := map[string]bool{}
-	group, within := errgroup.WithContext(ctx)
+	var group errgroup.Group
 	group.SetLimit(abreast)
 	for _, r := range repos {
 		there[r.String()] = true
 		group.Go(func() error {
-			if _, err := l.admit(within, r); err != nil && !errors.Is(err, errNotOurs) {
+			err := l.guard(func() error { return l.visit(ctx, r) }, "repo", r.Name)
+			if err != nil && ctx.Err() == nil {
 				l.Log.Error("a repository is not served", "repo", r.Name, "err", err)
 			}
-			return nil
+			return nil // one that fails is no reason not to serve others
 		})
 	}
-	_ = group.Wait() // one that fails is no reason not to serve others
+	_ = group.Wait()
 	return l.missing(ctx, kind, there)
+}
+
+// visit admits a repository of a survey, if it is to be built.
+func (l *Liaison) visit(ctx context.Context, r forge.Repository) error {
+	done, err := l.turn(ctx, r.Key)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if _, err = l.admit(ctx, r); errors.Is(err, errNotOurs) {
+		return nil
+	}
+	return err
 }
 
 // missing leaves the repositories that a forge shows to us no more.
@@ -41,40 +56,28 @@ func (l *Liaison) missing(ctx context.Context, kind forge.Kind, there map[string
 		return err
 	}
 	for _, p := range known {
-		key, ok := keyOf(p.Key)
+		key, ok := forge.ParseKey(p.Key)
 		if !ok || key.Kind != kind || there[p.Key] || p.State == project.Away {
 			continue
 		}
-		h, served := l.Houses.At(key)
-		if !served {
-			p.State = project.Away
-			if _, err := l.Projects.Put(ctx, p); err != nil {
-				return err
-			}
-			continue
+		done, err := l.turn(ctx, key)
+		if err != nil {
+			return err
 		}
-		if err := l.away(ctx, h, key, "the repository cannot be reached any more"); err != nil {
+		err = l.leave(ctx, key)
+		done()
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func keyOf(text string) (k forge.Key, ok bool) {
-	for _, kind := range []forge.Kind{forge.GitHub, forge.GitLab} {
-		if _, err := fmt.Sscanf(text, string(kind)+"-%d", &k.ID); err == nil {
-			k.Kind = kind
-			return k, true
-		}
-	}
-	return k, false
-}
-
 // admit records a repository as the forge shows it, and serves it if it shall be
-// built.
+// built. Errors: errNotOurs if it shall not; then it is served no more.
 func (l *Liaison) admit(ctx context.Context, r forge.Repository) (House, error) {
 	if !l.Wanted(r) {
-		return nil, fmt.Errorf("%w: the configuration leaves %s out", errNotOurs, r.Name)
+		return nil, l.decline(ctx, r.Key, "the configuration leaves it out")
 	}
 	state := project.Active
 	if r.Archived {
@@ -87,10 +90,7 @@ func (l *Liaison) admit(ctx context.Context, r forge.Repository) (House, error) 
 		return nil, err
 	}
 	if r.Archived {
-		if h, served := l.Houses.At(r.Key); served {
-			return nil, errors.Join(errNotOurs, l.close(ctx, h, r.Key, "the repository is archived"))
-		}
-		return nil, fmt.Errorf("%w: %s is archived", errNotOurs, r.Name)
+		return nil, l.decline(ctx, r.Key, "it is archived")
 	}
 	h, err := l.Houses.Open(ctx, r)
 	if err != nil {
@@ -99,33 +99,37 @@ func (l *Liaison) admit(ctx context.Context, r forge.Repository) (House, error) 
 	return h, nil
 }
 
-// leave ends everything about a repository that is there for us no more.
-func (l *Liaison) leave(ctx context.Context, r forge.Repository, reason string) error {
-	if h, served := l.Houses.At(r.Key); served {
-		return l.away(ctx, h, r.Key, reason)
+// decline is errNotOurs with a reason, once the repository is not served any more.
+func (l *Liaison) decline(ctx context.Context, key forge.Key, reason string) error {
+	if err := l.close(ctx, key, reason); err != nil {
+		return err
 	}
-	return nil
+	return fmt.Errorf("%w: %s", errNotOurs, reason)
 }
 
-func (l *Liaison) away(ctx context.Context, h House, key forge.Key, reason string) error {
-	known, err := l.Projects.List(ctx)
+// leave ends everything about a repository that the forge does not show to us.
+func (l *Liaison) leave(ctx context.Context, key forge.Key) error {
+	known, err := l.Projects.Get(ctx, key.String())
+	switch {
+	case err == nil:
+		known.State = project.Away
+		_, err = l.Projects.Put(ctx, known)
+	case errors.Is(err, project.ErrNone):
+		err = nil
+	}
 	if err != nil {
 		return err
 	}
-	for _, p := range known {
-		if p.Key != key.String() {
-			continue
-		}
-		p.State = project.Away
-		if _, err := l.Projects.Put(ctx, p); err != nil {
-			return err
-		}
-	}
-	return l.close(ctx, h, key, reason)
+	return l.close(ctx, key, "the forge does not show it")
 }
 
-func (l *Liaison) close(ctx context.Context, h House, key forge.Key, reason string) error {
-	if err := h.End(ctx, "", "", reason); err != nil {
+// close ends the builds of a repository and serves it no more.
+func (l *Liaison) close(ctx context.Context, key forge.Key, reason string) error {
+	h, served := l.Houses.At(key)
+	if !served {
+		return nil
+	}
+	if err := h.End(ctx, Gone{}, build.ReasonLeft+reason); err != nil {
 		return err
 	}
 	return l.Houses.Close(ctx, key)

@@ -18,8 +18,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/velocity-ci/velocity/app/forge"
-	"github.com/velocity-ci/velocity/architect/build"
-	"github.com/velocity-ci/velocity/blueprint/plan"
 	"github.com/velocity-ci/velocity/hooks"
 	"github.com/velocity-ci/velocity/storage/project"
 )
@@ -35,47 +33,6 @@ type Forge interface {
 	Pull(ctx context.Context, r forge.Repository, number int64) (forge.Pull, error)
 	// CanWrite asks whether a person may write to a repository now.
 	CanWrite(ctx context.Context, r forge.Repository, u forge.User) (bool, error)
-}
-
-// Houses are the repositories that are served.
-type Houses interface {
-	// Open serves a repository, unless it is served already, under the name it now
-	// has. Of one that was never served, nothing that is there is built.
-	Open(ctx context.Context, r forge.Repository) (h House, err error)
-	// At is a repository that is served.
-	At(key forge.Key) (House, bool)
-	// Close serves one no more. What was built stays.
-	Close(ctx context.Context, key forge.Key) error
-}
-
-// A House is a repository that is served, with our mirror of it.
-type House interface {
-	// Refresh brings the mirror up to date with branches, tags, and the heads of
-	// these pull requests.
-	Refresh(ctx context.Context, r forge.Repository, pulls []int64) error
-	// Tidy is told which pull requests are open: what the mirror has of others goes
-	// some day.
-	Tidy(ctx context.Context, open []int64) error
-	// Tip is the commit that a ref stands for in the mirror, peeled. ok is false if
-	// there is no such ref.
-	Tip(ref string) (c plan.Commit, ok bool, err error)
-	// Accept returns nil once the trigger is durable.
-	Accept(ctx context.Context, t plan.Trigger) error
-	// Look has refs compared with what was planned for them.
-	Look()
-	// Find finds a build by its id.
-	Find(ctx context.Context, id string) (*build.Build, error)
-	// Builds lists the builds of a commit, the newest first.
-	Builds(ctx context.Context, c plan.Commit) ([]*build.Build, error)
-	// Unfinished lists the builds that are not over.
-	Unfinished() []*build.Build
-	// Rerun builds again, what failed or all of it, for somebody who may approve.
-	Rerun(ctx context.Context, b *build.Build, failed bool, by string) error
-	// Approve lets a held build start, if it is what was looked at.
-	Approve(ctx context.Context, b *build.Build, by string) error
-	Cancel(ctx context.Context, b *build.Build, reason string) error
-	// End cancels the unfinished builds of an event and a ref, "" for any of them.
-	End(ctx context.Context, event plan.Event, ref, reason string) error
 }
 
 // An Inbox holds deliveries until they are worked off.
@@ -122,24 +79,27 @@ type Liaison struct {
 	Now    func() time.Time
 	Jitter func() float64 // from 0 up to 1, anew with each call
 
-	wake  chan struct{} // capacity 1
-	again chan struct{} // capacity 1: a comparison was asked for
+	decode func(hooks.Delivery) (hooks.Event, error)
+	wake   chan struct{} // capacity 1
+	again  chan struct{} // capacity 1: a comparison was asked for
 
 	mu     sync.Mutex
 	forges map[forge.Kind]Forge
 	app    int64           // the number of our GitHub App; 0 for none
 	whole  bool            // everything is to be compared, now
 	hand   map[string]bool // keys of deliveries that are in some lane
-	lanes  map[forge.Key]*lane
-	doubts map[forge.Key]time.Time // repositories to be compared, and when
-	seen   map[sight]bool          // heads of pull requests that were dealt with
+	lanes  map[forge.Key][]job
+	turns  map[forge.Key]chan struct{} // capacity 1: held by whoever deals with a repository
+	doubts map[forge.Key]time.Time     // repositories to be compared, and when
+	seen   map[spot]sight              // pull requests as they were dealt with last
 }
 
 // New is a liaison without fields. Deliveries may be announced to it from now on.
 func New() *Liaison {
 	return &Liaison{
-		wake: make(chan struct{}, 1), again: make(chan struct{}, 1),
-		forges: map[forge.Kind]Forge{}, hand: map[string]bool{}, lanes: map[forge.Key]*lane{}, doubts: map[forge.Key]time.Time{}, seen: map[sight]bool{},
+		decode: hooks.Decode, wake: make(chan struct{}, 1), again: make(chan struct{}, 1),
+		forges: map[forge.Kind]Forge{}, hand: map[string]bool{}, lanes: map[forge.Key][]job{},
+		turns: map[forge.Key]chan struct{}{}, doubts: map[forge.Key]time.Time{}, seen: map[spot]sight{},
 	}
 }
 
@@ -181,7 +141,8 @@ func poke(c chan struct{}) {
 	}
 }
 
-// Run works until ctx ends. What is not worked off by then stays in the inbox.
+// Run works until ctx ends. What is not worked off by then stays in the inbox. It is
+// called once.
 func (l *Liaison) Run(ctx context.Context) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { l.work(ctx); return nil })

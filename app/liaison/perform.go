@@ -6,37 +6,32 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"time"
 
 	"github.com/velocity-ci/velocity/app/forge"
+	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint/plan"
 	"github.com/velocity-ci/velocity/hooks"
 	"github.com/velocity-ci/velocity/storage/project"
 )
 
-// A place is where a delivery is about: a repository with its forge and its house.
-type place struct {
-	forge Forge
-	repo  forge.Repository
-	House
-}
-
 // perform does what an action says. The note tells people what came of it.
 func (l *Liaison) perform(ctx context.Context, j job, a hooks.Action) (note string, err error) {
-	kind, e := forge.Kind(j.delivery.Forge), j.event
-	f := l.forge(kind)
+	key := j.at()
 	switch {
-	case a == hooks.Drop:
-		return e.Note, nil
-	case f == nil:
+	case l.forge(key.Kind) == nil:
 		return "no such forge is configured", nil
-	case a == hooks.Access, a == hooks.RefreshAll:
-		return "", l.survey(ctx, kind)
-	case a == hooks.Lose:
-		return "", l.survey(ctx, kind)
-	case e.Repository == 0:
+	case a == hooks.Access, a == hooks.Lose, a == hooks.RefreshAll:
+		return "", l.survey(ctx, key.Kind)
+	case key.ID == 0:
 		return "it names no repository", nil
 	}
-	p, err := l.place(ctx, kind, e)
+	done, err := l.turn(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	defer done()
+	p, err := l.find(ctx, key, j.event)
 	switch {
 	case errors.Is(err, errNotOurs):
 		return err.Error(), nil
@@ -46,65 +41,67 @@ func (l *Liaison) perform(ctx context.Context, j job, a hooks.Action) (note stri
 	return l.at(ctx, p, j, a)
 }
 
-// at does what an action says about one repository.
+// at does what an action says about one repository. It looks where the event points,
+// and then does what is to be done about what is there now.
 func (l *Liaison) at(ctx context.Context, p place, j job, a hooks.Action) (note string, err error) {
-	e := j.event
 	switch a {
 	case hooks.Build, hooks.Remember:
 		return l.pushed(ctx, p, j)
 	case hooks.Cancel:
-		return "", l.deleted(ctx, p, e)
+		return l.deleted(ctx, p, j.event.Ref)
 	case hooks.Reconcile:
-		return l.doubt(ctx, p, e)
-	case hooks.BuildPull, hooks.LookPull:
-		return l.pull(ctx, p, e.Pull, person(e.Sender), j)
-	case hooks.CancelPull:
-		return "", p.End(ctx, plan.EventPullRequest, p.repo.Kind.Ref(e.Pull), reasonClosed)
+		return "", l.doubt(ctx, p, j.event)
+	case hooks.BuildPull, hooks.LookPull, hooks.CancelPull:
+		return l.pull(ctx, p, j)
 	case hooks.BuildGroup:
 		return l.group(ctx, p, j)
 	case hooks.CancelGroup:
-		return "", p.End(ctx, plan.EventMergeGroup, e.Ref, "merge group destroyed")
+		return "", p.End(ctx, Gone{Event: plan.EventMergeGroup, Commit: j.event.Commit}, build.ReasonDestroyed)
 	case hooks.Rerun:
-		return l.act(ctx, p, e, hooks.AskRerun)
-	case hooks.RerunSuite:
-		return l.rerunSuite(ctx, p, e)
+		return l.press(ctx, p, j, hooks.AskRerun)
 	case hooks.Do:
-		return l.act(ctx, p, e, e.Action)
+		return l.press(ctx, p, j, j.event.Action)
+	case hooks.RerunSuite:
+		return l.rerunSuite(ctx, p, j)
 	case hooks.Obey:
-		return l.obey(ctx, p, e)
+		return l.obey(ctx, p, j)
 	case hooks.Refresh:
-		return "", nil // place has done it
-	case hooks.Label:
-		return "labels start nothing", nil
+		return "", nil // find has done it
 	case hooks.Remove:
-		return "", l.leave(ctx, p.repo, "the repository is gone from the forge")
+		return "the forge has it still", nil // if it had not, find would have left it
 	}
 	return "", fmt.Errorf("nobody knows how to %s", a)
+}
+
+// A place is where a delivery is about: a repository with its forge and its house.
+type place struct {
+	forge Forge
+	repo  forge.Repository
+	since time.Time // when it began to be built here
+	House
 }
 
 // errNotOurs means that a repository is not one of those that are built here.
 var errNotOurs = errors.New("the repository is not built here")
 
-// place finds where an event is about. What the event says of the repository counts
-// for nothing but its number: the rest is in our record, and if that does not say
-// that it is built, or the event says that it may be out of date, the forge is asked.
-func (l *Liaison) place(ctx context.Context, kind forge.Kind, e hooks.Event) (place, error) {
-	f, key := l.forge(kind), forge.Key{Kind: kind, ID: e.Repository}
+// find finds the place that an event is about. What the event says of the repository
+// counts for nothing but its number: the rest is in our record, and if that does not
+// say that it is built, or the event says that it may be out of date, the forge is
+// asked. Errors: errNotOurs.
+func (l *Liaison) find(ctx context.Context, key forge.Key, e hooks.Event) (place, error) {
+	f := l.forge(key.Kind)
 	known, err := l.Projects.Get(ctx, key.String())
 	if err != nil && !errors.Is(err, project.ErrNone) {
 		return place{}, err
 	}
 	h, served := l.Houses.At(key)
-	if served && known.State == project.Active && e.Kind != hooks.RepositoryChanged && e.Kind != hooks.RepositoryDeleted {
-		return place{f, recorded(key, known), h}, nil
+	doubted := e.Kind == hooks.RepositoryChanged || e.Kind == hooks.RepositoryDeleted || e.Name != "" && e.Name != known.Name
+	if served && known.State == project.Active && !doubted {
+		return place{f, recorded(key, known), known.Since, h}, nil
 	}
 	repo, err := f.Repository(ctx, e.Installation, e.Repository)
 	if errors.Is(err, forge.ErrGone) {
-		if served {
-			err = l.away(ctx, h, key, "the repository is gone from the forge")
-			return place{}, cmp.Or(err, errNotOurs)
-		}
-		return place{}, errNotOurs
+		return place{}, cmp.Or(l.leave(ctx, key), errNotOurs)
 	}
 	if err != nil {
 		return place{}, err
@@ -112,7 +109,10 @@ func (l *Liaison) place(ctx context.Context, kind forge.Kind, e hooks.Event) (pl
 	if h, err = l.admit(ctx, repo); err != nil {
 		return place{}, err
 	}
-	return place{f, repo, h}, nil
+	if known, err = l.Projects.Get(ctx, key.String()); err != nil {
+		return place{}, err
+	}
+	return place{f, repo, known.Since, h}, nil
 }
 
 // recorded is a repository as our record has it.
@@ -123,16 +123,15 @@ func recorded(key forge.Key, p project.Project) forge.Repository {
 	}
 }
 
-// trigger is what a delivery asks to be built. Its id is the same whenever the
-// delivery is tried again.
-func (l *Liaison) trigger(j job, of plan.Trigger) plan.Trigger {
+// trigger is what a delivery asks to be built, with the id, the time and, if nobody
+// else is named, the actor. A delivery asks once about each thing, however often it
+// is tried: the id is the same then.
+func (l *Liaison) trigger(j job, thing string, of plan.Trigger) plan.Trigger {
 	sum := fnv.New64a()
-	sum.Write([]byte(j.delivery.Key))
+	sum.Write([]byte(j.delivery.Key + " " + thing))
 	of.ID = l.NewID(j.delivery.Received, sum.Sum64())
 	of.Received = j.delivery.Received
-	if of.Actor == "" {
-		of.Actor = j.event.Sender.Login
-	}
+	of.Actor = cmp.Or(of.Actor, j.event.Sender.Login)
 	return of
 }
 

@@ -1,70 +1,77 @@
 package liaison
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/velocity-ci/velocity/app/forge"
+	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/hooks"
 )
 
-// reasonClosed is why the builds of a pull request end.
-const reasonClosed = "pull request closed"
-
-// errLag means that a forge tells of a commit that its git does not show yet.
-var errLag = errors.New("the forge does not show the newest commit yet")
+// errLag means that a forge tells of a commit that its git does not show, or not any
+// more.
+var errLag = errors.New("the forge's git shows another commit than the forge")
 
 // pull builds the head of a pull request as the forge now shows it, or ends its
-// builds if it is closed. The trigger is one of the delivery.
-func (l *Liaison) pull(ctx context.Context, p place, number int64, sender forge.User, j job) (note string, err error) {
-	pull, err := p.forge.Pull(ctx, p.repo, number)
+// builds if it is closed. Of one that was closed and is open again, the delivery that
+// says so tells who did that.
+func (l *Liaison) pull(ctx context.Context, p place, j job) (note string, err error) {
+	pull, err := p.forge.Pull(ctx, p.repo, j.event.Pull)
 	switch {
 	case errors.Is(err, forge.ErrGone):
-		return "the pull request is gone", p.End(ctx, plan.EventPullRequest, p.repo.Kind.Ref(number), reasonClosed)
+		return "the pull request is gone", l.shut(ctx, p, j.event.Pull)
 	case err != nil:
 		return "", err
 	case !pull.Open:
-		return "it is closed", p.End(ctx, plan.EventPullRequest, p.repo.Kind.Ref(number), reasonClosed)
+		return "the pull request is closed", l.shut(ctx, p, j.event.Pull)
 	}
-	t, err := l.propose(ctx, p, pull, sender)
-	if err != nil {
+	if j.event.Kind == hooks.PullClosed {
+		return "the pull request is open", nil
+	}
+	if err := p.Refresh(ctx, p.repo, []int64{pull.Number}); err != nil {
 		return "", err
 	}
-	if err := p.Accept(ctx, l.trigger(j, t)); err != nil {
-		return "", err
-	}
-	l.saw(p.repo.Key, pull)
-	return "", nil
+	return "", l.propose(ctx, p, pull, person(j.event.Sender), j)
 }
 
-// propose is the trigger of a pull request. Its commit is what git shows, so that
-// what is looked at, approved and built is one thing.
-func (l *Liaison) propose(ctx context.Context, p place, pull forge.Pull, sender forge.User) (t plan.Trigger, err error) {
-	if err := p.Refresh(ctx, p.repo, []int64{pull.Number}); err != nil {
-		return t, err
-	}
-	ref := p.repo.Kind.Ref(pull.Number)
-	head, ok, err := p.Tip(ref)
+// shut ends the builds of a pull request.
+func (l *Liaison) shut(ctx context.Context, p place, number int64) error {
+	l.mu.Lock()
+	delete(l.seen, spot{p.repo.Key, number}) // if it is opened again, it is to be looked at
+	l.mu.Unlock()
+	return p.End(ctx, Gone{Event: plan.EventPullRequest, Ref: p.repo.Kind.Ref(number)}, build.ReasonClosed)
+}
+
+// propose has a pull request built whose head was fetched. The commit is what git
+// shows, so that what is looked at, approved and built is one thing.
+func (l *Liaison) propose(ctx context.Context, p place, pull forge.Pull, sender forge.User, j job) error {
+	t := plan.Trigger{Event: plan.EventPullRequest, Ref: p.repo.Kind.Ref(pull.Number), Target: pull.BaseRef, Actor: cmp.Or(sender.Login, pull.Author.Login)}
+	head, ok, err := p.Tip(t.Ref)
 	if err != nil {
-		return t, err
+		return err
 	}
 	if !ok || head != pull.Head {
-		return t, fmt.Errorf("pull request %d of %s: %w", pull.Number, p.repo.Name, errLag)
+		return fmt.Errorf("pull request %d of %s: %w", pull.Number, p.repo.Name, errLag)
 	}
-	t = plan.Trigger{Event: plan.EventPullRequest, Ref: ref, Commit: head, Target: pull.BaseRef, Actor: sender.Login}
-	if t.Actor == "" {
-		t.Actor = pull.Author.Login
-	}
+	t.Commit = head
 	writers := false
 	if !pull.Fork {
 		t.Head = pull.HeadRef
 		if writers, err = l.writers(ctx, p, pull.Author, sender); err != nil {
-			return t, err
+			return err
 		}
 	}
 	t.Trust = plan.TrustOf(pull.Fork, writers)
-	return t, nil
+	if err := p.Accept(ctx, l.trigger(j, strconv.FormatInt(pull.Number, 10), t)); err != nil {
+		return err
+	}
+	l.saw(p.repo.Key, pull)
+	return nil
 }
 
 // writers reports whether all of these people may write to the repository, as far
@@ -98,10 +105,27 @@ func (l *Liaison) may(ctx context.Context, p place, u forge.User) (bool, error) 
 	return may, err
 }
 
-// A sight is a head of a pull request, for a target, that was dealt with.
-type sight struct {
+// about reports whether a build is of a pull request as it is: its own, or that of
+// its branch, which answers both.
+func about(b *build.Build, kind forge.Kind, pull forge.Pull) bool {
+	t := b.Trigger
+	switch {
+	case t.Commit != pull.Head:
+		return false
+	case t.Event == plan.EventPullRequest:
+		return t.Ref == kind.Ref(pull.Number) && t.Target == pull.BaseRef
+	}
+	return t.Event == plan.EventPush && !pull.Fork && t.Ref != "" && t.Ref == pull.HeadRef
+}
+
+// A spot is a pull request of a repository.
+type spot struct {
 	key    forge.Key
 	number int64
+}
+
+// A sight is what a pull request was when it was dealt with.
+type sight struct {
 	head   plan.Commit
 	target string
 }
@@ -113,7 +137,7 @@ func (l *Liaison) saw(k forge.Key, pull forge.Pull) {
 	if len(l.seen) >= maxSeen {
 		clear(l.seen) // the ledgers know
 	}
-	l.seen[sight{k, pull.Number, pull.Head, pull.BaseRef}] = true
+	l.seen[spot{k, pull.Number}] = sight{pull.Head, pull.BaseRef}
 }
 
 // maxSeen bounds what is remembered of pull requests.

@@ -5,55 +5,66 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint/plan"
 	"github.com/velocity-ci/velocity/hooks"
 )
 
 // pushed builds a branch or tag as it now is, whatever it was when the delivery was
-// sent: several pushes that are worked off together make a build of the last.
+// sent: several pushes that are worked off together make a build of the last. That
+// nothing shall be built was said about one commit, and of a later one it says
+// nothing.
 func (l *Liaison) pushed(ctx context.Context, p place, j job) (note string, err error) {
-	if err := p.Refresh(ctx, p.repo, nil); err != nil {
+	e := j.event
+	commit, ok, err := l.tip(ctx, p, e.Ref)
+	switch {
+	case err != nil:
 		return "", err
+	case !ok:
+		return fmt.Sprintf("%s is gone", e.Ref), nil
+	case e.Skip && e.Commit != "" && e.Commit != commit:
+		p.Look() // its own delivery may never come
+		return fmt.Sprintf("%s has moved on", e.Ref), nil
 	}
-	commit, ok, err := p.Tip(j.event.Ref)
-	if err != nil {
-		return "", err
-	}
-	if !ok {
-		return fmt.Sprintf("%s is gone", j.event.Ref), nil
-	}
-	return "", p.Accept(ctx, l.trigger(j, plan.Trigger{
-		Event: plan.EventPush, Ref: j.event.Ref, Commit: commit, Before: j.event.Before, Skip: j.event.Skip,
+	return "", p.Accept(ctx, l.trigger(j, e.Ref, plan.Trigger{
+		Event: plan.EventPush, Ref: e.Ref, Commit: commit, Before: e.Before, Skip: e.Skip,
 	}))
 }
 
-// deleted ends the builds of a ref, unless it is there again.
-func (l *Liaison) deleted(ctx context.Context, p place, e hooks.Event) error {
+// tip is the commit that a ref stands for on the forge now.
+func (l *Liaison) tip(ctx context.Context, p place, ref string) (plan.Commit, bool, error) {
 	if err := p.Refresh(ctx, p.repo, nil); err != nil {
-		return err
+		return "", false, err
 	}
-	_, there, err := p.Tip(e.Ref)
-	if err != nil || there {
-		return err
-	}
-	p.Look() // so that the same tip counts as new when the ref comes back
-	return p.End(ctx, plan.EventPush, e.Ref, "ref deleted")
+	return p.Tip(ref)
 }
 
-// group builds the commit of a merge group.
-func (l *Liaison) group(ctx context.Context, p place, j job) (note string, err error) {
-	if err := p.Refresh(ctx, p.repo, nil); err != nil {
-		return "", err
-	}
-	commit, ok, err := p.Tip(j.event.Ref)
+// deleted ends the builds of a ref, unless it is there again.
+func (l *Liaison) deleted(ctx context.Context, p place, ref string) (note string, err error) {
+	_, there, err := l.tip(ctx, p, ref)
 	if err != nil {
 		return "", err
 	}
-	if !ok || commit != j.event.Commit {
+	if there {
+		return fmt.Sprintf("%s is there again", ref), nil
+	}
+	p.Look() // so that the same tip counts as new when the ref comes back
+	return "", p.End(ctx, Gone{Event: plan.EventPush, Ref: ref}, build.ReasonDeleted)
+}
+
+// group builds the commit of a merge group. Those who may write put into it what it
+// has.
+func (l *Liaison) group(ctx context.Context, p place, j job) (note string, err error) {
+	e := j.event
+	commit, ok, err := l.tip(ctx, p, e.Ref)
+	if err != nil {
+		return "", err
+	}
+	if !ok || commit != e.Commit {
 		return "the group is gone", nil // another takes its place
 	}
-	return "", p.Accept(ctx, l.trigger(j, plan.Trigger{
-		Event: plan.EventMergeGroup, Ref: j.event.Ref, Commit: commit, Target: j.event.Target, Trust: plan.TrustWriter,
+	return "", p.Accept(ctx, l.trigger(j, e.Ref, plan.Trigger{
+		Event: plan.EventMergeGroup, Ref: e.Ref, Commit: commit, Target: e.Target, Trust: plan.TrustWriter,
 	}))
 }
 
@@ -64,13 +75,13 @@ const pushComes = time.Minute
 // doubt has a repository compared with what was planned: at once if refs are known
 // to have changed, else a minute after a commit was heard of that nobody told of
 // until then.
-func (l *Liaison) doubt(ctx context.Context, p place, e hooks.Event) (note string, err error) {
+func (l *Liaison) doubt(ctx context.Context, p place, e hooks.Event) error {
 	if e.Kind == hooks.RefsChanged {
-		return "", l.compare(ctx, p)
+		return l.compare(ctx, p)
 	}
 	known, err := p.Builds(ctx, e.Commit)
 	if err != nil || len(known) > 0 {
-		return "", err
+		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,5 +89,5 @@ func (l *Liaison) doubt(ctx context.Context, p place, e hooks.Event) (note strin
 		l.doubts[p.repo.Key] = l.Now().Add(pushComes)
 		poke(l.again)
 	}
-	return "", nil
+	return nil
 }

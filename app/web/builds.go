@@ -15,9 +15,9 @@ import (
 func (f *Front) repositories(w http.ResponseWriter, r *http.Request, _ *Server) {
 	c, _ := callerOf(r)
 	list := []string{}
-	for _, name := range names(f.Sites.list()) {
-		if c.token.May(roster.Read, name) {
-			list = append(list, name)
+	for _, s := range f.Sites.list() {
+		if c.token.May(roster.Read, s.Site.Identity()) {
+			list = append(list, s.Site.Called())
 		}
 	}
 	f.reply(w, http.StatusOK, list)

@@ -4,8 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/velocity-ci/velocity/app/api"
@@ -30,9 +30,12 @@ type Front struct {
 	// NATS takes the connections of builders, which prove who they are to it; nil
 	// if they go elsewhere.
 	NATS http.Handler
+	// Known are the repositories of forges, also those that are not served now; nil
+	// if there are none.
+	Known func(ctx context.Context) ([]Known, error)
 	// Attempt reports whether a token is that of an attempt under way that was
-	// given the repository; nil if there are none.
-	Attempt func(repository, token string) bool
+	// given the repository, by its identity; nil if there are none.
+	Attempt func(identity, token string) bool
 	// Blobs keeps artifacts and caches for attempts on other machines; nil if there
 	// are none.
 	Blobs *Blobs
@@ -62,6 +65,8 @@ type Front struct {
 	Sessions *Sessions
 
 	registrations, logins limiter
+	guesses               limiter      // tokens that a forge refused
+	strangers             atomic.Int32 // fetches under way of those who brought no token
 
 	mu   sync.Mutex
 	open map[string]map[*opening]bool // requests being answered, by their token's id
@@ -198,44 +203,6 @@ func (f *Front) nats(w http.ResponseWriter, r *http.Request, _ *Server) {
 		return
 	}
 	f.NATS.ServeHTTP(w, r)
-}
-
-// attemptUser is the name under which the token of an attempt is sent; under any
-// other, an API token is expected.
-const attemptUser = "attempt"
-
-// git serves fetches. git sends a password only when it was asked for one.
-func (f *Front) git(w http.ResponseWriter, r *http.Request, _ *Server) {
-	path := r.PathValue("path")
-	site := f.Sites.above(path)
-	name, _, _ := strings.Cut(path, "/") // as good as any if there is no such repository
-	if site != nil {
-		name = site.Site.Called()
-	}
-	if !f.mayFetch(r, name) {
-		w.Header().Set("WWW-Authenticate", `Basic realm="velocity", charset="UTF-8"`)
-		http.Error(w, "this needs a token that may read the repository", http.StatusUnauthorized)
-		return
-	}
-	if site == nil || site.Git == nil {
-		http.NotFound(w, r)
-		return
-	}
-	inner := r.Clone(r.Context())
-	inner.URL.Path, inner.URL.RawPath = strings.TrimPrefix(path, name), ""
-	site.Git.ServeHTTP(w, inner)
-}
-
-func (f *Front) mayFetch(r *http.Request, repository string) bool {
-	user, password, ok := r.BasicAuth()
-	switch {
-	case !ok:
-		return false
-	case user == attemptUser:
-		return f.Attempt != nil && f.Attempt(repository, password)
-	}
-	token, err := f.Roster.Check(r.Context(), password)
-	return err == nil && token.May(roster.Read, repository)
 }
 
 // Local answers by h to whoever may write the server's own files, and thus may do

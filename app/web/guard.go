@@ -89,12 +89,12 @@ func (f *Front) deny(w http.ResponseWriter, r *http.Request, route Route, status
 	f.problem(w, status, err)
 }
 
-// errTooMany is for a stream too many.
-var errTooMany = errors.New("as many streams as may be are open under this token: close some")
+// errTooManyStreams is for a stream too many.
+var errTooManyStreams = errors.New("as many streams as may be are open under this token: close some")
 
 // refuse answers whoever did not show that they may ask.
 func (f *Front) refuse(w http.ResponseWriter, r *http.Request, route Route, err error) {
-	if errors.Is(err, errTooMany) {
+	if errors.Is(err, errTooManyStreams) {
 		f.deny(w, r, route, http.StatusTooManyRequests, err)
 		return
 	}
@@ -142,7 +142,7 @@ func (f *Front) enter(r *http.Request, route Route) (*http.Request, func(), erro
 	o := &opening{cut: cancel, stream: route.follow}
 	if !f.hold(token.ID, o) {
 		cancel()
-		return r, nil, errTooMany
+		return r, nil, errTooManyStreams
 	}
 	leave := func() { cancel(); f.drop(token.ID, o) }
 	entered := r.WithContext(ctx)
@@ -223,14 +223,9 @@ func statusOf(err error) int {
 // id, or because the token opens no other. Repositories that it does not open are
 // to it as if they were not there.
 func (f *Front) site(r *http.Request, token roster.Token) (*Server, error) {
-	sites := slices.DeleteFunc(f.Sites.list(), func(s *Server) bool { return !token.May(roster.Read, s.Site.Called()) })
+	sites := slices.DeleteFunc(f.Sites.list(), func(s *Server) bool { return !token.May(roster.Read, s.Site.Identity()) })
 	if name := r.URL.Query().Get(api.ParamRepository); name != "" {
-		for _, s := range sites {
-			if s.Site.Called() == name {
-				return s, nil
-			}
-		}
-		return nil, statusError{http.StatusNotFound, fmt.Errorf("there is no repository %q here", name)}
+		return theSite(sites, name)
 	}
 	if len(sites) == 1 {
 		return sites[0], nil

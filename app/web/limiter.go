@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// How often one address may try to register a builder.
+// How often one address may try to register a builder, or a token that turns out to
+// open nothing.
 const (
 	triesAtOnce = 20
 	triesEvery  = 6 * time.Second // and then one in that time
@@ -24,24 +25,41 @@ type limiter struct {
 	free map[string]time.Time // from when on an address has nothing against it
 }
 
-// allow reports whether one more try is all right now.
+// allow reports whether one more try is all right now, and counts it.
 func (l *limiter) allow(r *http.Request, now time.Time) bool {
-	address, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		address = r.RemoteAddr
+	if !l.open(r, now) {
+		return false
 	}
+	l.count(r, now)
+	return true
+}
+
+// open reports whether one more try is all right now.
+func (l *limiter) open(r *http.Request, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.free[addressOf(r)].Sub(now) <= (triesAtOnce-1)*triesEvery
+}
+
+// count counts a try.
+func (l *limiter) count(r *http.Request, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.free == nil || len(l.free) >= maxAddresses {
 		l.free = map[string]time.Time{}
 	}
-	free := l.free[address]
+	free := l.free[addressOf(r)]
 	if free.Before(now) {
 		free = now
 	}
-	if free.Sub(now) > (triesAtOnce-1)*triesEvery {
-		return false
+	l.free[addressOf(r)] = free.Add(triesEvery)
+}
+
+// addressOf is where a request comes from.
+func addressOf(r *http.Request) string {
+	address, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
 	}
-	l.free[address] = free.Add(triesEvery)
-	return true
+	return address
 }

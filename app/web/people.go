@@ -130,14 +130,25 @@ func (f *Front) mint(w http.ResponseWriter, r *http.Request, _ *Server) {
 // self tells whose a token is, so that a client can check it.
 func (f *Front) self(w http.ResponseWriter, r *http.Request, _ *Server) {
 	c, _ := callerOf(r)
-	f.reply(w, http.StatusOK, shown(c.token))
+	if known, ok := f.directory(w, r); ok {
+		f.reply(w, http.StatusOK, known.token(c.token))
+	}
 }
 
-func shown(t roster.Token) api.Token {
-	return api.Token{
-		ID: t.ID, Name: t.Name, Rights: string(t.Rights), Repositories: t.Repositories,
+func (all directory) token(t roster.Token) api.Token {
+	out := api.Token{
+		ID: t.ID, Name: t.Name, Rights: string(t.Rights),
 		Created: t.Created, Expires: t.Expires, By: t.By,
 	}
+	for i, identity := range t.Repositories {
+		then := ""
+		if i < len(t.Called) {
+			then = t.Called[i]
+		}
+		b := all.bound(identity, then)
+		out.Of, out.Repositories = append(out.Of, b), append(out.Repositories, b.Name)
+	}
+	return out
 }
 
 func (f *Front) tokens(w http.ResponseWriter, r *http.Request, _ *Server) {
@@ -146,9 +157,13 @@ func (f *Front) tokens(w http.ResponseWriter, r *http.Request, _ *Server) {
 		f.rosterProblem(w, err)
 		return
 	}
+	known, ok := f.directory(w, r)
+	if !ok {
+		return
+	}
 	list := []api.Token{}
 	for _, t := range all {
-		list = append(list, shown(t))
+		list = append(list, known.token(t))
 	}
 	f.reply(w, http.StatusOK, list)
 }
@@ -158,15 +173,25 @@ func (f *Front) issue(w http.ResponseWriter, r *http.Request, _ *Server) {
 	if !decode(w, r, f.Log, &ask) {
 		return
 	}
-	secret, made, err := f.Roster.Issue(r.Context(), roster.Token{
-		Name: ask.Name, Rights: roster.Right(ask.Rights), Repositories: ask.Repositories,
-		Expires: ask.Expires, By: actor(r, "the server's user"),
-	})
+	known, ok := f.directory(w, r)
+	if !ok {
+		return
+	}
+	t := roster.Token{Name: ask.Name, Rights: roster.Right(ask.Rights), Expires: ask.Expires, By: actor(r, "the server's user")}
+	for _, name := range ask.Repositories {
+		one, err := known.find(name)
+		if err != nil {
+			f.problem(w, statusOf(err), err)
+			return
+		}
+		t.Repositories, t.Called = append(t.Repositories, one.Identity), append(t.Called, one.Name)
+	}
+	secret, made, err := f.Roster.Issue(r.Context(), t)
 	if err != nil {
 		f.rosterProblem(w, err)
 		return
 	}
-	f.reply(w, http.StatusCreated, api.Issued{Secret: secret, Token: shown(made)})
+	f.reply(w, http.StatusCreated, api.Issued{Secret: secret, Token: known.token(made)})
 }
 
 func (f *Front) withdraw(w http.ResponseWriter, r *http.Request, _ *Server) {

@@ -2,24 +2,26 @@ package web
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
-	"slices"
 
 	"github.com/velocity-ci/velocity/app/api"
 	"github.com/velocity-ci/velocity/architect/grant"
 	"github.com/velocity-ci/velocity/storage/seal"
 )
 
-func (f *Front) secrets(w http.ResponseWriter, _ *http.Request, _ *Server) {
+func (f *Front) secrets(w http.ResponseWriter, r *http.Request, _ *Server) {
 	all, err := f.Secrets.List()
 	if err != nil {
 		f.secretProblem(w, err)
 		return
 	}
+	known, ok := f.directory(w, r)
+	if !ok {
+		return
+	}
 	list := []api.Secret{}
 	for _, e := range all {
-		list = append(list, Shown(e))
+		list = append(list, known.secret(e))
 	}
 	f.reply(w, http.StatusOK, list)
 }
@@ -30,40 +32,57 @@ func (f *Front) setSecret(w http.ResponseWriter, r *http.Request, _ *Server) {
 		return
 	}
 	s := ask.Secret
-	if s.Repository != "" && !f.serves(s.Repository) {
-		f.problem(w, http.StatusNotFound, fmt.Errorf("there is no repository %q here", s.Repository))
+	known, ok := f.directory(w, r)
+	if !ok {
 		return
+	}
+	var of Known
+	if s.Repository != "" {
+		var err error
+		if of, err = known.find(s.Repository); err != nil {
+			f.problem(w, statusOf(err), err)
+			return
+		}
 	}
 	if err := (grant.Binding{Refs: s.Refs, Events: s.Events}).Check(); err != nil {
 		f.problem(w, http.StatusUnprocessableEntity, err)
 		return
 	}
 	e, err := f.Secrets.Put(r.Context(), seal.Entry{
-		Name: s.Name, Repository: s.Repository, Refs: s.Refs, Events: s.Events, Blueprints: s.Blueprints, By: actor(r, s.By),
+		Name: s.Name, Repository: of.Identity, Called: of.Name, Refs: s.Refs, Events: s.Events, Blueprints: s.Blueprints, By: actor(r, s.By),
 	}, seal.NewSecret(ask.Value))
 	if err != nil {
 		f.secretProblem(w, err)
 		return
 	}
 	f.Log.Info("secret set", "secret", e.Name, "repo", e.Repository, "number", e.Number, "by", e.By)
-	f.reply(w, http.StatusCreated, Shown(e))
-}
-
-// serves reports whether there is a repository of that name. A front without any
-// is that of an office while no server runs: which there will be is not known.
-func (f *Front) serves(name string) bool {
-	all := f.Sites.list()
-	return len(all) == 0 || slices.ContainsFunc(all, func(s *Server) bool { return s.Site.Called() == name })
+	f.reply(w, http.StatusCreated, known.secret(e))
 }
 
 func (f *Front) removeSecret(w http.ResponseWriter, r *http.Request, _ *Server) {
 	name, of := r.PathValue("name"), r.URL.Query().Get(api.ParamOf)
 	by := actor(r, "the server's user")
-	if err := f.Secrets.Remove(r.Context(), of, name, by); err != nil {
+	known, ok := f.directory(w, r)
+	if !ok {
+		return
+	}
+	identity, unknown := of, error(nil)
+	if of != "" {
+		var one Known
+		if one, unknown = known.find(of); unknown == nil {
+			identity = one.Identity
+		}
+	}
+	err := f.Secrets.Remove(r.Context(), identity, name, by) // also of one that is not known any more
+	if errors.Is(err, seal.ErrNone) && unknown != nil {
+		f.problem(w, statusOf(unknown), unknown)
+		return
+	}
+	if err != nil {
 		f.secretProblem(w, err)
 		return
 	}
-	f.Log.Info("secret removed", "secret", name, "repo", of, "by", by)
+	f.Log.Info("secret removed", "secret", name, "repo", identity, "by", by)
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -79,6 +98,16 @@ func (f *Front) secretProblem(w http.ResponseWriter, err error) {
 		f.Log.Error("secrets", "err", err)
 		f.problem(w, http.StatusInternalServerError, errors.New("the server could not do it; its log says why"))
 	}
+}
+
+// secret is a secret as it is told, with the repository as it is called now.
+func (all directory) secret(e seal.Entry) api.Secret {
+	s := Shown(e)
+	if e.Repository != "" {
+		of := all.bound(e.Repository, e.Called)
+		s.Repository, s.Of = of.Name, &of
+	}
+	return s
 }
 
 // Shown is a secret as it is told.

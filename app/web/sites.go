@@ -14,8 +14,8 @@ type Sites struct {
 	all []*Server
 }
 
-// Add has a repository answered for from now on. Two that are called the same could
-// not be told apart: that is for the caller to see to.
+// Add has a repository answered for from now on. Its identity must be its own; what
+// it is called need not be.
 func (s *Sites) Add(one *Server) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -36,15 +36,31 @@ func (s *Sites) list() []*Server {
 	return slices.Clone(s.all)
 }
 
-// above finds the site whose name a path begins with, nil if there is none. A name
-// may have several parts, and be the beginning of another's.
-func (s *Sites) above(path string) (found *Server) {
-	longest := -1
-	for _, one := range s.list() {
-		name := one.Site.Called()
-		if strings.HasPrefix(path, name+"/") && len(name) > longest {
-			found, longest = one, len(name)
+// above finds the site that a path is about, nil if there is none, and what is below
+// it. That is the one whose identity the path begins with, or else the one whose
+// name: those may have several parts, be the beginning of another's, and begin with
+// the identity of somebody else's repository.
+func (s *Sites) above(path string) (found *Server, below string) {
+	all := s.list()
+	for _, one := range all {
+		if rest, ok := strings.CutPrefix(path, one.Site.Identity()); ok && one.Site.Key != "" && strings.HasPrefix(rest, "/") {
+			return one, rest
 		}
 	}
-	return found
+	longest := -1
+	for _, one := range all {
+		name := one.Site.Called()
+		if !strings.HasPrefix(path, name+"/") || len(name) < longest {
+			continue
+		}
+		if len(name) == longest {
+			found = nil // which of the two is not known
+			continue
+		}
+		found, longest = one, len(name)
+	}
+	if found == nil {
+		return nil, ""
+	}
+	return found, path[longest:]
 }

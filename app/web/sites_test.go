@@ -14,7 +14,7 @@ import (
 
 func called(name string) *web.Server {
 	return &web.Server{
-		Site: &architect.Site{Name: name}, Git: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, name, " ", r.URL.Path) }),
+		Site: &architect.Site{Name: name}, Git: func(w http.ResponseWriter, r *http.Request, _ bool) { fmt.Fprint(w, name, " ", r.URL.Path) },
 	}
 }
 
@@ -49,7 +49,7 @@ func TestSites(t *testing.T) {
 		"group/sub/name/info/refs":           "group/sub/name /info/refs",
 		"group%2Fsub%2Fname/git-upload-pack": "group/sub/name /git-upload-pack",
 		"group/sub/other/info/refs":          "group/sub /other/info/refs", // git answers that there is none
-		"shop/info/refs":                     "shop /info/refs",
+		"shop/info/refs":                     "shop /info/refs true",
 	} {
 		if status, got := fetch(path); status != http.StatusOK || got != want {
 			t.Errorf("%s: %d %q; want %q", path, status, got, want)

@@ -64,8 +64,12 @@ type Server struct {
 	// Why tells of each task of a build that is not over, or of the one that is
 	// named by key or name, what it waits for.
 	Why func(ctx context.Context, b *build.Build, task string) ([]api.Reason, error)
-	// Git serves fetches from the repository at "/"; nil if it does not.
-	Git http.Handler
+	// Git serves fetches from the repository at "/": its branches and tags, and the
+	// results of its builds if those are asked for; nil if it does not.
+	Git func(w http.ResponseWriter, r *http.Request, results bool)
+	// Reads reports whether the forge of the repository lets whoever has a token of it
+	// read the repository; for "", whether everybody may. nil if it is on no forge.
+	Reads func(ctx context.Context, token string) (bool, error)
 
 	lines lineIndex
 }

@@ -38,7 +38,7 @@ func (a Attempt) String() string { return fmt.Sprintf("%s/%s/%d", a.Build, a.Tas
 // An Assignment is all that a builder needs to build a task.
 type Assignment struct {
 	Attempt    Attempt
-	Repository string // for people
+	Repository string // what it stays known by, whatever people call it; it is fetched from there
 	Source     string // where the commit is fetched from: a path on the builder's machine, or a URL
 	Commit     plan.Commit
 	Ref        string

@@ -12,7 +12,8 @@ import (
 
 // A Task is ready for a builder.
 type Task struct {
-	Repository string
+	Repository string // which is told apart by it
+	Called     string // the repository, by people; "" is as it is told apart
 	Build      build.ID
 	Key        string
 	Since      time.Time // when it became ready

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,7 +18,7 @@ func Why(p Picture, t Task) string {
 		return why
 	}
 	if s := p.Shares[t.Repository]; s.Limit > 0 && p.Running[t.Repository] >= s.Limit {
-		return fmt.Sprintf("%s has as many tasks under way as it may: %d of %d", t.Repository, p.Running[t.Repository], s.Limit)
+		return fmt.Sprintf("%s has as many tasks under way as it may: %d of %d", t.called(), p.Running[t.Repository], s.Limit)
 	}
 	fitting, draining, busy, slots := 0, 0, 0, 0
 	var reasons []string
@@ -49,10 +50,13 @@ func Why(p Picture, t Task) string {
 	}
 	why := fmt.Sprintf("%s: %d of %d slots are busy", count(fitting, "builder fits", "builders fit"), busy, slots)
 	if n := before(p, t); n > 0 {
-		why += fmt.Sprintf(", %s of %s first", count(n, "task", "tasks"), t.Repository)
+		why += fmt.Sprintf(", %s of %s first", count(n, "task", "tasks"), t.called())
 	}
 	return why
 }
+
+// called is the task's repository in a text.
+func (t *Task) called() string { return cmp.Or(t.Called, t.Repository) }
 
 // mostReasons bounds what is told of builders that take nothing.
 const mostReasons = 3

@@ -75,7 +75,7 @@ func (f *Fresh) mirror(address string) *origin {
 		options := f.Fetch
 		options.Commit = commit // of a pull request it is on no branch
 		if password != "" {
-			options.Credential = git.Credential{User: fetchUser, Password: password}
+			options.Credential = git.NewCredential(fetchUser, password)
 		}
 		return f.fetched(ctx, func() (*git.Repository, error) { return git.FetchMirror(ctx, address, o.dir, options) })
 	}

@@ -89,6 +89,7 @@ type Inbox struct {
 
 	mu      sync.Mutex
 	queue   []*change
+	fresh   map[string]bool // taken in by this process, and not begun yet
 	begun   map[string]bool // tries of this process that have no end yet
 	refused map[refusal]int
 	written int // packs since they were last merged
@@ -101,7 +102,7 @@ type Inbox struct {
 func Open(repo *git.Repository, now func() time.Time) *Inbox {
 	return &Inbox{
 		repo: repo, now: now, turn: make(chan struct{}, 1), wake: make(chan struct{}, 1),
-		begun: map[string]bool{}, refused: map[refusal]int{},
+		fresh: map[string]bool{}, begun: map[string]bool{}, refused: map[refusal]int{},
 	}
 }
 
@@ -112,17 +113,30 @@ func (b *Inbox) Accept(ctx context.Context, d Delivery) error {
 	if err := d.check(); err != nil {
 		return fmt.Errorf("keep delivery: %w", err)
 	}
-	err := b.do(ctx, len(d.Body), func(s *sheet) error { return s.accept(&d) })
+	var taken bool
+	err := b.do(ctx, len(d.Body), func(s *sheet) (err error) {
+		taken, err = s.accept(&d)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("keep delivery %s: %w", d.Key, err)
+	}
+	if taken {
+		b.mu.Lock()
+		b.fresh[d.Key] = true
+		b.mu.Unlock()
 	}
 	return nil
 }
 
 // Begin counts a try before it is made. more is false if none shall be made: the
 // delivery waits no more, or has been begun MaxTries times without an end and is
-// put away by this call. Errors: ErrNone.
+// put away by this call. The first try of what this process took in was counted with
+// that, and costs nothing here. Errors: ErrNone.
 func (b *Inbox) Begin(ctx context.Context, key string) (more bool, err error) {
+	if b.beginFresh(key) {
+		return true, nil
+	}
 	err = b.do(ctx, 0, func(s *sheet) (err error) {
 		more, err = s.begin(key)
 		return err
@@ -132,6 +146,31 @@ func (b *Inbox) Begin(ctx context.Context, key string) (more bool, err error) {
 	}
 	b.note(key, more)
 	return more, nil
+}
+
+// beginFresh reports whether the try was counted already. What another process has
+// changed since, or what cannot be read, is for others to deal with.
+func (b *Inbox) beginFresh(key string) bool {
+	b.mu.Lock()
+	fresh := b.fresh[key]
+	delete(b.fresh, key)
+	b.mu.Unlock()
+	if !fresh {
+		return false
+	}
+	err := b.view(func(s *sheet) error {
+		p, err := s.find(key)
+		if err != nil {
+			return err
+		}
+		e, err := s.entry(p, key)
+		fresh = p.base != "" && e.Tries == 1
+		return err
+	})
+	if err == nil && fresh {
+		b.note(key, true)
+	}
+	return err == nil && fresh
 }
 
 // Done ends a delivery with what was done, a word and a remark. One that was ended
@@ -167,21 +206,24 @@ func (b *Inbox) Postpone(ctx context.Context, key, reason string) error {
 func (b *Inbox) note(key string, begun bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	delete(b.fresh, key)
 	delete(b.begun, key)
 	if begun {
 		b.begun[key] = true
 	}
 }
 
-// Release postpones what this process has begun and not ended. A server that is
+// Release postpones what this process has begun, or taken in, and not ended. A server that is
 // stopped in good order calls it last: stops are not what tries are counted for.
 func (b *Inbox) Release(ctx context.Context) error {
 	b.mu.Lock()
 	var keys []string
-	for key := range b.begun {
-		keys = append(keys, key)
+	for _, counted := range []map[string]bool{b.begun, b.fresh} {
+		for key := range counted {
+			keys = append(keys, key)
+		}
+		clear(counted)
 	}
-	clear(b.begun)
 	b.mu.Unlock()
 	if len(keys) == 0 {
 		return nil

@@ -133,9 +133,9 @@ func TestLife(t *testing.T) {
 		t.Errorf("Read of one that is done = %+v, %v", got, err)
 	}
 	wantLog := []Entry{
-		{Key: key(3), Forge: "github", Event: "push", Received: noon.Add(14 * time.Second), Size: 8, State: Failed, Note: "no JSON", Ended: noon.Add(21 * time.Second)},
+		{Key: key(3), Forge: "github", Event: "push", Received: noon.Add(14 * time.Second), Size: 8, State: Failed, Note: "no JSON", Tries: 1, Ended: noon.Add(21 * time.Second)},
 		{Key: key(2), Forge: "github", Event: "push", Received: noon.Add(7 * time.Second), Size: 8, State: Done, Action: "build", Note: "k3f9a2-7", Tries: 1, Ended: noon.Add(21 * time.Second)},
-		{Key: key(1), Forge: "github", Event: "push", Received: noon, Size: 8, State: Waiting},
+		{Key: key(1), Forge: "github", Event: "push", Received: noon, Size: 8, State: Waiting, Tries: 1},
 	}
 	if diff := cmp.Diff(wantLog, r.log(t)); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
@@ -177,6 +177,33 @@ func TestRepeats(t *testing.T) {
 		if !errors.Is(err, ErrNone) {
 			t.Errorf("%s of what never came = %v; want ErrNone", name, err)
 		}
+	}
+}
+
+// The first try is counted with the delivery: to begin it writes nothing, as long as
+// it is as this process left it.
+func TestFirstTryIsCountedAlready(t *testing.T) {
+	r := newRig(t)
+	r.accept(t, r.some(1), r.some(2), r.some(2))
+	before, err := headOf(r.repo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.begin(t, key(1), true)
+	if now, err := headOf(r.repo); now != before || err != nil {
+		t.Error("to begin it was a write")
+	}
+	r.begin(t, key(1), true) // once more
+	if now, err := headOf(r.repo); now == before || err != nil {
+		t.Error("to begin it again was none")
+	}
+	other := r.again(t)
+	if err := other.Done(t.Context(), key(2), "build", ""); err != nil {
+		t.Fatal(err)
+	}
+	r.begin(t, key(2), false) // another process was faster
+	if all := r.log(t); all[0].Tries+all[1].Tries != 3 {
+		t.Errorf("log: %+v", all)
 	}
 }
 

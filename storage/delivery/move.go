@@ -12,25 +12,27 @@ import (
 // Each of these reads first and edits last, so that one that fails has left
 // nothing behind on the sheet.
 
-func (s *sheet) accept(d *Delivery) error {
+// accept reports whether the delivery is new. Its first try is counted already: to
+// count it by itself would be one more write before anything is done.
+func (s *sheet) accept(d *Delivery) (taken bool, err error) {
 	known, err := s.known(d.Key)
 	if known || err != nil {
-		return err
+		return false, err
 	}
 	p := place{slot: slotOf(d.Received)}
 	if p.base, err = s.next(p.slot, d.Key); err != nil {
-		return err
+		return false, err
 	}
 	data, err := encode(Entry{
-		Key: d.Key, Forge: d.Forge, Event: d.Event, Received: d.Received, Size: len(d.Body), State: Waiting,
+		Key: d.Key, Forge: d.Forge, Event: d.Event, Received: d.Received, Size: len(d.Body), State: Waiting, Tries: 1,
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	s.put(p.record(), data)
 	s.put(p.body(), d.Body)
 	s.put(keyPath(periodOf(d.Received), d.Key), []byte(p.slot))
-	return nil
+	return true, nil
 }
 
 // known reports whether a delivery waits or was worked off.

@@ -30,7 +30,7 @@ type Entry struct {
 	State    State
 	Action   string    // what was done
 	Note     string    // more about that, or why it failed, was refused, or waits
-	Tries    int       // how often it was begun; with Waiting those that did not end
+	Tries    int       // how often it was begun, the first time when it came; with Waiting those that did not end
 	Ended    time.Time // zero while it waits
 	Source   string    // of refusals: where they came from; "" for various
 	Count    int       // of refusals: how many

@@ -7,8 +7,18 @@ import (
 	"strings"
 )
 
-// A Credential is a name and a secret for one server. The zero value is none.
-type Credential struct{ User, Password string }
+// A Credential is a name and a secret for one server. The zero value is none. No way
+// of printing shows the secret: none looks into a function, while of what is hidden
+// in another struct fmt calls no methods.
+type Credential struct {
+	user     string
+	password func() string
+}
+
+// NewCredential makes one.
+func NewCredential(user, password string) Credential {
+	return Credential{user: user, password: func() string { return password }}
+}
 
 // The variables by which a fetch's credential reaches the helper below, through
 // the environment of the git process: an argument or a file could be read by more
@@ -28,14 +38,15 @@ func (o FetchOptions) access(address string) (settings, env []string, err error)
 	if o.Authorities != "" {
 		settings = append(settings, "http.sslCAInfo="+o.Authorities)
 	}
-	if o.Credential == (Credential{}) {
+	if o.Credential.password == nil {
 		return settings, nil, nil
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil {
 		return nil, nil, errors.New("a credential is for an http address without one of its own")
 	}
-	for _, text := range []string{o.Credential.User, o.Credential.Password} {
+	user, password := o.Credential.user, o.Credential.password()
+	for _, text := range []string{user, password} {
 		if text == "" || strings.ContainsAny(text, "\n\r\x00") {
 			return nil, nil, fmt.Errorf("the credential for %s cannot be handed over: it is empty or holds a line break", u.Host)
 		}
@@ -46,7 +57,7 @@ func (o FetchOptions) access(address string) (settings, env []string, err error)
 		"GIT_CONFIG_COUNT=2",
 		"GIT_CONFIG_KEY_0=credential.helper", "GIT_CONFIG_VALUE_0=",
 		"GIT_CONFIG_KEY_1=credential." + address + ".helper", "GIT_CONFIG_VALUE_1=" + credentialHelper,
-		credentialUser + "=" + o.Credential.User,
-		credentialPassword + "=" + o.Credential.Password,
+		credentialUser + "=" + user,
+		credentialPassword + "=" + password,
 	}, nil
 }

@@ -1,6 +1,8 @@
 package git
 
 import (
+	"encoding/hex"
+	"fmt"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
@@ -47,7 +49,7 @@ func TestFetchMirrorWithCredential(t *testing.T) {
 	_, dir := newWork(t, map[string]string{"a": "1"})
 	server := guarded(t, filepath.Dir(dir), "hunter2hunter2")
 	address := server.URL + "/" + filepath.Base(dir) + "/.git"
-	options := FetchOptions{Transports: []string{"http"}, Credential: Credential{User: "attempt", Password: "hunter2hunter2"}}
+	options := FetchOptions{Transports: []string{"http"}, Credential: NewCredential("attempt", "hunter2hunter2")}
 	target := filepath.Join(realTemp(t), "m")
 	r, err := FetchMirror(t.Context(), address, target, options)
 	if err != nil {
@@ -59,7 +61,7 @@ func TestFetchMirrorWithCredential(t *testing.T) {
 	if found, err := exec.Command("grep", "-rl", "hunter2", target).Output(); err == nil {
 		t.Errorf("the password is in %s", found)
 	}
-	options.Credential.Password = "wrongwrong"
+	options.Credential = NewCredential("attempt", "wrongwrong")
 	_, err = FetchMirror(t.Context(), address, target, options)
 	if err == nil || strings.Contains(err.Error(), "wrongwrong") {
 		t.Errorf("with a wrong password: %v", err)
@@ -86,7 +88,7 @@ func TestCredentialStaysWithItsAddress(t *testing.T) {
 		http.Redirect(w, req, elsewhere.URL+req.URL.String(), http.StatusFound)
 	}))
 	defer away.Close()
-	options := FetchOptions{Transports: []string{"http"}, Credential: Credential{User: "attempt", Password: "hunter2hunter2"}}
+	options := FetchOptions{Transports: []string{"http"}, Credential: NewCredential("attempt", "hunter2hunter2")}
 	if _, err := FetchMirror(t.Context(), elsewhere.URL+path, filepath.Join(realTemp(t), "m"), options); err != nil {
 		t.Fatal(err)
 	}
@@ -113,10 +115,10 @@ func TestCredentialRefusals(t *testing.T) {
 		address string
 		given   Credential
 	}{
-		"two in one":   {"https://u:p@example.com/x", Credential{"a", "b"}},
-		"not http":     {"ssh://example.com/x", Credential{"a", "b"}},
-		"a line break": {"https://example.com/x", Credential{"a", "b\nhost=evil"}},
-		"half":         {"https://example.com/x", Credential{"a", ""}},
+		"two in one":   {"https://u:p@example.com/x", NewCredential("a", "b")},
+		"not http":     {"ssh://example.com/x", NewCredential("a", "b")},
+		"a line break": {"https://example.com/x", NewCredential("a", "b\nhost=evil")},
+		"half":         {"https://example.com/x", NewCredential("a", "")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, _, err := (FetchOptions{Credential: c.given}).access(c.address); err == nil {
@@ -153,5 +155,17 @@ func TestCheckoutOwn(t *testing.T) {
 	fsck(t, own)
 	if err := r.CheckoutOwn(t.Context(), own, head); err == nil {
 		t.Error("a folder that is not empty was taken")
+	}
+}
+
+// A credential is not told by whatever prints what holds it.
+func TestCredentialIsNotPrinted(t *testing.T) {
+	type holder struct{ o FetchOptions }
+	o := FetchOptions{Credential: NewCredential("attempt", "hunter2")}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		text := fmt.Sprintf(verb+verb+verb+verb, o, &o, holder{o}, &holder{o})
+		if strings.Contains(text, "hunter2") || strings.Contains(text, hex.EncodeToString([]byte("hunter2"))) {
+			t.Errorf("%s prints %s", verb, text)
+		}
 	}
 }

@@ -17,15 +17,17 @@ var ErrNoRemote = errors.New("no such remote")
 
 // A Remote is another repository that its user fetches from and pushes to. All
 // that is done with it runs with the user's own git configuration and
-// credentials, unlike our other git calls, but without hooks.
+// credentials, unlike our other git calls, but without hooks. One of RemoteAt is
+// reached as the rest of our calls are, with what that was given.
 type Remote struct {
 	// Ask lets git and ssh ask for passwords on the terminal. Without it they have
 	// none, so that nothing waits for an answer that nobody gives.
 	Ask bool
 
 	repo       *Repository
-	target     string // what git is given
-	configured bool   // target is a name in the configuration
+	target     string  // what git is given
+	access     *access // how it is reached; nil is as the user would
+	configured bool    // target is a name in the configuration
 }
 
 // Remote finds a remote by its configured name, or takes a URL or path. For "" it
@@ -92,8 +94,12 @@ func (m *Remote) String() string {
 // Key is the remote's name as one component of a ref. In names from the
 // configuration all but letters, digits, "-" and "_" is written as "=" and two
 // hex digits for each byte; a URL or path is "url+" and twelve hex digits of the
-// SHA-256 of it, credentials left out. So no two remotes share a key.
+// SHA-256 of it, credentials left out; what RemoteAt was given follows "at+". So no
+// two remotes share a key.
 func (m *Remote) Key() string {
+	if m.access != nil {
+		return "at+" + escapeName(m.access.key)
+	}
 	if m.configured && len(m.target) <= maxKey/3 {
 		return escapeName(m.target)
 	}

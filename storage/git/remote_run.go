@@ -53,6 +53,11 @@ func remoteEnvironment(ask bool) []string {
 // git runs a command that talks to the remote, from where the user's git would:
 // an address may be relative to that. Without stdout the output is returned.
 func (m *Remote) git(ctx context.Context, stdin io.Reader, stdout io.Writer, args ...string) ([]byte, error) {
+	if m.access != nil {
+		return m.repo.run(ctx, command{
+			options: slices.Concat(m.access.settings, remoteSettings), env: m.access.env, args: args, stdin: stdin, stdout: stdout,
+		})
+	}
 	var argv []string
 	for _, setting := range remoteSettings {
 		argv = append(argv, "-c", setting)

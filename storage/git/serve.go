@@ -22,10 +22,10 @@ const (
 	serveIdle   = time.Minute
 )
 
-// visibleRefs are what fetches of strangers see: branches and tags. Our own refs
-// and notes, and what else a user's repository may have (stash, remotes), are
-// hidden. The last matching entry decides, and these come after the repository's
-// own.
+// visibleRefs are what every fetch sees: branches and tags. Our own refs and notes,
+// and what else a user's repository may have (stash, remotes), are hidden unless the
+// caller shows them. The last matching entry decides, and these come after the
+// repository's own.
 //
 // A commit that a build was planned for may not be the tip of anything any more,
 // so it can be asked for by its id. In version 2 of the protocol git never asks
@@ -40,15 +40,25 @@ var visibleRefs = []string{
 // ServeFetch answers a git client that fetches over HTTP, in version 2 of the
 // protocol or an older one, and nobody who pushes. It goes by the end of the
 // request's path, "/info/refs" or "/git-upload-pack"; who may ask is for the
-// caller to decide before. It returns when all is answered, or the request's
-// context ends, which ends git, too.
+// caller to decide before. It shows branches and tags. It returns when all is
+// answered, or the request's context ends, which ends git, too.
 func (r *Repository) ServeFetch(w http.ResponseWriter, req *http.Request) {
+	r.ServeFetchOf(w, req, nil)
+}
+
+// ServeFetchOf is ServeFetch for those who may see more: refs whose names are among
+// more, or begin with one of them and a slash.
+func (r *Repository) ServeFetchOf(w http.ResponseWriter, req *http.Request, more []string) {
+	visible := visibleRefs[:len(visibleRefs):len(visibleRefs)]
+	for _, name := range more {
+		visible = append(visible, "uploadpack.hideRefs=!"+name)
+	}
 	w.Header().Set("Cache-Control", "no-cache, max-age=0, must-revalidate")
 	switch {
 	case strings.HasSuffix(req.URL.Path, "/info/refs"):
-		r.serveRefs(w, req)
+		r.serveRefs(w, req, visible)
 	case strings.HasSuffix(req.URL.Path, "/"+uploadService):
-		r.servePack(w, req)
+		r.servePack(w, req, visible)
 	case strings.HasSuffix(req.URL.Path, "/git-receive-pack"):
 		http.Error(w, "this repository cannot be pushed to here", http.StatusForbidden)
 	default:
@@ -57,7 +67,7 @@ func (r *Repository) ServeFetch(w http.ResponseWriter, req *http.Request) {
 }
 
 // serveRefs answers the first request of a fetch.
-func (r *Repository) serveRefs(w http.ResponseWriter, req *http.Request) {
+func (r *Repository) serveRefs(w http.ResponseWriter, req *http.Request, visible []string) {
 	switch service := req.URL.Query().Get("service"); {
 	case req.Method != http.MethodGet:
 		notAllowed(w, http.MethodGet)
@@ -74,11 +84,11 @@ func (r *Repository) serveRefs(w http.ResponseWriter, req *http.Request) {
 	if protocol(req) == "" { // version 2 begins without
 		out.preface = "001e# service=" + uploadService + "\n0000"
 	}
-	r.upload(req, nil, out, "--http-backend-info-refs")
+	r.upload(req, visible, nil, out, "--http-backend-info-refs")
 }
 
 // servePack answers what the client asks for.
-func (r *Repository) servePack(w http.ResponseWriter, req *http.Request) {
+func (r *Repository) servePack(w http.ResponseWriter, req *http.Request, visible []string) {
 	if req.Method != http.MethodPost {
 		notAllowed(w, http.MethodPost)
 		return
@@ -94,20 +104,20 @@ func (r *Repository) servePack(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-"+uploadService+"-result")
-	r.upload(req, body, &served{w: w, control: control})
+	r.upload(req, visible, body, &served{w: w, control: control})
 }
 
 // upload runs git's side of a fetch. Until git has said something the answer may
 // still be an error; after that git says in its own protocol what went wrong, and
 // a client notices an end that is missing.
-func (r *Repository) upload(req *http.Request, body io.Reader, out *served, more ...string) {
+func (r *Repository) upload(req *http.Request, visible []string, body io.Reader, out *served, more ...string) {
 	ctx, cancel := context.WithTimeoutCause(req.Context(), serveWithin, errors.New("the fetch took too long"))
 	defer cancel()
 	// git's end does not end our reading of what the client never sends.
 	stop := context.AfterFunc(ctx, func() { _ = out.control.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	c := command{
-		options: visibleRefs, stdin: body, stdout: out,
+		options: visible, stdin: body, stdout: out,
 		args: append(append([]string{"upload-pack", "--stateless-rpc", "--strict"}, more...), "--", r.commonDir),
 	}
 	if version := protocol(req); version != "" {

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +86,39 @@ func TestServeFetch(t *testing.T) {
 	}
 	if _, err := os.Stat(canary); err == nil {
 		t.Error("a setting of the repository started a command")
+	}
+}
+
+// Who may see more sees what is named, and nothing beside it.
+func TestServeFetchOf(t *testing.T) {
+	r, dir := newWork(t, map[string]string{"a": "1"})
+	for _, ref := range []string{"refs/notes/velocity", "refs/notes/velocityx", "refs/velocity/aaaaaa/archive/0000", "refs/velocity/aaaaaa/archived", "refs/velocity/aaaaaa/desk", "refs/stash"} {
+		cli(t, dir, "update-ref", ref, "HEAD")
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		r.ServeFetchOf(w, req, []string{"refs/notes/velocity", "refs/velocity/aaaaaa/archive"})
+	}))
+	defer s.Close()
+	shown := []string{"HEAD", "refs/heads/main", "refs/notes/velocity", "refs/velocity/aaaaaa/archive/0000"}
+	for _, version := range []string{"0", "2"} {
+		var got []string
+		for line := range strings.Lines(cli(t, realTemp(t), "-c", "protocol.version="+version, "ls-remote", s.URL+"/r")) {
+			_, name, _ := strings.Cut(strings.TrimSpace(line), "\t")
+			got = append(got, name)
+		}
+		if !slices.Equal(got, shown) {
+			t.Errorf("version %s shows %q, want %q", version, got, shown)
+		}
+		cli(t, dir, "-c", "protocol.version="+version, "fetch", "--quiet", s.URL+"/r", "+refs/notes/velocity:refs/got")
+		if _, err := tryCLI(dir, "", "-c", "protocol.version="+version, "fetch", "--quiet", s.URL+"/r", "refs/velocity/aaaaaa/desk"); err == nil {
+			t.Error("a ref that is not shown was fetched by its name")
+		}
+		if _, err := tryCLI(dir, "", "push", "--quiet", s.URL+"/r", "+HEAD:refs/notes/velocity"); err == nil || !strings.Contains(err.Error(), "403") {
+			t.Errorf("push of notes: %v; want 403", err)
+		}
+	}
+	if strings.Contains(cli(t, realTemp(t), "ls-remote", serving(t, r)), "notes") {
+		t.Error("what one saw is shown to everybody after that")
 	}
 }
 

@@ -194,7 +194,7 @@ func life(t *testing.T, open Make) {
 	}
 	begin(t, l, c, 1)
 	known, err := l.OfCommit(t.Context(), c)
-	want := storage.Known{ID: b.ID, Name: "default", Trigger: b.Trigger, Config: b.Config}
+	want := storage.Known{ID: b.ID, Name: "default", Trigger: b.Trigger, Config: b.Config, Void: b.Void()}
 	if err != nil || len(known) != 2 || !cmp.Equal(known[0], want) {
 		t.Errorf("OfCommit() = %v, %v; want the folded and the live build, first %v", known, err, want)
 	}

@@ -187,7 +187,7 @@ func (l *Ledger) OfCommit(_ context.Context, c plan.Commit) ([]storage.Known, er
 	var known []storage.Known
 	for _, r := range l.sorted() {
 		if b := r.build; b.Trigger.Commit == c {
-			known = append(known, storage.Known{ID: b.ID, Name: b.Name, Trigger: b.Trigger, Config: b.Config})
+			known = append(known, storage.Known{ID: b.ID, Name: b.Name, Trigger: b.Trigger, Config: b.Config, Void: b.Void()})
 		}
 	}
 	return known, nil

@@ -61,6 +61,7 @@ type tokenRecord struct {
 	Name         string    `json:"name"`
 	Rights       Right     `json:"rights"`
 	Repositories []string  `json:"repositories,omitempty"`
+	Called       []string  `json:"called,omitempty"`
 	Created      time.Time `json:"created"`
 	Expires      time.Time `json:"expires,omitzero"`
 	By           string    `json:"by,omitempty"`
@@ -138,7 +139,7 @@ func decodeToken(data []byte) (tokenRecord, error) {
 
 func (r tokenRecord) token() Token {
 	return Token{
-		ID: r.ID, Name: r.Name, Rights: r.Rights, Repositories: r.Repositories,
+		ID: r.ID, Name: r.Name, Rights: r.Rights, Repositories: r.Repositories, Called: r.Called,
 		Created: r.Created, Expires: r.Expires, By: r.By,
 	}
 }

@@ -33,13 +33,15 @@ type Token struct {
 	ID           string // public part of the secret
 	Name         string // of the person or program that has it
 	Rights       Right
-	Repositories []string // the only ones it is for, by name; none means all
+	Repositories []string // the only ones it is for, by what they stay known by; none means all
+	Called       []string // what people called those, in the same order, for lists; may be missing
 	Created      time.Time
 	Expires      time.Time // zero means never
 	By           string    // who made it
 }
 
-// May reports whether the token has a right in a repository.
+// May reports whether the token has a right in a repository, by what that stays
+// known by: a name may be another repository's tomorrow.
 func (t Token) May(need Right, repository string) bool {
 	return t.Rights.Includes(need) && (len(t.Repositories) == 0 || slices.Contains(t.Repositories, repository))
 }
@@ -58,7 +60,10 @@ func (t Token) check() error {
 	case len(t.Repositories) > maxRepositories:
 		return &FieldError{"repositories", fmt.Sprintf("there are more than %d", maxRepositories)}
 	}
-	for _, name := range t.Repositories {
+	if len(t.Called) > 0 && len(t.Called) != len(t.Repositories) {
+		return &FieldError{"called", "there is not one for each repository"}
+	}
+	for _, name := range slices.Concat(t.Repositories, t.Called) {
 		if name == "" {
 			return &FieldError{"repositories", "one has no name"}
 		}
@@ -85,7 +90,7 @@ func (r *Roster) Issue(ctx context.Context, t Token) (secret string, made Token,
 	}
 	data, err := encode(tokenRecord{
 		Version: recordVersion, ID: t.ID, Hash: hash(secret), Name: t.Name, Rights: t.Rights,
-		Repositories: t.Repositories, Created: t.Created, Expires: t.Expires, By: t.By,
+		Repositories: t.Repositories, Called: t.Called, Created: t.Created, Expires: t.Expires, By: t.By,
 	})
 	if err != nil {
 		return "", t, err

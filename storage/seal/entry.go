@@ -26,7 +26,8 @@ const (
 // An Entry is all that is told of a secret: everything but its value.
 type Entry struct {
 	Name       string
-	Repository string   // "" is for all repositories of the site
+	Repository string   // what that stays known by, also under another name; "" is for all of the site
+	Called     string   // what people called the repository when it was set, for lists; may be ""
 	Refs       []string // patterns; none leaves it to the protected refs
 	Events     []string // none leaves it to the default events
 	Blueprints []string // names; none is all
@@ -59,7 +60,7 @@ func (e Entry) check() error {
 	for _, list := range []struct {
 		field string
 		texts []string
-	}{{"refs", e.Refs}, {"events", e.Events}, {"blueprints", e.Blueprints}, {"repository", []string{e.Repository}}} {
+	}{{"refs", e.Refs}, {"events", e.Events}, {"blueprints", e.Blueprints}, {"repository", []string{e.Repository, e.Called}}} {
 		if len(list.texts) > maxPatterns {
 			return &FieldError{list.field, fmt.Sprintf("there are more than %d", maxPatterns)}
 		}
@@ -106,6 +107,7 @@ type record struct {
 	Version    int       `json:"version"`
 	Name       string    `json:"name"`
 	Repository string    `json:"repository,omitempty"`
+	Called     string    `json:"called,omitempty"`
 	Refs       []string  `json:"refs,omitempty"`
 	Events     []string  `json:"events,omitempty"`
 	Blueprints []string  `json:"blueprints,omitempty"`
@@ -117,14 +119,14 @@ type record struct {
 
 func recordOf(e Entry) record {
 	return record{
-		Version: recordVersion, Name: e.Name, Repository: e.Repository, Refs: e.Refs, Events: e.Events,
+		Version: recordVersion, Name: e.Name, Repository: e.Repository, Called: e.Called, Refs: e.Refs, Events: e.Events,
 		Blueprints: e.Blueprints, Number: e.Number, Set: e.Set, By: e.By,
 	}
 }
 
 func (r record) entry() Entry {
 	return Entry{
-		Name: r.Name, Repository: r.Repository, Refs: r.Refs, Events: r.Events, Blueprints: r.Blueprints,
+		Name: r.Name, Repository: r.Repository, Called: r.Called, Refs: r.Refs, Events: r.Events, Blueprints: r.Blueprints,
 		Number: r.Number, Set: r.Set, By: r.By,
 	}
 }

@@ -16,41 +16,43 @@ const keyPrefix = "vlk_"
 
 // A Key seals and opens secrets: 256 random bits. Like a Secret it cannot be
 // printed. It is kept outside the repository that the sealed secrets are in.
-type Key struct {
-	bytes *[chacha20poly1305.KeySize]byte
-}
+type Key struct{ bytes func() []byte }
 
 // NewKey makes a key.
 func NewKey() Key {
-	k := Key{new([chacha20poly1305.KeySize]byte)}
-	_, _ = rand.Read(k.bytes[:]) // it ends the process rather than fail
-	return k
+	var key [chacha20poly1305.KeySize]byte
+	_, _ = rand.Read(key[:]) // it ends the process rather than fail
+	return keyOf(key)
 }
 
 // ParseKey reads what Text wrote. Its errors do not repeat the text.
 func ParseKey(text string) (Key, error) {
-	k := Key{new([chacha20poly1305.KeySize]byte)}
 	body, ok := strings.CutPrefix(strings.TrimSpace(text), keyPrefix)
 	if !ok {
-		return k, errors.New("a key for secrets begins with " + keyPrefix)
+		return Key{}, errors.New("a key for secrets begins with " + keyPrefix)
 	}
+	var key [chacha20poly1305.KeySize]byte
 	data, err := base64.RawURLEncoding.DecodeString(body)
-	if err != nil || len(data) != len(k.bytes) {
-		return k, fmt.Errorf("the key for secrets is not %d bytes in base64: it was not copied whole", len(k.bytes))
+	if err != nil || len(data) != len(key) {
+		return Key{}, fmt.Errorf("the key for secrets is not %d bytes in base64: it was not copied whole", len(key))
 	}
-	copy(k.bytes[:], data)
-	return k, nil
+	copy(key[:], data)
+	return keyOf(key), nil
+}
+
+func keyOf(key [chacha20poly1305.KeySize]byte) Key {
+	return Key{bytes: func() []byte { return key[:] }}
 }
 
 // Text is the key for a file that nobody else can read.
-func (k Key) Text() string { return keyPrefix + base64.RawURLEncoding.EncodeToString(k.bytes[:]) }
+func (k Key) Text() string { return keyPrefix + base64.RawURLEncoding.EncodeToString(k.bytes()) }
 
 // Format implements fmt.Formatter: no verb tells the key.
 func (Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // seal encrypts a value under what it must be found with.
 func (k Key) seal(value Secret, under []byte) ([]byte, error) {
-	aead, err := chacha20poly1305.NewX(k.bytes[:])
+	aead, err := chacha20poly1305.NewX(k.bytes())
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +65,7 @@ var errOpen = errors.New("it was sealed with another key, or for another name, r
 
 // open is seal's other side.
 func (k Key) open(sealed, under []byte) (Secret, error) {
-	aead, err := chacha20poly1305.NewX(k.bytes[:])
+	aead, err := chacha20poly1305.NewX(k.bytes())
 	if err != nil {
 		return Secret{}, err
 	}

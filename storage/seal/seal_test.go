@@ -2,6 +2,7 @@ package seal_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -198,8 +199,12 @@ func TestCannotBePrinted(t *testing.T) {
 		V seal.Secret
 		K seal.Key
 		M map[string]seal.Secret
+
+		p *seal.Secret // of what is hidden fmt calls no methods
+		s seal.Secret
+		k seal.Key
 	}
-	h := holder{&s, s, key, map[string]seal.Secret{"k": s}}
+	h := holder{&s, s, key, map[string]seal.Secret{"k": s}, &s, s, key}
 	var printed strings.Builder
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T", "%p", "%10.2s", "%w"} {
 		for _, v := range []any{s, &s, h, &h, []any{s, key}, key, &key} {
@@ -224,7 +229,12 @@ func TestCannotBePrinted(t *testing.T) {
 		slog.New(handler).Error("all", "s", s, "p", &s, "h", h, "k", key, slog.Group("g", "s", s))
 	}
 	hex := fmt.Sprintf("%x", canary)
-	for _, form := range []string{canary, hex, strings.ToUpper(hex), key.Text(), "99 97 110"} {
+	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(key.Text(), "vlk_"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyBytes := strings.Trim(fmt.Sprintf("%d", raw[:8]), "[]")
+	for _, form := range []string{canary, hex, strings.ToUpper(hex), key.Text(), "99 97 110", "[99, 97", "0x63, 0x61", keyBytes} {
 		if strings.Contains(printed.String(), form) {
 			t.Errorf("%q was printed", form)
 		}

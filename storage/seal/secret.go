@@ -13,14 +13,15 @@ const redacted = "[secret]"
 // A Secret is a value that cannot be printed by mistake: by fmt with any verb, as
 // JSON or text, or in a line of a log. Only Reveal tells it.
 //
-// The value is behind a pointer, since fmt looks into what a verb does not fit
-// (%w where nothing is wrapped, %p) without asking Format.
-type Secret struct{ value *[]byte }
+// The value is behind a function: fmt asks no methods of what is a hidden part of
+// another struct, or where a verb does not fit (%w where nothing is wrapped, %p), and
+// follows pointers there.
+type Secret struct{ value func() []byte }
 
 // NewSecret takes a value, which it copies.
 func NewSecret(value []byte) Secret {
 	own := bytes.Clone(value)
-	return Secret{value: &own}
+	return Secret{value: func() []byte { return own }}
 }
 
 // Reveal is the value. It goes to where the secret is used and nowhere else.
@@ -28,7 +29,7 @@ func (s Secret) Reveal() string {
 	if s.value == nil {
 		return ""
 	}
-	return string(*s.value)
+	return string(s.value())
 }
 
 // String implements fmt.Stringer.

@@ -38,13 +38,24 @@ func NewBare(dir, branch string) (*Bare, error) {
 		{"uploadpack.allowFilter", "true"},
 		{"http.receivepack", "false"},
 		{"gc.auto", "0"},
+		{"receive.denyNonFastForwards", "true"}, // of refs that are pushed in tests
+		{"receive.denyDeletes", "true"},
 	} {
 		if _, err := b.git(nil, nil, "config", setting[0], setting[1]); err != nil {
 			return nil, err
 		}
 	}
-	return b, nil
+	return b, os.WriteFile(filepath.Join(dir, "hooks", "update"), []byte(resultsOnly), 0o700)
 }
+
+// resultsOnly is the hook that lets nothing be pushed but what Velocity keeps beside
+// the work of people.
+const resultsOnly = `#!/bin/sh
+case $1 in
+refs/notes/*|refs/velocity/*) ;;
+*) echo "$1 is not pushed in tests" >&2; exit 1 ;;
+esac
+`
 
 // Dir is the folder of the repository.
 func (b *Bare) Dir() string { return b.dir }
@@ -265,10 +276,25 @@ func (b *Bare) IsAncestor(old, now string) bool {
 // ServeHTTP answers a git client that fetches. The request's path is that within
 // the repository, such as "/info/refs". Who may fetch is for the caller to decide.
 func (b *Bare) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if strings.Contains(r.URL.RawQuery, "git-receive-pack") || strings.HasSuffix(r.URL.Path, "/git-receive-pack") {
-		http.Error(w, "this repository is not pushed to in tests", http.StatusForbidden)
+	if pushes(r) {
+		http.Error(w, "this repository is not pushed to here", http.StatusForbidden)
 		return
 	}
+	b.serve(w, r)
+}
+
+// ServePush answers a git client that pushes notes, or other results. Who may is for
+// the caller to decide.
+func (b *Bare) ServePush(w http.ResponseWriter, r *http.Request) {
+	b.serve(w, r, "REMOTE_USER=somebody", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http.receivepack", "GIT_CONFIG_VALUE_0=true")
+}
+
+// pushes reports whether a request of a git client is for a push.
+func pushes(r *http.Request) bool {
+	return r.URL.Query().Get("service") == "git-receive-pack" || strings.HasSuffix(r.URL.Path, "/git-receive-pack")
+}
+
+func (b *Bare) serve(w http.ResponseWriter, r *http.Request, env ...string) {
 	question, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxQuestion))
 	if err != nil {
 		return // nobody is there to read an answer
@@ -283,7 +309,7 @@ func (b *Bare) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.URL.Path = "/" + filepath.Base(b.dir) + r.URL.Path
 	(&cgi.Handler{
 		Path: git, Args: []string{"http-backend"}, Dir: b.dir,
-		Env: append(environment(),
+		Env: append(append(environment(), env...),
 			"GIT_PROJECT_ROOT="+filepath.Dir(b.dir), "GIT_HTTP_EXPORT_ALL=1", "GIT_PROTOCOL="+r.Header.Get("Git-Protocol")),
 	}).ServeHTTP(w, r)
 }

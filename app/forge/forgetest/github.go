@@ -53,7 +53,7 @@ var AppEvents = []string{"push", "pull_request", "merge_group", "issue_comment",
 // description and documentation; where they leave something open, it is as strict
 // as any report of a user says that GitHub was.
 //
-// What it does not have: OAuth, GraphQL, pushes of git clients, reading contents and
+// What it does not have: OAuth, GraphQL, pushes of branches and tags by git clients, reading contents and
 // comparing through the API (that is for git), and Actions.
 type GitHub struct {
 	// Clock is by which tokens of installations, limits and logs go. That of JWTs is

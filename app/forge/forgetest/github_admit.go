@@ -50,7 +50,7 @@ func (g *GitHub) admitTo(q *request, who string) error {
 		return notFound
 	case moved:
 		return g.redirect(q, r)
-	case !q.token.allows(permission, level):
+	case !q.token.allows(permission, level) || q.token.who != nil && level == "write":
 		return forbidden
 	case r.archived && level == "write":
 		return &refusal{status: http.StatusForbidden, message: "Repository was archived so is read-only."}
@@ -106,7 +106,7 @@ func (m *meter) tell(h http.Header) {
 func (g *GitHub) meterOf(q *request) *meter {
 	var id int64
 	if q.token != nil {
-		id = q.token.in.id
+		id = q.token.meter()
 	}
 	now := g.Clock.Now()
 	m := g.meters[id]

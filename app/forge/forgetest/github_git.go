@@ -26,22 +26,27 @@ func (g *GitHub) serveGit(w http.ResponseWriter, r *http.Request) {
 	default:
 		inner := r.Clone(r.Context())
 		inner.URL.Path = "/" + rest
+		if pushes(r) {
+			repo.bare.ServePush(rec, inner)
+			return
+		}
 		repo.bare.ServeHTTP(rec, inner)
 	}
 }
 
-// openGit decides whether a git client may fetch.
+// openGit decides whether a git client may fetch, or push if that is what it wants.
 func (g *GitHub) openGit(r *http.Request, owner, name string) (*Repo, bool, *refusal) {
 	defer g.hold()()
 	repo, moved := g.repo(owner, name)
 	_, password, given := r.BasicAuth()
+	push := pushes(r)
 	if !given {
 		password = bearer(r.Header.Get("Authorization"))
 		given = password != ""
 	}
 	unknown := &refusal{status: http.StatusUnauthorized, message: "Repository not found."}
 	if !given {
-		if repo == nil || repo.deleted || repo.private {
+		if repo == nil || repo.deleted || repo.private || push {
 			return nil, false, unknown
 		}
 		return repo, moved, nil
@@ -55,6 +60,8 @@ func (g *GitHub) openGit(r *http.Request, owner, name string) (*Repo, bool, *ref
 		return nil, false, &refusal{status: http.StatusNotFound, message: "Repository not found."}
 	case repo.private && (!t.reaches(repo) || !t.allows("contents", "read")):
 		return nil, false, &refusal{status: http.StatusForbidden, message: "The token does not open this repository."}
+	case push && !t.pushes(repo):
+		return nil, false, &refusal{status: http.StatusForbidden, message: "Permission to " + repo.fullName() + " denied."}
 	}
 	return repo, moved, nil
 }

@@ -199,6 +199,9 @@ func (g *GitHub) getRepository(q *request) (any, error) {
 
 // listRepositories answers GET /installation/repositories.
 func (g *GitHub) listRepositories(q *request) (any, error) {
+	if q.token.in == nil {
+		return nil, &refusal{status: http.StatusForbidden, message: "You must authenticate with an installation access token in order to list repositories for an installation."}
+	}
 	repos := slices.DeleteFunc(g.covered(q.token.in), func(r *Repo) bool { return !q.token.reaches(r) })
 	list := []object{}
 	for _, r := range pageOf(g, q, repos) {

@@ -22,11 +22,12 @@ const (
 	maxNamed = 500
 )
 
-// A token opens some of what an installation opens.
+// A token opens some of what an installation opens, or a person.
 type token struct {
 	value       string
 	in          *Installation
-	repos       []int64 // nil: all of the installation
+	who         *Account // whose it is, instead of an installation's; nil otherwise
+	repos       []int64  // nil: all of the installation or person
 	permissions map[string]string
 	expires     time.Time
 	revoked     bool
@@ -41,7 +42,11 @@ func (t *token) allows(permission, level string) bool {
 
 // reaches reports whether the token is good for a repository.
 func (t *token) reaches(r *Repo) bool {
-	return t.in.covers(r) && (t.repos == nil || slices.Contains(t.repos, r.id))
+	named := t.repos == nil || slices.Contains(t.repos, r.id)
+	if t.who != nil {
+		return !r.private || named && r.roles[t.who.ID] != ""
+	}
+	return t.in.covers(r) && named
 }
 
 // revoke ends all tokens of an installation.
@@ -66,7 +71,7 @@ func (g *GitHub) Tokens() int {
 }
 
 func (g *GitHub) tokenError(t *token) error {
-	if t == nil || t.revoked || t.in.gone || !g.Clock.Now().Before(t.expires) {
+	if t == nil || t.revoked || t.in != nil && t.in.gone || !g.Clock.Now().Before(t.expires) {
 		return &refusal{status: http.StatusUnauthorized, message: "Bad credentials"}
 	}
 	return nil

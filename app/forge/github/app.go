@@ -75,6 +75,7 @@ func Open(o Options) (*App, error) {
 	if o.AppID <= 0 {
 		return nil, errors.New("github: the App has no number")
 	}
+	o.Key = nil // it would be printed with the App
 	a := &App{options: o, base: base, key: key, cache: newCache(maxCache), doors: map[int64]*door{}}
 	a.runs, a.statuses = newMemory[int64, time.Time](), newMemory[string, string]()
 	apps, err := a.apps()

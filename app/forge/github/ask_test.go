@@ -284,8 +284,10 @@ func TestCheckSaysWhatIsMissing(t *testing.T) {
 
 func TestCheckKnowsTheSkewThatItIsRefusedFor(t *testing.T) {
 	s := newStage(t, 1)
-	s.app.options.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
-	a, err := Open(s.app.options)
+	o, known := s.app.options, s.hub.App(t)
+	o.Key = []byte(known.PEM())
+	o.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
+	a, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ func (a *App) Credential(ctx context.Context, r forge.Repository) (forge.Credent
 		return forge.Credential{}, fmt.Errorf("token for %s: the answer has none", r.Name)
 	}
 	once := &revoke{session: a.session(&bearer{token: got.Token, next: bounded{a.options.Transport}})}
-	return forge.Credential{User: "x-access-token", Password: got.Token, Close: once.do}, nil
+	return forge.NewCredential("x-access-token", got.Token, once.do), nil
 }
 
 // revoke gives a token back. It may be called again after an error.

@@ -1,13 +1,18 @@
 package github
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/velocity-ci/velocity/app/forge"
@@ -69,10 +74,33 @@ func TestAddresses(t *testing.T) {
 
 func TestSecretsAreNotPrinted(t *testing.T) {
 	r := Registration{ID: 7, Slug: "velocity", ClientSecret: "hidden", WebhookSecret: "hidden", Key: "hidden"}
-	c := forge.Credential{User: "x-access-token", Password: "hidden"}
+	c := forge.NewCredential("x-access-token", "hidden", nil)
+	inner := struct{ c forge.Credential }{c}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d"} {
-		if text := fmt.Sprintf(verb+verb+verb+verb, r, &r, c, &c); strings.Contains(text, "hidden") {
+		if text := fmt.Sprintf(verb+verb+verb+verb+verb+verb, r, &r, c, &c, inner, &inner); strings.Contains(text, "hidden") {
 			t.Errorf("%s prints %s", verb, text)
+		}
+	}
+}
+
+// The App's key is not told by whatever prints what holds it.
+func TestKeyIsNotPrinted(t *testing.T) {
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(private)})
+	a, err := Open(Options{AppID: 1, Key: text, Transport: tripFunc(nil), Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bytes := strings.Trim(fmt.Sprintf("%d", text[:8]), "[]")
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		printed := fmt.Sprintf(verb+verb, a, struct{ a *App }{a})
+		for _, form := range []string{"RSA PRIVATE", bytes, "0x2d, 0x2d", private.D.String(), private.D.Text(16)} {
+			if strings.Contains(printed, form) {
+				t.Errorf("%s prints %.40s", verb, form)
+			}
 		}
 	}
 }

@@ -93,7 +93,7 @@ func TestGitHubsOwnExamplesAreRead(t *testing.T) {
 	if ok, err := a.CanWrite(ctx, hello, forge.User{ID: 1, Login: "octocat"}); !ok || err != nil {
 		t.Errorf("CanWrite = %v, %v", ok, err)
 	}
-	if c, err := a.Credential(ctx, hello); err != nil || c.Password == "" {
+	if c, err := a.Credential(ctx, hello); err != nil || c.Password() == "" {
 		t.Errorf("Credential = %v, %v", c, err)
 	}
 	if h, err := a.Check(ctx); err != nil || h.Slug != "octoapp" {

@@ -31,7 +31,7 @@ type client struct {
 }
 
 func newClient(o Options, base *url.URL) (*client, error) {
-	c, err := lab.NewClient(string(o.Token), //nolint:staticcheck // as above
+	c, err := lab.NewClient(o.Token.reveal(), //nolint:staticcheck // as above
 		lab.WithBaseURL(base.String()),
 		lab.WithoutRetries(), // it would send again what may have been done
 		lab.WithCustomLimiter(unlimited{}),

@@ -167,17 +167,17 @@ func TestCredential(t *testing.T) {
 	fetch := s.lab.Token("velocity", "read_repository")
 	for token, g := range map[string]*GitLab{
 		s.token.Value: s.gitlab,
-		fetch.Value:   s.open(t, func(o *Options) { o.FetchToken = Token(fetch.Value) }),
+		fetch.Value:   s.open(t, func(o *Options) { o.FetchToken = NewToken(fetch.Value) }),
 	} {
 		c, err := g.Credential(t.Context(), s.project)
-		if err != nil || c.User != "oauth2" || c.Password != token || c.Close(t.Context()) != nil {
-			t.Fatalf("%s of %s, %v", c.Password, c.User, err)
+		if err != nil || c.User != "oauth2" || c.Password() != token || c.Close(t.Context()) != nil {
+			t.Fatalf("%s of %s, %v", c.Password(), c.User, err)
 		}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.project.Clone+"/info/refs?service=git-upload-pack", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		req.SetBasicAuth(c.User, c.Password)
+		req.SetBasicAuth(c.User, c.Password())
 		resp, err := g.options.Transport.RoundTrip(req)
 		if err != nil {
 			t.Fatal(err)
@@ -209,7 +209,7 @@ func TestTokensAreNotPrinted(t *testing.T) {
 	_, err = s.gitlab.Projects(t.Context())
 	texts = append(texts, err.Error())
 	for _, bad := range []string{secret + "\n", "with space " + secret, secret + "é"} {
-		_, err := Open(Options{Token: Token(bad), Transport: o.Transport})
+		_, err := Open(Options{Token: NewToken(bad), Transport: o.Transport})
 		if err == nil {
 			t.Errorf("a token that is none is taken")
 			continue
@@ -227,13 +227,13 @@ func TestOpenRefuses(t *testing.T) {
 	tr := &http.Transport{}
 	for name, o := range map[string]Options{
 		"no token":      {Transport: tr},
-		"no transport":  {Token: "t"},
-		"no host":       {Token: "t", Transport: tr, URL: "gitlab.com"},
-		"odd scheme":    {Token: "t", Transport: tr, URL: "file:///etc"},
-		"a password":    {Token: "t", Transport: tr, URL: "https://me:secret@gitlab.com"},
-		"odd password":  {Token: "t", Transport: tr, URL: "https://me:secret%zz@gitlab.com"},
-		"a query":       {Token: "t", Transport: tr, URL: "https://gitlab.com?private_token=secret"},
-		"fetch is none": {Token: "t", FetchToken: "a b", Transport: tr},
+		"no transport":  {Token: NewToken("t")},
+		"no host":       {Token: NewToken("t"), Transport: tr, URL: "gitlab.com"},
+		"odd scheme":    {Token: NewToken("t"), Transport: tr, URL: "file:///etc"},
+		"a password":    {Token: NewToken("t"), Transport: tr, URL: "https://me:secret@gitlab.com"},
+		"odd password":  {Token: NewToken("t"), Transport: tr, URL: "https://me:secret%zz@gitlab.com"},
+		"a query":       {Token: NewToken("t"), Transport: tr, URL: "https://gitlab.com?private_token=secret"},
+		"fetch is none": {Token: NewToken("t"), FetchToken: NewToken("a b"), Transport: tr},
 	} {
 		_, err := Open(o)
 		if err == nil || strings.Contains(err.Error(), "secret") {
@@ -241,7 +241,7 @@ func TestOpenRefuses(t *testing.T) {
 		}
 	}
 	for _, address := range []string{"", "https://example.com/", "https://example.com/lab/", "https://example.com/api/v4"} {
-		if _, err := Open(Options{Token: "t", Transport: tr, URL: address}); err != nil {
+		if _, err := Open(Options{Token: NewToken("t"), Transport: tr, URL: address}); err != nil {
 			t.Errorf("%q: %v", address, err)
 		}
 	}
@@ -284,7 +284,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 			StatusCode: http.StatusFound, Header: http.Header{"Location": {"https://evil.example.com/"}}, Body: http.NoBody, Request: r,
 		}, nil
 	})
-	g, err := Open(Options{URL: "http://gitlab.example.com", Token: "t", Transport: elsewhere, Now: time.Now})
+	g, err := Open(Options{URL: "http://gitlab.example.com", Token: NewToken("t"), Transport: elsewhere, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

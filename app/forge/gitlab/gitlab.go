@@ -26,8 +26,25 @@ import (
 // DefaultURL is where gitlab.com is.
 const DefaultURL = "https://gitlab.com"
 
-// A Token is a personal, group or project access token. It prints as "***".
-type Token string
+// A Token is a personal, group or project access token; the zero value is none. It
+// prints as "***", and as a hidden part of another struct, of which fmt calls no
+// methods, as a function.
+type Token struct{ text func() string }
+
+// NewToken makes one; of "" it is none.
+func NewToken(text string) Token {
+	if text == "" {
+		return Token{}
+	}
+	return Token{text: func() string { return text }}
+}
+
+func (t Token) reveal() string {
+	if t.text == nil {
+		return ""
+	}
+	return t.text()
+}
 
 // Format implements fmt.Formatter for all verbs.
 func (Token) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
@@ -39,7 +56,7 @@ func (Token) MarshalText() ([]byte, error) { return []byte("***"), nil }
 type Options struct {
 	URL         string            // base address, for people; DefaultURL if ""
 	Token       Token             // of scope api
-	FetchToken  Token             // of scope read_repository, for Credential; "" is Token
+	FetchToken  Token             // of scope read_repository, for Credential; none is Token
 	NoSummaries bool              // write no note on a merge request whose build failed
 	Transport   http.RoundTripper // how requests get out, without credentials
 	Now         func() time.Time
@@ -70,14 +87,14 @@ func Open(o Options) (*GitLab, error) {
 		return nil, errors.New("gitlab: there is no transport to send requests with")
 	}
 	for what, token := range map[string]Token{"token": o.Token, "token for fetching": o.FetchToken} {
-		if strings.ContainsFunc(string(token), func(r rune) bool { return r <= ' ' || r > '~' }) {
+		if strings.ContainsFunc(token.reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
 			return nil, fmt.Errorf("gitlab: the %s has characters that no token has, such as a space or an end of line", what)
 		}
 	}
-	if o.Token == "" {
+	if o.Token.text == nil {
 		return nil, errors.New("gitlab: there is no token")
 	}
-	if o.FetchToken == "" {
+	if o.FetchToken.text == nil {
 		o.FetchToken = o.Token
 	}
 	api, err := newClient(o, base)

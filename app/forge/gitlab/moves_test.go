@@ -134,7 +134,7 @@ func (r refusing) ask(_ context.Context, method, path string, _ url.Values, _, i
 
 func TestARefusedTransitionCountsIfItIsThere(t *testing.T) {
 	for state, want := range map[string]error{pending: forge.ErrInvalid, running: forge.ErrInvalid, success: nil} {
-		g, err := Open(Options{Token: "t", Transport: &http.Transport{}, Now: time.Now})
+		g, err := Open(Options{Token: NewToken("t"), Transport: &http.Transport{}, Now: time.Now})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -68,7 +68,7 @@ func (s *stage) open(t *testing.T, change ...func(*Options)) *GitLab {
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	o := Options{
-		URL: s.lab.URL(), Token: Token(s.token.Value), Transport: transport,
+		URL: s.lab.URL(), Token: NewToken(s.token.Value), Transport: transport,
 		Now: s.lab.Clock.Now, Log: slog.New(slog.DiscardHandler), UserAgent: "velocity-test",
 	}
 	for _, f := range change {

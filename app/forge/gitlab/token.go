@@ -102,8 +102,5 @@ func (g *GitLab) me(ctx context.Context) (int64, error) {
 // Credential is what git fetches a project with. GitLab has no tokens for an hour,
 // so it is the same each time, and closing it does nothing.
 func (g *GitLab) Credential(context.Context, forge.Repository) (forge.Credential, error) {
-	return forge.Credential{
-		User: "oauth2", Password: string(g.options.FetchToken),
-		Close: func(context.Context) error { return nil },
-	}, nil
+	return forge.NewCredential("oauth2", g.options.FetchToken.reveal(), func(context.Context) error { return nil }), nil
 }

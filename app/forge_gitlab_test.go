@@ -1,0 +1,48 @@
+package app_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/velocity-ci/velocity/app/forge/forgetest"
+)
+
+// A push is shown as pending, running and over, by one status that GitLab never had
+// to refuse.
+func TestGitLabPush(t *testing.T) {
+	w := newVillage(t, forgetest.GitLabOptions{})
+	sha := w.push("main", files{"hold": ""})
+	w.is(sha, "pending")
+	w.builder("b1", "--executor", "host")
+	w.is(sha, "running")
+	w.open()
+	if s := w.is(sha, "success"); s.Ref != "main" {
+		t.Errorf("the status is of %q; want main", s.Ref)
+	}
+	if diff := cmp.Diff([]string{"pending running success"}, w.states(sha)); diff != "" {
+		t.Errorf("the statuses were (-want +got):\n%s", diff)
+	}
+	w.is(w.push("main", files{"hold": "", "broken": ""}), "running")
+	w.open()
+	w.is(w.tip("main"), "failed")
+}
+
+// A tag is built at the commit that it stands for, whether it has a message or not.
+func TestGitLabTags(t *testing.T) {
+	w := newVillage(t, forgetest.GitLabOptions{})
+	w.builder("b1", "--executor", "host")
+	pipeline := w.pipeline()
+	pipeline[".velocityci/pipelines/default.yml"] = "on: {push: {tags: ['*']}}\n" + pipeline[".velocityci/pipelines/default.yml"]
+	light := w.push("main", pipeline)
+	noted := w.push("main", files{"a": "1"})
+	w.quiet()
+	w.project.PushRefs(t, "ann", map[string]string{"refs/tags/v1": light})
+	if s := w.is(light, "success"); s.Ref != "v1" {
+		t.Errorf("the status is of %q; want v1", s.Ref)
+	}
+	w.project.PushAnnotatedTag(t, "v2", noted, "The second")
+	if s := w.is(noted, "success"); s.Ref != "v2" {
+		t.Errorf("the status is of %q; want v2", s.Ref)
+	}
+}
