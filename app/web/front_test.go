@@ -109,6 +109,7 @@ type rig struct {
 	url    string
 	http   *http.Client
 	clerks map[string]*clerk
+	sites  map[string]*architect.Site
 	now    func() time.Time
 }
 
@@ -120,7 +121,7 @@ func newRig(t *testing.T) *rig {
 	}
 	log := slog.New(slog.DiscardHandler)
 	now := func() time.Time { return noon }
-	r := &rig{t: t, clerks: map[string]*clerk{}, now: now}
+	r := &rig{t: t, clerks: map[string]*clerk{}, sites: map[string]*architect.Site{}, now: now}
 	r.front = &web.Front{
 		Roster: roster.Open(repo, func() time.Time { return r.now() }), Now: func() time.Time { return r.now() }, Log: log,
 		Ready: func() error { return nil }, Architect: "UARCHITECT", Address: "/nats",
@@ -135,6 +136,7 @@ func newRig(t *testing.T) *rig {
 		c := &clerk{store: strings.Repeat(string(rune('a'+i)), 6)}
 		r.clerks[name] = c
 		site := &architect.Site{Name: name}
+		r.sites[name] = site
 		r.front.Sites.Add(&web.Server{
 			Architect: a, Site: site, Desk: c, Shelf: empty{}, Record: c, Encode: storage.EncodeBuild, Log: log,
 			Builds: func(context.Context, api.Query) ([]*build.Build, error) { return []*build.Build{c.build()}, nil },

@@ -223,7 +223,7 @@ func statusOf(err error) int {
 // id, or because the token opens no other. Repositories that it does not open are
 // to it as if they were not there.
 func (f *Front) site(r *http.Request, token roster.Token) (*Server, error) {
-	sites := slices.DeleteFunc(f.Sites.list(), func(s *Server) bool { return !token.May(roster.Read, s.Site.Identity()) })
+	sites := f.sitesOf(token)
 	if name := r.URL.Query().Get(api.ParamRepository); name != "" {
 		return theSite(sites, name)
 	}
@@ -243,6 +243,11 @@ func (f *Front) site(r *http.Request, token roster.Token) (*Server, error) {
 		return nil, statusError{http.StatusNotFound, fmt.Errorf("build %s: there is none of that id here", which)}
 	}
 	return nil, statusError{http.StatusBadRequest, fmt.Errorf("which repository? there are %s", strings.Join(names(sites), ", "))}
+}
+
+// sitesOf are the sites that a token may read.
+func (f *Front) sitesOf(token roster.Token) []*Server {
+	return slices.DeleteFunc(f.Sites.list(), func(s *Server) bool { return !token.May(roster.Read, s.Site.Identity()) })
 }
 
 func names(sites []*Server) []string {

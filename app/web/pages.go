@@ -101,7 +101,7 @@ func (f *Front) asset(w http.ResponseWriter, r *http.Request, _ *Server) {
 // readable are the sites that a caller may read, by name.
 func (f *Front) readable(r *http.Request) []*Server {
 	c, _ := callerOf(r)
-	sites := slices.DeleteFunc(f.Sites.list(), func(s *Server) bool { return !c.token.May(roster.Read, s.Site.Called()) })
+	sites := f.sitesOf(c.token)
 	slices.SortFunc(sites, func(a, b *Server) int { return strings.Compare(a.Site.Called(), b.Site.Called()) })
 	return sites
 }

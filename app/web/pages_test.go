@@ -165,3 +165,20 @@ func TestStreamsAreBounded(t *testing.T) {
 		t.Errorf("a page beside a stream: %d", status)
 	}
 }
+
+// Who may read a repository that has another name now sees it under that; who may
+// read one of the name that it has taken does not see it.
+func TestPagesOfRenamed(t *testing.T) {
+	r := newRig(t)
+	r.sites["shop"].Rename("store")
+	for repository, want := range map[string]bool{"shop": true, "store": false, "bank": false} {
+		secret, _ := r.token(roster.Read, repository)
+		session := r.signIn(secret)
+		_, home := r.visit("GET", "/", session)
+		build, _ := r.visit("GET", "/builds/aaaaaa-7", session)
+		list, _ := r.visit("GET", "/builds?repository=store", session)
+		if got := strings.Contains(home, ">store<"); got != want || (build == 200) != want || (list == 200) != want {
+			t.Errorf("with a token of %s: in the list %t, its build %d, its builds %d; want %t", repository, got, build, list, want)
+		}
+	}
+}
