@@ -174,7 +174,9 @@ func lockState(state string) (unlock func() error, err error) {
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(usage("another builder runs in %s", state).hint("--state DIR names a folder of its own"), file.Close())
 	}
-	return file.Close, nil
+	// A process that is being started has the file, too, until it is another program:
+	// to close it here would not be enough.
+	return func() error { return errors.Join(syscall.Flock(int(file.Fd()), syscall.LOCK_UN), file.Close()) }, nil
 }
 
 // makeState makes the folders that a builder works in.

@@ -48,7 +48,7 @@ func TestGitHubAccess(t *testing.T) {
 	missed := w.repo.Push(t, "main", forgetest.Change{Author: "octo", Remove: []string{"hold"}})
 	w.in.Unsuspend()
 	w.servedAgain(2)
-	if c := w.is(held, "cancelled"); c.Title != "Canceled: the repository cannot be reached any more" {
+	if c := w.is(held, "cancelled"); c.Title != "Canceled: repository not built here any more: the forge does not show it" {
 		t.Errorf("title %q", c.Title)
 	}
 

@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/velocity-ci/velocity/app/forge/forgetest"
 	"github.com/velocity-ci/velocity/builder/require"
 )
@@ -60,9 +58,6 @@ func foundVillage(t *testing.T, o forgetest.GitLabOptions) *village {
 	w.project.Member("velocity", 40, time.Time{})
 	w.project.Member("ann", 30, time.Time{})
 	w.token = lab.Token("velocity", "api")
-	if err := unix.Mkfifo(w.gate(), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	w.push("main", w.pipeline())
 	return w
 }

@@ -44,7 +44,7 @@ func (l *Liaison) unseen(ctx context.Context, p place, pull forge.Pull) (bool, e
 	l.mu.Lock()
 	seen := l.seen[spot{p.repo.Key, pull.Number}] == sight{pull.Head, pull.BaseRef}
 	l.mu.Unlock()
-	if seen || pull.Modified.Before(p.since) {
+	if seen || pull.Modified.Before(p.since.Truncate(time.Second)) { // forges tell whole seconds
 		return false, nil
 	}
 	builds, err := p.Builds(ctx, pull.Head)
