@@ -20,7 +20,7 @@ import (
 func (s *service) newReporter(posters map[forge.Kind]forge.Poster) *report.Reporter {
 	return &report.Reporter{
 		Compose: &report.Composer{
-			Tail:        s.tail,
+			Tail: s.tail, Page: pageOf(s.options.configured),
 			Granularity: func(p *plan.Plan) report.Granularity { return report.Granularity(p.Checks) },
 		},
 		Posters: posters, Memory: told{s}, Source: shown{s}, Logger: s.log, Now: s.c.now, Jitter: rand.Float64,

@@ -105,7 +105,7 @@ func (s *service) api(ctx context.Context, h *served) *http.Server {
 func (s *service) answers(h *served) *web.Server {
 	d := desk{s.c, h.repo, h.ledger.Store, h.vault}
 	a := &web.Server{
-		Architect: s.architect, Site: h.site, Desk: d, Shelf: shelf{s.shelves.of},
+		Architect: s.architect, Site: h.site, Desk: d, Shelf: shelf{s.shelves.of}, Record: chronicle{h},
 		Encode: storage.EncodeBuild, Log: s.log, Builds: d.builds, Why: s.why,
 		Git: h.serveFetch,
 	}

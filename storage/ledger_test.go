@@ -153,7 +153,10 @@ func TestLongLog(t *testing.T) {
 	folded := make(chan build.ID, 1)
 	l, _ := acquireIn(t, dir, func(id build.ID) { folded <- id })
 	b := begin(t, l, commits[0], 2)
-	want := bytes.Repeat([]byte(strings.Repeat("x", 99)+"\n"), 30_000)
+	var want []byte
+	for i := range 30_000 {
+		want = fmt.Appendf(want, "%099d\n", i)
+	}
 	log := filepath.Join(t.TempDir(), "log")
 	if err := os.WriteFile(log, want, 0o600); err != nil {
 		t.Fatal(err)
@@ -163,6 +166,18 @@ func TestLongLog(t *testing.T) {
 		text, times, err := l.Log(t.Context(), b.ID, "s0t0", 1)
 		if err != nil || !bytes.Equal(text, want) || !bytes.Equal(times, want) {
 			t.Errorf("Log = %d and %d bytes, %v; want twice %d", len(text), len(times), err, len(want))
+		}
+		size := int64(len(want))
+		for _, at := range []struct{ offset, limit int64 }{
+			{0, 10}, {0, 0}, {1<<20 - 50, 100}, {1 << 20, 1}, {500_000, 2 << 20}, {0, size}, {0, 2 * size}, {size - 5, 10}, {size, 10}, {2 * size, 10},
+		} {
+			want := want[min(at.offset, size):min(at.offset+at.limit, size)]
+			if got, err := l.LogFrom(t.Context(), b.ID, "s0t0", 1, at.offset, at.limit); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("LogFrom %d at most %d = %d bytes, %v; want %d", at.offset, at.limit, len(got), err, len(want))
+			}
+		}
+		if _, err := l.LogFrom(t.Context(), b.ID, "s0t1", 1, 0, 10); !errors.Is(err, storage.ErrNoLog) {
+			t.Errorf("LogFrom of a task without a log: %v; want ErrNoLog", err)
 		}
 	}
 	ledgertest.Record(t, l, build.Change{Build: b.Clone(), Logs: []build.LogFile{{Task: "s0t0", Attempt: 1, Text: log, Times: log}}})

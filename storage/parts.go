@@ -36,28 +36,71 @@ func split(data []byte) (parts [][]byte) {
 
 // joined reads all parts of a file in a folder, or fails with fs.ErrNotExist.
 func (s *Store) joined(folder git.Hash, name string) ([]byte, error) {
-	entries, err := s.repo.List(folder, "")
+	parts, err := s.parts(folder, name)
 	if err != nil {
 		return nil, err
 	}
 	var content []byte
-	found := 0
-	for _, e := range entries { // sorted by name: a file comes before its further parts
-		if e.Name != name && !strings.HasPrefix(e.Name, name+".") {
-			continue
-		}
-		if e.Name != partName(name, found) {
-			return nil, fmt.Errorf("%s stands where %s is missing", e.Name, partName(name, found))
-		}
+	for _, e := range parts {
 		part, err := s.repo.ReadBlob(e.Hash, maxLog-int64(len(content)))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", e.Name, err)
 		}
 		content = append(content, part...)
-		found++
-	}
-	if found == 0 {
-		return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
 	}
 	return content, nil
+}
+
+// ranged reads at most limit bytes of a file from an offset on, from the parts that
+// hold them, or fails with fs.ErrNotExist.
+func (s *Store) ranged(folder git.Hash, name string, offset, limit int64) ([]byte, error) {
+	parts, err := s.parts(folder, name)
+	if err != nil {
+		return nil, err
+	}
+	var content []byte
+	for _, e := range parts {
+		size, err := s.repo.BlobSize(e.Hash)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", e.Name, err)
+		}
+		if offset >= size {
+			offset -= size
+			continue
+		}
+		part, err := s.repo.ReadBlob(e.Hash, maxLog)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", e.Name, err)
+		}
+		part = part[offset:]
+		content = append(content, part[:min(int64(len(part)), limit)]...)
+		limit -= min(int64(len(part)), limit)
+		if offset = 0; limit == 0 {
+			break
+		}
+	}
+	return content, nil
+}
+
+// parts lists the parts of a file in a folder, in order, or fails with
+// fs.ErrNotExist.
+func (s *Store) parts(folder git.Hash, name string) ([]git.TreeEntry, error) {
+	entries, err := s.repo.List(folder, "")
+	if err != nil {
+		return nil, err
+	}
+	var found []git.TreeEntry
+	for _, e := range entries { // sorted by name: a file comes before its further parts
+		if e.Name != name && !strings.HasPrefix(e.Name, name+".") {
+			continue
+		}
+		if e.Name != partName(name, len(found)) {
+			return nil, fmt.Errorf("%s stands where %s is missing", e.Name, partName(name, len(found)))
+		}
+		found = append(found, e)
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+	}
+	return found, nil
 }

@@ -40,7 +40,7 @@ func appendClean(dst, line []byte, colours bool) []byte {
 			dst, coloured = dst[:start], false
 			i++
 		case c == 0x1b:
-			n := sequence(line[i:])
+			n := Sequence(line[i:])
 			if colours && colour(line[i:i+n]) {
 				dst = append(dst, line[i:i+n]...)
 				coloured = true
@@ -64,9 +64,9 @@ func appendClean(dst, line []byte, colours bool) []byte {
 	return dst
 }
 
-// sequence is the length of the escape sequence that s begins with; one that is
-// cut off reaches to the end.
-func sequence(s []byte) int {
+// Sequence is the length of the escape sequence that s begins with; one that is
+// cut off reaches to the end. s begins with ESC.
+func Sequence(s []byte) int {
 	if len(s) < 2 {
 		return len(s)
 	}

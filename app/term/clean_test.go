@@ -59,7 +59,7 @@ func FuzzAppendClean(f *testing.F) {
 			if i < 0 {
 				break
 			}
-			n := sequence(rest[i:])
+			n := Sequence(rest[i:])
 			if !colour(rest[i : i+n]) {
 				t.Fatalf("appendClean(%q) = %q: %q is left", line, coloured, rest[i:i+n])
 			}

@@ -58,13 +58,23 @@ type Front struct {
 	// Setup is the way to a GitHub App; nil if there is one, or shall be none.
 	Setup *Setup
 
-	registrations limiter
-	guesses       limiter      // tokens that a forge refused
-	strangers     atomic.Int32 // fetches under way of those who brought no token
+	// Streams is how many may be open at once under one token; 0 means DefaultStreams.
+	Streams int
+
+	// Sessions are of people who look at pages; nil if nobody can sign in.
+	Sessions *Sessions
+
+	registrations, logins limiter
+	guesses               limiter      // tokens that a forge refused
+	strangers             atomic.Int32 // fetches under way of those who brought no token
 
 	mu   sync.Mutex
 	open map[string]map[*opening]bool // requests being answered, by their token's id
 }
+
+// DefaultStreams is enough for a team that shares a token, and bounds what one that
+// was lost can hold open.
+const DefaultStreams = 1000
 
 // Anybody is what a route needs that checks for itself who asks, or tells
 // nothing.
@@ -86,13 +96,14 @@ type Route struct {
 	Need    roster.Right
 	On      Scope
 
+	page   bool // for people: who asks is known by their session, and hears of problems on a page
 	follow bool // an answer that goes on: the token is looked at again once it can be cut off
 	serve  func(f *Front, w http.ResponseWriter, r *http.Request, site *Server)
 }
 
 // Routes is the table.
 func Routes() []Route {
-	return []Route{
+	return append(pageRoutes(), []Route{
 		{Pattern: "GET /healthz", Need: Anybody, serve: (*Front).healthy},
 		{Pattern: "GET /readyz", Need: Anybody, serve: (*Front).ready},
 		{Pattern: "GET /nats", Need: Anybody, serve: (*Front).nats},
@@ -138,7 +149,7 @@ func Routes() []Route {
 		{Pattern: "GET " + api.PathSecrets, Need: roster.Admin, On: OnServer, serve: (*Front).secrets},
 		{Pattern: "POST " + api.PathSecrets, Need: roster.Admin, On: OnServer, serve: (*Front).setSecret},
 		{Pattern: "DELETE " + api.PathSecrets + "/{name}", Need: roster.Admin, On: OnServer, serve: (*Front).removeSecret},
-	}
+	}...)
 }
 
 // Where forges deliver.

@@ -32,6 +32,7 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 type clerk struct {
 	store   string
 	reading chan struct{} // told when a log is asked for; nil if logs do not block
+	printed string        // behind the first line of the log, which is the store's name
 
 	mu    sync.Mutex
 	asked []api.Start
@@ -77,6 +78,21 @@ func (c *clerk) Log(ctx context.Context, _ build.ID, _ string, _ int) ([]byte, e
 	return nil, ctx.Err()
 }
 
+func (c *clerk) Plan(context.Context, build.ID) (*plan.Plan, error) { return nil, nil }
+
+func (c *clerk) Moves(context.Context, build.ID) ([]build.Move, error) {
+	return []build.Move{{Seq: 1, At: noon, Kind: build.Submit}}, nil
+}
+
+func (c *clerk) LogFrom(_ context.Context, _ build.ID, _ string, _ int, offset, limit int64) ([]byte, error) {
+	text := c.store + "\n" + c.printed
+	return []byte(text[min(offset, int64(len(text))):min(offset+limit, int64(len(text)))]), nil
+}
+
+func (c *clerk) LogTimes(context.Context, build.ID, string, int) (func(int64) time.Duration, error) {
+	return func(offset int64) time.Duration { return time.Duration(offset) * time.Millisecond }, nil
+}
+
 // empty is a shelf with nothing on it.
 type empty struct{}
 
@@ -93,6 +109,7 @@ type rig struct {
 	url    string
 	http   *http.Client
 	clerks map[string]*clerk
+	sites  map[string]*architect.Site
 	now    func() time.Time
 }
 
@@ -104,21 +121,24 @@ func newRig(t *testing.T) *rig {
 	}
 	log := slog.New(slog.DiscardHandler)
 	now := func() time.Time { return noon }
-	r := &rig{t: t, clerks: map[string]*clerk{}, now: now}
+	r := &rig{t: t, clerks: map[string]*clerk{}, sites: map[string]*architect.Site{}, now: now}
 	r.front = &web.Front{
 		Roster: roster.Open(repo, func() time.Time { return r.now() }), Now: func() time.Time { return r.now() }, Log: log,
 		Ready: func() error { return nil }, Architect: "UARCHITECT", Address: "/nats",
 		Secrets: seal.Open(repo, func() (seal.Key, error) { return seal.NewKey(), nil }, now),
 		NATS:    http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }),
 		Attempt: func(repository, token string) bool { return repository == "shop" && token == "under way" },
+
+		Sessions: &web.Sessions{Key: []byte("of this test")},
 	}
 	a := architect.New(nil, log, now)
 	for i, name := range []string{"shop", "bank"} {
 		c := &clerk{store: strings.Repeat(string(rune('a'+i)), 6)}
 		r.clerks[name] = c
 		site := &architect.Site{Name: name}
+		r.sites[name] = site
 		r.front.Sites.Add(&web.Server{
-			Architect: a, Site: site, Desk: c, Shelf: empty{}, Encode: storage.EncodeBuild, Log: log,
+			Architect: a, Site: site, Desk: c, Shelf: empty{}, Record: c, Encode: storage.EncodeBuild, Log: log,
 			Builds: func(context.Context, api.Query) ([]*build.Build, error) { return []*build.Build{c.build()}, nil },
 			Why:    func(context.Context, *build.Build, string) ([]api.Reason, error) { return []api.Reason{}, nil },
 			Git: func(w http.ResponseWriter, r *http.Request, results bool) {
@@ -129,6 +149,7 @@ func newRig(t *testing.T) *rig {
 	server := httptest.NewServer(r.front.Handler())
 	t.Cleanup(server.Close)
 	r.url, r.http = server.URL, server.Client()
+	r.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return r
 }
 
@@ -152,6 +173,12 @@ func (r *rig) ask(method, path, token, body string) (int, string) {
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
+	return r.send(req)
+}
+
+// send sends a request, follows no redirect, and returns the status and the answer.
+func (r *rig) send(req *http.Request) (int, string) {
+	r.t.Helper()
 	resp, err := r.http.Do(req)
 	if err != nil {
 		r.t.Fatal(err)
@@ -174,6 +201,7 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 	secrets["admin"], _ = r.token(roster.Admin)
 	secrets["bank only"], _ = r.token(roster.Act, "bank")
 	revoked, made := r.token(roster.Admin)
+	sessions := map[string]*http.Cookie{"nonsense": {Name: "velocity", Value: "x.1.y"}, "revoked": r.signIn(revoked)}
 	if err := r.front.Roster.Withdraw(t.Context(), made.ID, "ann"); err != nil {
 		t.Fatal(err)
 	}
@@ -183,13 +211,17 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 		t.Fatal(err)
 	}
 	secrets["expired"] = expired
+	for _, who := range []string{"read", "act", "admin", "bank only", "expired"} {
+		sessions[who] = r.signIn(secrets[who])
+	}
 	r.now = func() time.Time { return noon.Add(time.Hour) }
 
 	ranks := map[string]int{"read": 1, "act": 2, "bank only": 2, "admin": 3}
 	needs := map[roster.Right]int{roster.Read: 1, roster.Act: 2, roster.Admin: 3}
 	open := map[string]bool{"/healthz": true, "/readyz": true, "/nats": true, "/git/{path...}": true, api.PathRegister: true}
-	open[web.SetupPath], open[web.SetupCallback] = true, true     // to whom the server printed the address: TestSetup
-	open[web.HooksOfGitHub], open[web.HooksOfGitLab] = true, true // to forges, which package hooks has prove themselves
+	open["/login"], open["/logout"], open["/assets/{name}"] = true, true, true // TestSignIn, TestAssets
+	open[web.SetupPath], open[web.SetupCallback] = true, true                  // to whom the server printed the address: TestSetup
+	open[web.HooksOfGitHub], open[web.HooksOfGitLab] = true, true              // to forges, which package hooks has prove themselves
 	for _, asAttempt := range []string{api.PathPacks + "{sum}", api.PathKept, api.PathNeeded + "{n}", api.PathKeptCaches + "{name}"} {
 		open[asAttempt] = true // to those with the credential of an attempt: TestBlobsAreForAttempts
 	}
@@ -212,8 +244,10 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 			path += "?repository=shop"
 		}
 		for who, secret := range secrets {
-			want := "answered"
+			page, want := isPage(pattern), "answered"
 			switch {
+			case ranks[who] == 0 && page && !strings.HasSuffix(pattern, "/live"):
+				want = "to sign in"
 			case ranks[who] == 0:
 				want = "401"
 			case ranks[who] < needs[route.Need]:
@@ -224,9 +258,16 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 			if want == "answered" && strings.HasPrefix(pattern, api.PathTrigger) {
 				continue // it would wait for an architect that looks into its inbox
 			}
-			status, body := r.ask(method, path, secret, "{}")
+			status, body := 0, ""
+			if page {
+				status, body = r.visit(method, path, sessions[who])
+			} else {
+				status, body = r.ask(method, path, secret, "{}")
+			}
 			got := "answered"
 			switch {
+			case status == http.StatusSeeOther:
+				got = "to sign in"
 			case status == http.StatusUnauthorized:
 				got = "401"
 			case status == http.StatusForbidden:

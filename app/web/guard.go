@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,8 @@ import (
 type caller struct {
 	token roster.Token
 	local bool // over a socket: says itself who it is
+
+	session bool // came with a session, which can be ended
 }
 
 type callerKey struct{}
@@ -47,22 +50,22 @@ func (f *Front) guard(route Route) http.Handler {
 		if !ok {
 			var leave func()
 			var err error
-			if r, leave, err = f.enter(r, route.follow); err != nil {
-				f.refuse(w, err)
+			if r, leave, err = f.enter(r, route); err != nil {
+				f.refuse(w, r, route, err)
 				return
 			}
 			defer leave()
 			c, _ = callerOf(r)
 		}
 		if !c.token.Rights.Includes(route.Need) {
-			f.problem(w, http.StatusForbidden, fmt.Errorf("this needs a token with the right %s; this one has %s", route.Need, c.token.Rights))
+			f.deny(w, r, route, http.StatusForbidden, fmt.Errorf("this needs a token with the right %s; this one has %s", route.Need, c.token.Rights))
 			return
 		}
 		var site *Server
 		if route.On == OnRepository {
 			var err error
 			if site, err = f.site(r, c.token); err != nil {
-				f.problem(w, statusOf(err), err)
+				f.deny(w, r, route, statusOf(err), err)
 				return
 			}
 		}
@@ -77,10 +80,31 @@ func (f *Front) reply(w http.ResponseWriter, status int, body any) { reply(w, f.
 // errNoToken is for a request that brings no token.
 var errNoToken = errors.New("this needs a token: Authorization: Bearer vla_…")
 
-func (f *Front) refuse(w http.ResponseWriter, err error) {
+// deny says why a route is not answered: to a person, or to a program.
+func (f *Front) deny(w http.ResponseWriter, r *http.Request, route Route, status int, err error) {
+	if route.page {
+		f.pageProblem(w, r, status, err)
+		return
+	}
+	f.problem(w, status, err)
+}
+
+// errTooManyStreams is for a stream too many.
+var errTooManyStreams = errors.New("as many streams as may be are open under this token: close some")
+
+// refuse answers whoever did not show that they may ask.
+func (f *Front) refuse(w http.ResponseWriter, r *http.Request, route Route, err error) {
+	if errors.Is(err, errTooManyStreams) {
+		f.deny(w, r, route, http.StatusTooManyRequests, err)
+		return
+	}
 	if !errors.Is(err, errNoToken) && !errors.Is(err, roster.ErrRefused) {
 		f.Log.Error("cannot check a token", "err", err)
-		f.problem(w, http.StatusInternalServerError, errors.New("the server could not check the token"))
+		f.deny(w, r, route, http.StatusInternalServerError, errors.New("the server could not check the token"))
+		return
+	}
+	if route.page {
+		f.askToSignIn(w, r, route)
 		return
 	}
 	w.Header().Set("WWW-Authenticate", "Bearer")
@@ -88,30 +112,47 @@ func (f *Front) refuse(w http.ResponseWriter, err error) {
 }
 
 // An opening is one request that is being answered under a token.
-type opening struct{ cut context.CancelFunc }
+type opening struct {
+	cut    context.CancelFunc
+	stream bool
+}
 
-// enter finds out who asks. Until the caller leaves, the request ends with the
-// token: when it expires, and when cut is called with its id.
-func (f *Front) enter(r *http.Request, again bool) (*http.Request, func(), error) {
+// bearer is the token that a request brings.
+func (f *Front) bearer(r *http.Request) (roster.Token, error) {
 	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		return nil, nil, errNoToken
+		return roster.Token{}, errNoToken
 	}
-	token, err := f.Roster.Check(r.Context(), secret)
+	return f.Roster.Check(r.Context(), secret)
+}
+
+// enter finds out who asks. Until the caller leaves, the request ends with the
+// token: when it expires, and when cut is called with its id. After an error the
+// request is as it came.
+func (f *Front) enter(r *http.Request, route Route) (*http.Request, func(), error) {
+	who := f.bearer
+	if route.page {
+		who = f.visitor
+	}
+	token, err := who(r)
 	if err != nil {
-		return nil, nil, err
+		return r, nil, err
 	}
-	ctx, cancel := f.until(context.WithValue(r.Context(), callerKey{}, caller{token: token}), token.Expires)
-	o := &opening{cut: cancel}
-	f.hold(token.ID, o)
+	ctx, cancel := f.until(context.WithValue(r.Context(), callerKey{}, caller{token: token, session: route.page}), token.Expires)
+	o := &opening{cut: cancel, stream: route.follow}
+	if !f.hold(token.ID, o) {
+		cancel()
+		return r, nil, errTooManyStreams
+	}
 	leave := func() { cancel(); f.drop(token.ID, o) }
-	if again { // it may have been revoked before it could be cut off
-		if _, err := f.Roster.Check(ctx, secret); err != nil {
+	entered := r.WithContext(ctx)
+	if route.follow { // it may have been revoked before it could be cut off
+		if _, err := who(entered); err != nil {
 			leave()
-			return nil, nil, err
+			return r, nil, err
 		}
 	}
-	return r.WithContext(ctx), leave, nil
+	return entered, leave, nil
 }
 
 // until is ctx until a time; the zero time never comes.
@@ -122,9 +163,20 @@ func (f *Front) until(ctx context.Context, end time.Time) (context.Context, cont
 	return context.WithTimeout(ctx, end.Sub(f.Now()))
 }
 
-func (f *Front) hold(id string, o *opening) {
+// hold notes a request, unless it is a stream and there are enough of them under
+// the token.
+func (f *Front) hold(id string, o *opening) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	streams := 0
+	for other := range f.open[id] {
+		if other.stream {
+			streams++
+		}
+	}
+	if o.stream && streams >= cmp.Or(f.Streams, DefaultStreams) {
+		return false
+	}
 	if f.open == nil {
 		f.open = map[string]map[*opening]bool{}
 	}
@@ -132,6 +184,7 @@ func (f *Front) hold(id string, o *opening) {
 		f.open[id] = map[*opening]bool{}
 	}
 	f.open[id][o] = true
+	return true
 }
 
 func (f *Front) drop(id string, o *opening) {
@@ -170,7 +223,7 @@ func statusOf(err error) int {
 // id, or because the token opens no other. Repositories that it does not open are
 // to it as if they were not there.
 func (f *Front) site(r *http.Request, token roster.Token) (*Server, error) {
-	sites := slices.DeleteFunc(f.Sites.list(), func(s *Server) bool { return !token.May(roster.Read, s.Site.Identity()) })
+	sites := f.sitesOf(token)
 	if name := r.URL.Query().Get(api.ParamRepository); name != "" {
 		return theSite(sites, name)
 	}
@@ -183,13 +236,18 @@ func (f *Front) site(r *http.Request, token roster.Token) (*Server, error) {
 	}
 	if _, err := build.ParseID(which); err == nil {
 		for _, s := range sites {
-			if _, err := s.Desk.Find(r.Context(), which); err == nil {
+			if _, err := s.lookUp(r.Context(), which); err == nil {
 				return s, nil
 			}
 		}
 		return nil, statusError{http.StatusNotFound, fmt.Errorf("build %s: there is none of that id here", which)}
 	}
 	return nil, statusError{http.StatusBadRequest, fmt.Errorf("which repository? there are %s", strings.Join(names(sites), ", "))}
+}
+
+// sitesOf are the sites that a token may read.
+func (f *Front) sitesOf(token roster.Token) []*Server {
+	return slices.DeleteFunc(f.Sites.list(), func(s *Server) bool { return !token.May(roster.Read, s.Site.Identity()) })
 }
 
 func names(sites []*Server) []string {

@@ -55,10 +55,19 @@ func (f *Front) rosterProblem(w http.ResponseWriter, err error) {
 }
 
 func (f *Front) builders(w http.ResponseWriter, r *http.Request, _ *Server) {
-	all, err := f.Roster.Builders(r.Context())
+	list, err := f.listBuilders(r.Context())
 	if err != nil {
 		f.rosterProblem(w, err)
 		return
+	}
+	f.reply(w, http.StatusOK, list)
+}
+
+// listBuilders lists all builders that are registered, also those that are revoked.
+func (f *Front) listBuilders(ctx context.Context) ([]api.Builder, error) {
+	all, err := f.Roster.Builders(ctx)
+	if err != nil {
+		return nil, err
 	}
 	here := map[string]architect.Member{}
 	if f.Members != nil {
@@ -72,7 +81,7 @@ func (f *Front) builders(w http.ResponseWriter, r *http.Request, _ *Server) {
 			Untrusted: b.Untrusted, Drained: b.Drained, Revoked: b.Revoked, Registered: b.Registered,
 		})
 	}
-	f.reply(w, http.StatusOK, list)
+	return list, nil
 }
 
 func connection(here map[string]architect.Member, builder string) *api.Connection {

@@ -1,4 +1,4 @@
-// Package web answers the architect's API. It acts only through the architect
+// Package web answers the architect's API, and shows pages. It acts only through the architect
 // and the desk it is given.
 package web
 
@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/velocity-ci/velocity/app/api"
 	"github.com/velocity-ci/velocity/architect"
@@ -34,12 +35,27 @@ type Shelf interface {
 	File(ctx context.Context, b *build.Build, task, name string, w io.Writer) error
 }
 
+// A Record is what is known of a build beside how it stands.
+type Record interface {
+	// Plan is what it was to do; nil if no plan could be drawn.
+	Plan(ctx context.Context, id build.ID) (*plan.Plan, error)
+	// Moves are all that happened to it so far, the oldest first.
+	Moves(ctx context.Context, id build.ID) ([]build.Move, error)
+	// LogFrom reads at most limit bytes of what an attempt printed, from an offset
+	// on: as far as it is there while it runs, nothing behind its end.
+	LogFrom(ctx context.Context, id build.ID, task string, attempt int, offset, limit int64) ([]byte, error)
+	// LogTimes finds when the bytes at offsets, which only grow, came, counted from
+	// the log's beginning; nil if nobody knows.
+	LogTimes(ctx context.Context, id build.ID, task string, attempt int) (func(offset int64) time.Duration, error)
+}
+
 // A Server answers for one site.
 type Server struct {
 	Architect *architect.Architect
 	Site      *architect.Site
 	Desk      Desk
 	Shelf     Shelf
+	Record    Record                             // nil where no pages are shown
 	Encode    func(*build.Build) ([]byte, error) // a build in its stored form
 	Log       *slog.Logger
 
@@ -54,6 +70,8 @@ type Server struct {
 	// Reads reports whether the forge of the repository lets whoever has a token of it
 	// read the repository; for "", whether everybody may. nil if it is on no forge.
 	Reads func(ctx context.Context, token string) (bool, error)
+
+	lines lineIndex
 }
 
 // largestBody bounds what a request may send.

@@ -145,6 +145,33 @@ func (r *Roster) Withdraw(ctx context.Context, id, by string) error {
 	})
 }
 
+// Token is the token of an id as long as it is good, or ErrRefused. That somebody has
+// its secret was seen before.
+func (r *Roster) Token(_ context.Context, id string) (Token, error) {
+	if checkID(id) != nil {
+		return Token{}, ErrRefused
+	}
+	head, err := r.head()
+	if err != nil {
+		return Token{}, fmt.Errorf("look up token: %w", err)
+	}
+	data, err := r.read(head, kindToken, id)
+	if errors.Is(err, ErrNone) {
+		return Token{}, ErrRefused
+	}
+	if err != nil {
+		return Token{}, fmt.Errorf("look up token: %w", err)
+	}
+	t, err := decodeToken(data)
+	if err != nil {
+		return Token{}, fmt.Errorf("look up token: %w", err)
+	}
+	if t.ID != id || !t.Expires.IsZero() && !r.now().Before(t.Expires) {
+		return Token{}, ErrRefused
+	}
+	return t.token(), nil
+}
+
 // Check returns the token that a secret opens, or ErrRefused.
 func (r *Roster) Check(_ context.Context, secret string) (Token, error) {
 	id, err := idOf(TokenPrefix, secret)
