@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -44,5 +45,26 @@ func TestGitLabTags(t *testing.T) {
 	w.project.PushAnnotatedTag(t, "v2", noted, "The second")
 	if s := w.is(noted, "success"); s.Ref != "v2" {
 		t.Errorf("the status is of %q; want v2", s.Ref)
+	}
+}
+
+// A build that is under way when the server dies goes on with the next one, and its
+// one status is taken from running to its end.
+func TestGitLabKilled(t *testing.T) {
+	w := newVillage(t, forgetest.GitLabOptions{})
+	w.builder("b1", "--executor", "host")
+	w.stop()
+	kill := w.spawn()
+	sha := w.push("main", files{"hold": ""})
+	w.is(sha, "running")
+	kill()
+	w.serve()
+	w.open()
+	w.is(sha, "success")
+	if got := w.states(sha); len(got) != 1 || !strings.HasSuffix(got[0], "running success") {
+		t.Errorf("the statuses were %q; want one that ran and succeeded", got)
+	}
+	if n := w.builds(sha, 1); n != 1 {
+		t.Errorf("%d builds; want one", n)
 	}
 }
