@@ -69,7 +69,7 @@ func TestGitLabKilled(t *testing.T) {
 	if got := w.states(sha); len(got) != 1 || !strings.HasSuffix(got[0], "running success") {
 		t.Errorf("the statuses were %q; want one that ran and succeeded", got)
 	}
-	if n := w.builds(sha, 1); n != 1 {
+	if n := w.recorded(sha); n != 1 {
 		t.Errorf("%d builds; want one", n)
 	}
 	if strings.Contains(w.said.text(), "attempt=2") {
