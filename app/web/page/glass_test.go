@@ -26,9 +26,10 @@ type glass struct {
 	tab context.Context
 	url string
 
+	stream chan string // of events, for the page of a build; it ends when it is closed
+
 	mu      sync.Mutex
 	pages   map[string][]byte // by path
-	stream  []string          // what the page of a build hears, in order; then it ends
 	strange []string          // breaches of the policy, and requests for what no page has
 }
 
@@ -38,9 +39,12 @@ func newGlass(t *testing.T) *glass {
 	t.Helper()
 	program, err := exec.LookPath("chromium")
 	require.Have(t, "chromium", err)
-	g := &glass{t: t, pages: map[string][]byte{}}
+	g := &glass{t: t, stream: make(chan string), pages: map[string][]byte{}}
 	server := httptest.NewServer(http.HandlerFunc(g.serve))
-	t.Cleanup(server.Close)
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
 	g.url = server.URL
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute)
 	t.Cleanup(cancel)
@@ -81,8 +85,8 @@ func (g *glass) serve(w http.ResponseWriter, r *http.Request) {
 	name, asset := strings.CutPrefix(r.URL.Path, AssetsPath)
 	a, known := FindAsset(name)
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	text, page := g.pages[r.URL.Path]
+	g.mu.Unlock()
 	switch {
 	case asset && known:
 		w.Header().Set("Content-Type", a.Kind)
@@ -92,15 +96,34 @@ func (g *glass) serve(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", Policy+"; report-uri /breach")
 		_, _ = w.Write(text)
 	case strings.HasSuffix(r.URL.Path, "/live"):
-		w.Header().Set("Content-Type", "text/event-stream")
-		for _, event := range g.stream {
-			fmt.Fprintf(w, "event: build\ndata: %s\n\n", event)
-		}
-		fmt.Fprint(w, "event: end\ndata: {\"state\":\"failed\",\"mark\":\"✗\"}\n\n")
+		g.speak(w, r)
 	default:
 		body, err := io.ReadAll(io.LimitReader(r.Body, 1<<16))
+		g.mu.Lock()
 		g.strange = append(g.strange, fmt.Sprintf("%s %s: %s %v", r.Method, r.URL, body, err))
+		g.mu.Unlock()
 		http.NotFound(w, r)
+	}
+}
+
+// speak sends what is told until that ends, or whoever listens goes away.
+func (g *glass) speak(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	out := http.NewResponseController(w)
+	for {
+		if out.Flush() != nil {
+			return
+		}
+		select {
+		case event, more := <-g.stream:
+			if !more {
+				fmt.Fprint(w, "event: end\ndata: \"failed\"\n\n")
+				return
+			}
+			fmt.Fprintf(w, "event: build\ndata: %s\n\n", event)
+		case <-r.Context().Done():
+			return
+		}
 	}
 }
 
@@ -122,24 +145,22 @@ func (g *glass) putView(path string, f Frame, v View) string {
 	return g.put(path, out.Bytes())
 }
 
-// tell makes a page of a build hear of these, one after the other.
-func (g *glass) tell(views ...Build) {
+// tell makes the page of a build hear how it stands now.
+func (g *glass) tell(f Frame, v Build) {
 	g.t.Helper()
-	var stream []string
-	for _, v := range views {
-		var out bytes.Buffer
-		if err := Live(&out, exampleFrame, v); err != nil {
-			g.t.Fatal(err)
-		}
-		data, err := json.Marshal(out.String())
-		if err != nil {
-			g.t.Fatal(err)
-		}
-		stream = append(stream, string(data))
+	var out bytes.Buffer
+	if err := Live(&out, f, v); err != nil {
+		g.t.Fatal(err)
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.stream = stream
+	data, err := json.Marshal(out.String())
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	select {
+	case g.stream <- string(data):
+	case <-g.tab.Done():
+		g.t.Fatal("nobody listens")
+	}
 }
 
 func (g *glass) do(steps ...chromedp.Action[chromedp.Void]) {
@@ -173,4 +194,5 @@ func scheme(name string) chromedp.Action[chromedp.Void] {
 	})
 }
 
-var schemes = []string{"light", "dark"}
+// phone is how wide one is, in pixels.
+const phone = 390

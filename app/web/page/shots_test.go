@@ -23,7 +23,7 @@ func TestShots(t *testing.T) {
 		for _, kind := range []struct {
 			name, scheme string
 			width        int64
-		}{{"light", "light", 1200}, {"dark", "dark", 1200}, {"phone", "light", 390}} {
+		}{{"light", "light", 1200}, {"dark", "dark", 1200}, {"phone", "light", phone}} {
 			g.do(chromedp.EmulateViewport(kind.width, 800), scheme(kind.scheme), chromedp.Navigate(url))
 			picture := see(g, chromedp.FullScreenshot(100))
 			if err := os.WriteFile(filepath.Join(folder, name+"_"+kind.name+".png"), picture, 0o666); err != nil {
