@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/blueprint/plan"
 )
 
 // taint puts a text into every field of a view that holds text from outside.
@@ -111,9 +112,10 @@ func leads(n *html.Node) (away []string) {
 // Whatever somebody calls something, in any field of any page, is text: no element
 // and no attribute comes of it, and no link leads elsewhere.
 func TestHostileTextIsText(t *testing.T) {
-	benign := map[string][]string{}
+	benign, places := map[string][]string{}, map[string][]string{}
 	for name, v := range examples() {
-		benign[name] = shape(drawn(t, tainted(&v, "plain"), v))
+		doc := drawn(t, tainted(&v, benignText), v)
+		benign[name], places[name] = shape(doc), texts(doc)
 	}
 	for _, attack := range attacks {
 		for name, v := range examples() {
@@ -121,11 +123,38 @@ func TestHostileTextIsText(t *testing.T) {
 			if got := shape(doc); !slices.Equal(got, benign[name]) {
 				t.Errorf("%q changes the page %s: %s", attack, name, difference(benign[name], got))
 			}
+			if lost := lost(places[name], texts(doc), attack); lost != "" && name != "plan" { // which is as terminals have it
+				t.Errorf("%q on the page %s is not shown: %s", attack, name, lost)
+			}
 			if away := leads(doc); away != nil {
 				t.Errorf("%q on the page %s leads to %q", attack, name, away)
 			}
 		}
 	}
+}
+
+// benignText stands where attacks will: no page says so by itself.
+const benignText = "benign7"
+
+// lost finds where a text is not shown as it is, or in one of the short forms that
+// pages have for names.
+func lost(places, got []string, attack string) string {
+	if len(places) != len(got) {
+		return fmt.Sprintf("there are %d texts instead of %d", len(got), len(places))
+	}
+	forms := []string{attack, first(attack), person(attack), branch(attack), eventName(plan.Event(attack)), plan.Commit(attack).Short()}
+	for i, form := range forms {
+		forms[i] = string(visible([]byte(strings.ReplaceAll(form, "\x00", "\ufffd")))) // as html/template has it
+	}
+	for i, place := range places {
+		if !slices.ContainsFunc(forms, func(one string) bool {
+			rest := strings.Replace(place, benignText, one, 1) // which may be beside another
+			return slices.ContainsFunc(forms, func(other string) bool { return got[i] == strings.ReplaceAll(rest, benignText, other) })
+		}) {
+			return fmt.Sprintf("%q instead of %q", got[i], place)
+		}
+	}
+	return ""
 }
 
 // tainted puts a text into a view and its frame.
