@@ -155,4 +155,12 @@ type Events struct {
 	Newer string
 }
 
+// TaskName is how people know a task, by its key.
+func (e Events) TaskName(key string) string {
+	if t, ok := e.Task(key); ok {
+		return t.Name
+	}
+	return key
+}
+
 func (e Events) about() (string, string) { return "events", "Events of " + e.ID.String() }
