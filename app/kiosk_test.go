@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -188,32 +190,40 @@ type event struct{ kind, id, data string }
 // says that it has enough or the stream ends.
 func (k *kiosk) events(path, last string, see func(event) (enough bool)) {
 	k.t.Helper()
+	if err := k.eventsUpTo(path, last, math.MaxInt64, see); err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+// eventsUpTo is events of a connection that breaks off after so many bytes. It may be
+// called by many at once.
+func (k *kiosk) eventsUpTo(path, last string, bytes int64, see func(event) (enough bool)) error {
 	ctx, cancel := context.WithCancel(atHome(k.t))
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, k.url+path, nil)
 	if err != nil {
-		k.t.Fatal(err)
+		return err
 	}
 	if last != "" {
 		req.Header.Set("Last-Event-ID", last)
 	}
 	resp, err := k.http.Do(req)
 	if err != nil {
-		k.t.Fatal(err)
+		return err
 	}
 	defer resp.Body.Close()
 	if kind := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || kind != "text/event-stream" {
-		k.t.Fatalf("%s: %d, %s", path, resp.StatusCode, kind)
+		return fmt.Errorf("%s: %d, %s", path, resp.StatusCode, kind)
 	}
 	var e event
-	lines := bufio.NewReader(resp.Body)
+	lines := bufio.NewReader(io.LimitReader(resp.Body, bytes))
 	for {
 		line, err := lines.ReadString('\n')
 		if errors.Is(err, io.EOF) {
-			return
+			return nil
 		}
 		if err != nil {
-			k.t.Fatalf("%s broke off: %v", path, err)
+			return fmt.Errorf("%s broke off: %w", path, err)
 		}
 		field, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
 		switch field {
@@ -225,7 +235,7 @@ func (k *kiosk) events(path, last string, see func(event) (enough bool)) {
 			e.data = value
 		case "":
 			if e.kind != "" && see(e) {
-				return
+				return nil
 			}
 			e = event{}
 		}

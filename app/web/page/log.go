@@ -23,12 +23,9 @@ type Line struct {
 	Since  time.Duration // when it came, counted from the log's beginning
 }
 
-// A Cutter makes lines of the bytes of a log as they come. It begins at a
-// Place.
-type Cutter struct {
-	Place
-	Skipping bool // what comes up to the end of the line belongs to no line any more
-}
+// A Cutter makes lines of the bytes of a log as they come. It begins at its Place,
+// and moves on with what it takes.
+type Cutter struct{ Place }
 
 // Shown are the spans of the line, with a note at its end if it goes on.
 func (l Line) Shown() []Span {
@@ -43,16 +40,31 @@ func (l Line) Shown() []Span {
 type Place struct {
 	Offset int64 // bytes
 	Number int   // of the line that begins there, or of the next one that does
+	// Within says that the place is in a line of which no more is shown. Whoever goes
+	// on there may be faster than the log, which a builder sends again to a server
+	// that was started anew: the bytes before the place may not be there to be asked.
+	Within bool
 }
 
-func (p Place) String() string { return fmt.Sprintf("%d-%d", p.Offset, p.Number) }
+// within ends the text of a Place that is in a line.
+const within = "w"
+
+func (p Place) String() string {
+	text := fmt.Sprintf("%d-%d", p.Offset, p.Number)
+	if p.Within {
+		text += within
+	}
+	return text
+}
 
 // ParsePlace reads what String wrote.
 func ParsePlace(text string) (p Place, ok bool) {
+	text, p.Within = strings.CutSuffix(text, within)
 	offset, number, _ := strings.Cut(text, "-")
 	at, err := strconv.ParseUint(offset, 10, 62)
 	n, err2 := strconv.ParseUint(number, 10, 31)
-	return Place{int64(at), int(n)}, err == nil && err2 == nil && n > 0
+	p.Offset, p.Number = int64(at), int(n)
+	return p, err == nil && err2 == nil && n > 0
 }
 
 // Take makes lines of data, which begins at Offset, and moves on behind what it has
@@ -67,11 +79,11 @@ func (c *Cutter) Take(data []byte, end bool) []Line {
 			n = len(data)
 		}
 		switch {
-		case c.Skipping:
-			c.Skipping = !whole
+		case c.Within:
+			c.Within = !whole
 		case whole || end || n > MaxLine:
 			lines = append(lines, c.line(data[:n]))
-			c.Skipping = !whole && !end
+			c.Within = !whole && !end
 		default:
 			return lines
 		}

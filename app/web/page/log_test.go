@@ -56,7 +56,7 @@ func TestCutter(t *testing.T) {
 				if !ok || place != c.Place {
 					t.Fatalf("the place %q is read as %v, %v", c.Place, place, ok)
 				}
-				c = &Cutter{Place: place, Skipping: place.Offset > 0 && text[place.Offset-1] != '\n'}
+				c = &Cutter{Place: place}
 			}
 		}
 		if want := shownLines(text); !reflect.DeepEqual(want, got) {
@@ -66,11 +66,30 @@ func TestCutter(t *testing.T) {
 }
 
 func TestParsePlace(t *testing.T) {
-	for _, text := range []string{"", "-", "1", "1-", "-1", "1-0", "1--1", "+1-1", "1-1-1", "99999999999999999999-1", "1-99999999999", "x-1"} {
+	for _, text := range []string{"", "-", "1", "1-", "-1", "1-0", "1--1", "+1-1", "1-1-1", "w", "1-1ww", "1w-1", "1-w", "99999999999999999999-1", "1-99999999999", "x-1"} {
 		if p, ok := ParsePlace(text); ok {
 			t.Errorf("%q is read as %v", text, p)
 		}
 	}
+}
+
+// What is read as a place is written as it was read, but for leading zeros.
+func FuzzParsePlace(f *testing.F) {
+	for _, seed := range []string{"0-1", "10-3w", "1-0", "9223372036854775807-1", "01-1w"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, ok := ParsePlace(text)
+		if !ok {
+			return
+		}
+		if p.Offset < 0 || p.Number < 1 {
+			t.Fatalf("%q is read as %+v", text, p)
+		}
+		if again, ok := ParsePlace(p.String()); !ok || again != p {
+			t.Fatalf("%q is read as %+v, and then as %+v", text, p, again)
+		}
+	})
 }
 
 func TestTicks(t *testing.T) {
