@@ -37,8 +37,17 @@ type kiosk struct {
 // newKiosk is one whose repository has these blueprints.
 func newKiosk(t *testing.T, blueprints map[string]string) *kiosk {
 	t.Helper()
+	k := foundKiosk(t, blueprints, "builder: {executor: host, capacity: 4}\n")
+	k.serve()
+	k.signIn()
+	return k
+}
+
+// foundKiosk is one without a server, whose configuration has these lines too.
+func foundKiosk(t *testing.T, blueprints map[string]string, config string) *kiosk {
+	t.Helper()
 	k := &kiosk{t: t, root: t.TempDir(), said: newSpeech()}
-	k.write("server.yml", "state: state\nlisten: 127.0.0.1:0\nrepositories: [shop]\nbuilder: {executor: host, capacity: 4}\n")
+	k.write("server.yml", "state: state\nlisten: 127.0.0.1:0\nrepositories: [shop]\n"+config)
 	k.write(".gitconfig", gitConfig)
 	for name, text := range blueprints {
 		k.write("shop/.velocityci/blueprints/"+name+".yml", text)
@@ -46,21 +55,30 @@ func newKiosk(t *testing.T, blueprints map[string]string) *kiosk {
 	for _, args := range [][]string{{"init", "-q"}, {"add", "."}, {"commit", "-qm", "Sell things"}} {
 		k.git(args...)
 	}
-	var out bytes.Buffer
-	if status := run(t.Context(), k.root, "", &out, "token", "create", "ann", "--rights", "admin", "--config", filepath.Join(k.root, "server.yml")); status != 0 {
-		t.Fatalf("token create ended with %d: %s", status, &out)
-	}
-	k.secret = regexp.MustCompile(`vla_\w+`).FindString(out.String())
-	k.serve()
+	k.secret = regexp.MustCompile(`vla_\w+`).FindString(k.must("token", "create", "ann", "--rights", "admin"))
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	k.http = &http.Client{Jar: jar}
-	if status, text := k.post("/login", url.Values{"token": {k.secret}}); status != http.StatusOK {
-		t.Fatalf("sign in: %d %s", status, text)
-	}
 	return k
+}
+
+// must runs a command with the server's configuration, and returns what it said.
+func (k *kiosk) must(args ...string) string {
+	k.t.Helper()
+	var out bytes.Buffer
+	if status := run(k.t.Context(), k.root, "", &out, append(args, "--config", filepath.Join(k.root, "server.yml"))...); status != 0 {
+		k.t.Fatalf("velocity %s ended with %d: %s", strings.Join(args, " "), status, &out)
+	}
+	return out.String()
+}
+
+func (k *kiosk) signIn() {
+	k.t.Helper()
+	if status, text := k.post("/login", url.Values{"token": {k.secret}}); status != http.StatusOK {
+		k.t.Fatalf("sign in: %d %s", status, text)
+	}
 }
 
 // serve starts the server, which ends with the test.
