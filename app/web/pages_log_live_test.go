@@ -25,7 +25,16 @@ import (
 type tape struct {
 	*clerk
 	text string
+	size int64        // as the build has it; 0 if it does not say
 	read atomic.Int64 // offset behind what was read last
+}
+
+func (p *tape) Find(ctx context.Context, text string) (*build.Build, error) {
+	b, err := p.clerk.Find(ctx, text)
+	if err == nil {
+		b.Stages[0].Tasks[0].Log.Bytes = p.size
+	}
+	return b, err
 }
 
 func (p *tape) LogFrom(_ context.Context, _ build.ID, _ string, _ int, offset, limit int64) ([]byte, error) {
@@ -42,6 +51,21 @@ func (r *rig) record(text string) (*tape, string) {
 		Why: func(context.Context, *build.Build, string) ([]api.Reason, error) { return []api.Reason{}, nil },
 	})
 	return p, "/builds/tttttt-7/log/s0t0"
+}
+
+// receive sends a request, and returns the answer with what was in it.
+func (r *rig) receive(req *http.Request) (*http.Response, string) {
+	r.t.Helper()
+	resp, err := r.http.Do(req)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return resp, string(text)
 }
 
 // Whoever takes nothing of a stream is cut off, and nothing but what the connection

@@ -74,7 +74,7 @@ func taint(v reflect.Value, text string) {
 func ours(of reflect.Type, field reflect.StructField) bool {
 	switch of {
 	case reflect.TypeFor[Log](), reflect.TypeFor[Events](), reflect.TypeFor[Builds](), reflect.TypeFor[Match]():
-		if slices.Contains([]string{"First", "Previous", "Next", "Last", "Older", "Newer", "Toggle", "None"}, field.Name) {
+		if slices.Contains([]string{"First", "Previous", "Next", "Last", "Older", "Newer", "Earlier", "Later", "Toggle", "None"}, field.Name) {
 			return true
 		}
 		return field.Name == "Query" && field.Type.Kind() == reflect.String

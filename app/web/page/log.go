@@ -72,33 +72,43 @@ func ParsePlace(text string) (p Place, ok bool) {
 // come, and nothing is left.
 func (c *Cutter) Take(data []byte, end bool) []Line {
 	var lines []Line
+	c.Each(data, end, func(at Place, text []byte) {
+		lines = append(lines, LineOf(at, text))
+	})
+	return lines
+}
+
+// Each is Take for lines as they were printed, without their ends. A text that is
+// longer than MaxLine may not be all of the line, and is the caller's only until each
+// returns.
+func (c *Cutter) Each(data []byte, end bool, each func(at Place, text []byte)) {
 	for len(data) > 0 {
 		n := bytes.IndexByte(data, '\n') + 1
 		whole := n > 0
 		if !whole {
 			n = len(data)
 		}
+		at := c.Place
 		switch {
 		case c.Within:
 			c.Within = !whole
 		case whole || end || n > MaxLine:
-			lines = append(lines, c.line(data[:n]))
+			each(at, bytes.TrimSuffix(data[:n], newline))
+			c.Number++
 			c.Within = !whole && !end
 		default:
-			return lines
+			return
 		}
 		c.Offset += int64(n)
 		data = data[n:]
 	}
-	return lines
 }
 
-func (c *Cutter) line(text []byte) Line {
-	text = bytes.TrimSuffix(text, []byte("\n"))
-	line := Line{Number: c.Number, Offset: c.Offset, Cut: len(text) > MaxLine}
-	line.Spans = Spans(text[:min(len(text), MaxLine)])
-	c.Number++
-	return line
+var newline = []byte("\n")
+
+// LineOf is a line as Each gives it, ready to be shown.
+func LineOf(at Place, text []byte) Line {
+	return Line{Number: at.Number, Offset: at.Offset, Cut: len(text) > MaxLine, Spans: Spans(text[:min(len(text), MaxLine)])}
 }
 
 // A Log is a window of the log of one attempt.
@@ -120,19 +130,6 @@ type Log struct {
 	Toggle                      string // query of this window with times, or without
 	Search                      *Search
 	None                        string // why there is no log; "" if there is one
-}
-
-// A Search is what was looked for in a log, and the lines that have it.
-type Search struct {
-	Text  string
-	Found []Match
-	More  bool // there are more, which were not looked for
-}
-
-// A Match is a line that was found.
-type Match struct {
-	Line
-	Query string // of the window that has it
 }
 
 func (l Log) about() (string, string) {
@@ -201,6 +198,3 @@ func (l Log) step(i int) *build.Step {
 	}
 	return &l.Task.Steps[i]
 }
-
-// Has reports whether a line has a text, in any case.
-func (l Line) Has(lower string) bool { return strings.Contains(strings.ToLower(plain(l.Spans)), lower) }

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
 	"strings"
@@ -70,6 +71,21 @@ func TestParsePlace(t *testing.T) {
 		if p, ok := ParsePlace(text); ok {
 			t.Errorf("%q is read as %v", text, p)
 		}
+	}
+}
+
+// A line is found by what is shown of it, whether it needs a second look or not.
+func TestNeedle(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		line := []byte(rapid.StringMatching(`([a-cA-Cäß \t]|\x1b\[3[1-7]m|\r|\x{202e}|\x00)*`).Draw(t, "line"))
+		text := rapid.StringMatching(`[a-cA-CäSs+0-9U]{1,3}`).Draw(t, "text")
+		want := strings.Contains(strings.ToLower(plain(Spans(line))), strings.ToLower(text))
+		if got := NewNeedle(text).In(line); got != want {
+			t.Fatalf("%q in %q: %t; want %t", text, line, got, want)
+		}
+	})
+	if NewNeedle("end").In(append(bytes.Repeat([]byte("x"), MaxLine), "end"...)) {
+		t.Error("what is not shown is found")
 	}
 }
 
