@@ -75,7 +75,7 @@ func (w window) get(b *testing.B, path string) (time.Duration, string) {
 func (w window) measure(b *testing.B, name, path, want string) {
 	b.Run(name, func(b *testing.B) {
 		var samples []sample
-		size := 0
+		size, before := 0, cpu(b, w.process.Pid)
 		for b.Loop() {
 			took, text := w.get(b, path)
 			if !strings.Contains(text, want) {
@@ -84,6 +84,7 @@ func (w window) measure(b *testing.B, name, path, want string) {
 			samples, size = append(samples, sample{wall: took}), len(text)
 		}
 		report(b, samples)
+		b.ReportMetric(milliseconds(cpu(b, w.process.Pid)-before)/float64(len(samples)), "cpu-ms")
 		b.ReportMetric(float64(size)/1e3, "kB")
 	})
 }
@@ -104,7 +105,7 @@ func BenchmarkLogPage(b *testing.B) {
 	w.measure(b, "last lines", log+"?end=1", fmt.Sprintf(`id="L%d"`, lines))
 	w.measure(b, "lines in the middle", fmt.Sprintf("%s?line=%d", log, lines/2), fmt.Sprintf(`id="L%d"`, lines/2))
 	w.measure(b, "with times", log+"?line=1&times=1", `class="t"`)
-	w.measure(b, "search, found at once", log+"?q=compiling", "first")
+	w.measure(b, "search, found at once", log+"?q=compiling", "Later matches")
 	w.measure(b, "search of all", log+"?q=nowhere", "No line has")
 	b.Run("raw", func(b *testing.B) {
 		b.SetBytes(int64(len(w.all(b, log+"/raw"))))
