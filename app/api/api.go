@@ -18,7 +18,7 @@ const (
 	PathCancel  = "/api/v1/cancel"    // POST Act
 	PathApprove = "/api/v1/approve"   // POST Approval → Approval: as it was recorded
 	PathTrigger = "/api/v1/triggers/" // GET {id}/follow → a stream of Update
-	PathBuild   = "/api/v1/builds/"   // GET {id} → a build; {id}/follow → a stream of Update; {id}/logs/{task}; {id}/why; {id}/artifacts
+	PathBuild   = "/api/v1/builds/"   // GET {id} → a build; {id}/follow → a stream of Update; {id}/logs/{task}; {id}/logs/{task}/times → []Mark; {id}/why; {id}/artifacts
 
 	PathRepositories  = "/api/v1/repositories"      // GET → []string
 	PathBuilds        = "/api/v1/builds"            // GET → []build, by the fields of Query
@@ -96,6 +96,13 @@ type Log struct {
 	Attempt int    `json:"attempt"`
 	Offset  int64  `json:"offset"`
 	Data    []byte `json:"data"`
+}
+
+// A Mark says when a piece of a log came: what stands from the offset on, as far as
+// that of the next mark, came so many milliseconds after the log began.
+type Mark struct {
+	Offset int64 `json:"offset"` // bytes
+	Millis int64 `json:"millis"`
 }
 
 // A Query selects builds, as the flags of velocity builds do. Zero fields select

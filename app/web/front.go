@@ -125,6 +125,7 @@ func Routes() []Route {
 		{Pattern: "GET " + api.PathBuilds, Need: roster.Read, On: OnRepository, serve: at((*Server).list)},
 		{Pattern: "GET " + api.PathBuild + "{id}", Need: roster.Read, On: OnRepository, serve: at((*Server).show)},
 		{Pattern: "GET " + api.PathBuild + "{id}/logs/{task}", Need: roster.Read, On: OnRepository, serve: at((*Server).log)},
+		{Pattern: "GET " + api.PathBuild + "{id}/logs/{task}/times", Need: roster.Read, On: OnRepository, serve: at((*Server).logTimes)},
 		{Pattern: "GET " + api.PathBuild + "{id}/artifacts", Need: roster.Read, On: OnRepository, serve: at((*Server).artifacts)},
 		{Pattern: "GET " + api.PathBuild + "{id}/artifacts/{task}", Need: roster.Read, On: OnRepository, serve: at((*Server).artifact)},
 		{Pattern: "GET " + api.PathBuild + "{id}/artifacts/{task}/{path...}", Need: roster.Read, On: OnRepository, serve: at((*Server).artifact)},
