@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// Path is before all paths of the API, below the server's address.
+const Path = "/api/v1/"
+
 // Paths of the API, below the server's address.
 const (
 	PathWake    = "/api/v1/wake"      // POST: look into the inbox now
@@ -28,6 +31,7 @@ const (
 	PathTokens        = "/api/v1/tokens"            // GET → []Token; POST Token → Issued; DELETE /{id}
 	PathSecrets       = "/api/v1/secrets"           // GET → []Secret; POST SetSecret → Secret; DELETE /{name}, by ParamOf
 	PathSelf          = "/api/v1/self"              // GET → Token: whose the token of the request is
+	PathDescription   = "/api/v1/openapi.json"      // GET → all of this, in OpenAPI
 )
 
 // Parameters of paths about builds.
@@ -49,7 +53,7 @@ type Start struct {
 
 // An Act is about one build: its id, number or commit.
 type Act struct {
-	Build  string `json:"build"`
+	Build  string `json:"build,omitempty"`  // not of one about a builder
 	Failed bool   `json:"failed,omitempty"` // of a rerun: keep what succeeded
 	Reason string `json:"reason,omitempty"`
 	Actor  string `json:"actor,omitempty"`

@@ -64,6 +64,9 @@ type Front struct {
 	// Sessions are of people who look at pages; nil if nobody can sign in.
 	Sessions *Sessions
 
+	// Description is what Describe made; nil if it is not told.
+	Description func() ([]byte, error)
+
 	registrations, logins limiter
 	guesses               limiter      // tokens that a forge refused
 	strangers             atomic.Int32 // fetches under way of those who brought no token
@@ -120,6 +123,7 @@ func Routes() []Route {
 		{Pattern: "POST " + SetupPath, Need: Anybody, serve: (*Front).setup},
 		{Pattern: "GET " + SetupCallback, Need: Anybody, serve: (*Front).setupBack},
 
+		{Pattern: "GET " + api.PathDescription, Need: Anybody, serve: (*Front).description},
 		{Pattern: "GET " + api.PathSelf, Need: roster.Read, On: OnServer, serve: (*Front).self},
 		{Pattern: "GET " + api.PathRepositories, Need: roster.Read, On: OnServer, serve: (*Front).repositories},
 		{Pattern: "GET " + api.PathBuilds, Need: roster.Read, On: OnRepository, serve: at((*Server).list)},
