@@ -48,7 +48,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 
 // find answers for the request if there is no such build.
 func (s *Server) find(w http.ResponseWriter, r *http.Request) (*build.Build, bool) {
-	b, err := s.Desk.Find(r.Context(), r.PathValue("id"))
+	b, err := s.lookUp(r.Context(), r.PathValue("id"))
 	if err != nil {
 		s.problem(w, http.StatusNotFound, err)
 	}
