@@ -54,7 +54,9 @@ func newWitness(t *testing.T, k *kiosk) *witness {
 		ModifyResponse: w.answer,
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
-		w.request(r)
+		if strings.HasPrefix(r.URL.Path, api.Path) {
+			w.request(r)
+		}
 		proxy.ServeHTTP(out, r)
 	}))
 	t.Cleanup(server.Close)
@@ -142,6 +144,9 @@ func (w *witness) request(r *http.Request) {
 
 // answer judges an answer, which it holds back until it is whole.
 func (w *witness) answer(resp *http.Response) error {
+	if !strings.HasPrefix(resp.Request.URL.Path, api.Path) {
+		return nil
+	}
 	body, err := io.ReadAll(resp.Body)
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	w.note(resp.Request, err)
@@ -229,7 +234,7 @@ func TestCommandsSpeakAsDescribed(t *testing.T) {
 	}
 	ask(k.secret+"\n", 0, "login", w.url)
 	ask("", 0, "start", "make", "-f")
-	ask("", 0, "builds", "--json", "--ref", "HEAD", "--since", "1d", "--limit", "3")
+	ask("", 0, "builds", "--json", "--ref", "main", "--since", "1d", "--limit", "3")
 	made := regexp.MustCompile(`\w{6}-\d+`).FindString(ask("", 0, "builds", "--name", "make"))
 	ask("", 0, "show", made)
 	for _, more := range [][]string{nil, {"make"}, {"s0t0", "--attempt", "1"}, {"make", "--times"}} {
@@ -348,7 +353,8 @@ func TestExamplesOfTheAPI(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v:\n%s", err, out)
 	}
-	for _, want := range []string{`"name":"ann"`, `["shop"]`, `"trigger":"`, `{"end":true}`, `"state":"succeeded"`, "\nmade\n", "dist/sub/file", `"message":"`} {
+	for _, want := range []string{`"name":"ann"`, `["shop"]`, `"trigger":"`, `{"end":true}`, `"state":"succeeded"`, "\nmade\n", "dist/sub/file", `"message":"`,
+		"default: passing</title>", "<title>Builds of shop</title>", "succeeded: default on main</title>"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the examples printed no %s:\n%s", want, out)
 		}
