@@ -120,7 +120,7 @@ func (d *doctor) gitlab(ctx context.Context) []symptom {
 	}
 	found := []symptom{fine("GitLab %s takes the token %q", h.Version, h.Name)}
 	if len(h.Missing) > 0 {
-		found = append(found, problem("the token lacks the scopes %s", describe(h.Missing)).mend("make a token that has them, and write it into its file"))
+		found = append(found, problem("the token lacks the scopes %s", inQuotes(h.Missing)).mend("make a token that has them, and write it into its file"))
 	}
 	if h.Soon {
 		found = append(found, warning("the token expires on %s", h.Expires.Format(time.DateOnly)).mend("rotate it, and write the new one into its file"))

@@ -179,8 +179,8 @@ func (c *cli) cacheFolder() string {
 	return filepath.Join(base, "velocity")
 }
 
-// describe is a list of words for people.
-func describe(words []string) string {
+// inQuotes is a list of words for people.
+func inQuotes(words []string) string {
 	if len(words) == 0 {
 		return "none"
 	}

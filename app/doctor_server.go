@@ -31,7 +31,7 @@ func (d *doctor) judgeHealth(h client.Health) []symptom {
 				broken = append(broken, name)
 			}
 		}
-		found[0] = problem("the server takes no builds in; not in order: %s", describe(broken)).
+		found[0] = problem("the server takes no builds in; not in order: %s", inQuotes(broken)).
 			mend("its log says why, in lines with \"not ready\"")
 	}
 	found = append(found, clock("the server's", h.Skew))

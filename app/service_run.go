@@ -58,7 +58,14 @@ func (s *service) run(ctx context.Context, work func(ctx context.Context) error)
 		group.Go(func() error { return s.serveScrapes(lower) })
 	}
 	if s.forges != nil {
-		group.Go(func() error { s.forges.run(lower); return nil })
+		group.Go(func() error {
+			s.forges.resume(lower)
+			s.gathered.Store(true)
+			s.forges.run(lower)
+			return nil
+		})
+	} else {
+		s.gathered.Store(true)
 	}
 	s.taking.Store(true)
 	context.AfterFunc(lower, func() { s.taking.Store(false) })
