@@ -61,6 +61,8 @@ type Front struct {
 
 	// Streams is how many may be open at once under one token; 0 means DefaultStreams.
 	Streams int
+	// Patience is how long a browser may take to take one event; 0 means DefaultPatience.
+	Patience time.Duration
 
 	// Sessions are of people who look at pages; nil if nobody can sign in.
 	Sessions *Sessions

@@ -71,7 +71,8 @@ type Server struct {
 	// read the repository; for "", whether everybody may. nil if it is on no forge.
 	Reads func(ctx context.Context, token string) (bool, error)
 
-	lines lineIndex
+	lines  lineIndex
+	relays relays
 }
 
 // largestBody bounds what a request may send.
