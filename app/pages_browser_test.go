@@ -23,11 +23,19 @@ type viewer struct {
 // browser's console: no error of a script, no breach of the policy, no file missing.
 func newViewer(t *testing.T, blueprints map[string]string) *viewer {
 	t.Helper()
+	return newKiosk(t, blueprints).viewer()
+}
+
+// viewer is somebody who looks at the kiosk's pages with the session that its token
+// opens, in a browser with more options.
+func (k *kiosk) viewer(more ...chromedp.ExecAllocatorOption) *viewer {
+	t := k.t
+	t.Helper()
 	program, err := exec.LookPath("chromium")
 	require.Have(t, "chromium", err)
-	v := &viewer{kiosk: newKiosk(t, blueprints)}
-	allocator, end := chromedp.NewExecAllocator(atHome(t), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(program), chromedp.NoSandbox)...) // tests may run as root, for whom it has no sandbox
+	v := &viewer{kiosk: k}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox) // tests may run as root, for whom it has no sandbox
+	allocator, end := chromedp.NewExecAllocator(atHome(t), append(options, more...)...)
 	t.Cleanup(end)
 	tab, closeTab := chromedp.NewContext(allocator)
 	v.tab = tab
