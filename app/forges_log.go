@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/velocity-ci/velocity/app/web"
 	"github.com/velocity-ci/velocity/app/web/page"
@@ -10,7 +11,10 @@ import (
 )
 
 // A deliveryLog is the inbox in the words of pages.
-type deliveryLog struct{ f *forges }
+type deliveryLog struct {
+	announced
+	now func() time.Time
+}
 
 // wordsOf are the states of deliveries as people are told of them.
 var wordsOf = map[delivery.State]page.DeliveryState{
@@ -20,7 +24,7 @@ var wordsOf = map[delivery.State]page.DeliveryState{
 
 // List implements web.DeliveryLog.
 func (l deliveryLog) List(ctx context.Context, q web.DeliveryQuery, n int) ([]page.Delivery, error) {
-	entries, err := l.f.inbox.List(ctx, n, func(e delivery.Entry) bool {
+	entries, err := l.inbox.List(ctx, n, func(e delivery.Entry) bool {
 		return (q.Key == "" || e.Key == q.Key) && (q.State == "" || wordsOf[e.State] == q.State) && (q.Until.IsZero() || !e.Received.After(q.Until))
 	})
 	all := make([]page.Delivery, len(entries))
@@ -36,13 +40,13 @@ func (l deliveryLog) List(ctx context.Context, q web.DeliveryQuery, n int) ([]pa
 // Retry implements web.DeliveryLog. It is as if the forge sent the delivery again:
 // the inbox takes in what it has put away, and knows all else.
 func (l deliveryLog) Retry(ctx context.Context, key string) error {
-	d, err := deliveries{l.f.inbox}.Read(ctx, key)
+	d, err := deliveries{l.inbox}.Read(ctx, key)
 	if errors.Is(err, delivery.ErrNone) {
 		return web.ErrNoDelivery
 	}
 	if err != nil {
 		return err
 	}
-	d.Received = l.f.s.c.clock()
-	return announced{l.f.inbox, l.f.liaison}.Accept(ctx, d)
+	d.Received = l.now()
+	return l.Accept(ctx, d)
 }

@@ -117,5 +117,11 @@ func (f *Front) retried(r *http.Request) (string, error) {
 	if err != nil || len(found) == 0 {
 		return "", err
 	}
-	return fmt.Sprintf("The delivery %s is tried again. It is %s now.", key, found[0].State), nil
+	return fmt.Sprintf("The delivery %s %s.", key, became[found[0].State]), nil
+}
+
+// became is what happened since a delivery was to be tried again.
+var became = map[page.DeliveryState]string{
+	page.DeliveryWaiting: "waits to be tried again", page.DeliveryDone: "was worked off",
+	page.DeliveryQuarantined: "is quarantined again",
 }
