@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/velocity-ci/velocity/app/api"
 	"github.com/velocity-ci/velocity/app/web"
@@ -42,7 +43,7 @@ func (d desk) idOf(once web.Once, ask any) string {
 		return d.c.newTriggerID()
 	}
 	sum := sha256.New()
-	fmt.Fprintf(sum, "form %s %+v", once.Text, ask) // which prints maps in the order of their keys
+	fmt.Fprintf(sum, "form %s %#v", once.Text, ask) // which prints maps in the order of their keys
 	return storage.NewTriggerID(once.At, binary.BigEndian.Uint64(sum.Sum(nil)))
 }
 
@@ -63,7 +64,12 @@ func (d desk) Choices(ctx context.Context, ref string) ([]page.Choice, error) {
 	}
 	var all []page.Choice
 	for _, s := range config.Pipelines() {
-		all = append(all, page.Choice{Kind: plan.OfPipeline, Name: s.Name, Description: s.Description})
+		one := page.Choice{Kind: plan.OfPipeline, Name: s.Name, Description: s.Description}
+		if s.Name == defaultName { // what is meant by no name comes first
+			all = slices.Insert(all, 0, one)
+			continue
+		}
+		all = append(all, one)
 	}
 	for _, s := range config.Blueprints() {
 		all = append(all, page.Choice{Kind: plan.OfBlueprint, Name: s.Name, Description: s.Description})

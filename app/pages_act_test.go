@@ -273,13 +273,14 @@ func TestActWithoutScripts(t *testing.T) {
 		"bad":  "steps: [{type: run, description: look, script: 'test -e " + mended + "'}]\n",
 		"wait": "steps: [{type: run, description: wait, script: 'read go <" + gate.path + "'}]\n",
 	})
-	k.write("shop/.velocityci/pipelines/both.yml", "stages: [{name: all, blueprints: [good, bad]}]\n")
+	k.write("shop/.velocityci/pipelines/a.yml", "stages: [{name: all, blueprints: [bad]}]\n")
+	k.write("shop/.velocityci/pipelines/default.yml", "on: {push: {branches: [nothing]}}\nstages: [{name: all, blueprints: [good, bad]}]\n")
 	k.git("add", ".")
 	k.git("commit", "-qm", "Build both")
 
 	blank := k.visit("/builds?repository=shop").follow("Start a build")
-	if sent := fields(all(blank.doc, atom.Form)[1]); sent.Get("name") != "both" {
-		t.Errorf("the form begins as %v; want the first pipeline chosen", sent)
+	if sent := fields(all(blank.doc, atom.Form)[1]); sent.Get("name") != "default" {
+		t.Errorf("the form begins as %v; want the default pipeline chosen", sent)
 	}
 	missing := blank.press("Start", nil)
 	if missing.status != http.StatusUnprocessableEntity || !strings.Contains(missing.said(), "no value for the parameters color") {
@@ -291,8 +292,8 @@ func TestActWithoutScripts(t *testing.T) {
 	if wrong := blank.press("Start", url.Values{"ref": {"nowhere"}}); !strings.Contains(wrong.said(), "find nowhere") {
 		t.Errorf("at no ref: %d %q", wrong.status, wrong.said())
 	}
-	if looked := missing.press("Show what is there at this ref", url.Values{"ref": {"HEAD~1"}}); looked.status != http.StatusOK || strings.Contains(text(looked.doc), "both") {
-		t.Errorf("at the commit before: %d %s; want no pipeline both", looked.status, text(looked.doc))
+	if looked := missing.press("Show what is there at this ref", url.Values{"ref": {"HEAD~1"}}); looked.status != http.StatusOK || strings.Contains(text(looked.doc), "default") {
+		t.Errorf("at the commit before: %d %s; want no pipeline", looked.status, text(looked.doc))
 	}
 
 	first := missing.press("Start", url.Values{"parameters": {"color=red"}})

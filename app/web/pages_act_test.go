@@ -151,7 +151,7 @@ func TestSaidIsSo(t *testing.T) {
 		"/builders?said=b1":              "",
 	} {
 		_, text := r.visit("GET", path, session)
-		_, said, _ := strings.Cut(text, `role="status">`)
+		_, said, _ := strings.Cut(text, `autofocus>`)
 		if said, _, _ = strings.Cut(said, "<"); said != want {
 			t.Errorf("%s says %q; want %q", path, said, want)
 		}
@@ -184,7 +184,7 @@ func TestTurnBuilderFromPage(t *testing.T) {
 			t.Fatalf("%s: %d", c.verb, got.status)
 		}
 		_, text := r.visit("GET", got.location, session)
-		if !strings.Contains(text, `role="status">`+c.says+"<") || !strings.Contains(text, `action="`+c.offers+`"`) {
+		if !strings.Contains(text, `autofocus>`+c.says+"<") || !strings.Contains(text, `action="`+c.offers+`"`) {
 			t.Errorf("after %s the page is %s", c.verb, text)
 		}
 	}
