@@ -363,6 +363,26 @@ func TestActWithoutScripts(t *testing.T) {
 	}
 }
 
+// What was asked for from a page before the server was started anew is not asked for
+// again from that page.
+func TestPressAcrossRestart(t *testing.T) {
+	k := newKiosk(t, map[string]string{"shop": "steps: [{type: run, description: sell, script: 'true'}]\n"})
+	page := k.visit("/builds?repository=shop").follow("Start a build")
+	first := page.press("Start", nil)
+	k.over(first.at.Path)
+	k.stop()
+	k.said = newSpeech()
+	k.serve()
+	at, err := url.Parse(k.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page.at.Host = at.Host
+	if again := page.press("Start", nil); again.at.Path != first.at.Path || first.said() != "You asked for this build." {
+		t.Errorf("pressed at two servers, there are %s and %s", first.at, again.at)
+	}
+}
+
 // kioskOf are the pages of a town's server, as somebody with a right sees them.
 func (w *town) kioskOf(rights string) *kiosk {
 	w.t.Helper()
