@@ -11,29 +11,6 @@ import (
 	"github.com/velocity-ci/velocity/app/forge/forgetest"
 )
 
-// tabTo goes on with the Tab key until what is called so has the focus, and can be
-// seen to have it.
-func (v *viewer) tabTo(name string) {
-	v.t.Helper()
-	var met []string
-	for range 100 {
-		v.do(chromedp.KeyEvent(kb.Tab))
-		at := see(v, chromedp.Evaluate[string]("document.activeElement.textContent.trim().replace(/\\s+/g, ' ')"))
-		if at != name {
-			met = append(met, at)
-			continue
-		}
-		if !see(v, chromedp.Evaluate[bool]("document.activeElement.matches(':focus-visible') && getComputedStyle(document.activeElement).outlineStyle !== 'none'")) {
-			v.t.Errorf("%q has the focus, and nobody sees it", name)
-		}
-		return
-	}
-	v.t.Fatalf("the Tab key never comes to %q, but to %q", name, met)
-}
-
-// enter presses what has the focus.
-func (v *viewer) enter() { v.t.Helper(); v.do(chromedp.KeyEvent(kb.Enter)) }
-
 // path is that of the page.
 func (v *viewer) path() string {
 	v.t.Helper()
@@ -56,19 +33,19 @@ func TestRerunFailedInBrowser(t *testing.T) {
 		here.url = strings.Replace(k.url, "ci.example", "127.0.0.1", 1)
 		return here.start("shop")
 	}()
-	v := k.viewer(chromedp.Flag("host-resolver-rules", "MAP ci.example 127.0.0.1"))
+	v := browse(k, chromedp.Flag("host-resolver-rules", "MAP ci.example 127.0.0.1"))
 	v.do(chromedp.Navigate(v.url+"/builds/"+id), chromedp.WaitVisible("#outcome .building"), chromedp.WaitVisible("#cancel"))
 	gate.open()
 	v.do(chromedp.WaitVisible("#outcome .failed"), chromedp.WaitVisible("#rerun-failed"))
-	v.tabTo("Re-run what failed")
-	v.enter()
+	v.tabTo("#rerun-failed button")
+	v.press(kb.Enter)
 	v.do(chromedp.WaitVisible(".said"), chromedp.WaitVisible("#live[data-live]"))
 	again := v.path()
 	if said := see(v, chromedp.Text(".said")); said != "You asked for this build." || again == "/builds/"+id {
 		t.Errorf("after Enter the page is %s, and says %q", again, said)
 	}
-	v.tabTo("Cancel")
-	v.enter()
+	v.tabTo("#cancel button")
+	v.press(kb.Enter)
 	v.do(chromedp.WaitVisible(`//p[@role="status"][contains(., "canceled by ann")]`), chromedp.WaitVisible("#outcome .failed"))
 	if v.path() != again {
 		t.Errorf("canceled, the page is %s; want %s", v.path(), again)
@@ -87,11 +64,11 @@ func TestRerunFailedInBrowser(t *testing.T) {
 func TestApproveInBrowser(t *testing.T) {
 	w := newTown(t, forgetest.GitHubOptions{})
 	_, path := w.heldBuild()
-	v := w.kioskOf("act").viewer()
+	v := browse(w.kioskOf("act"))
 	v.do(chromedp.Navigate(v.url+path), chromedp.WaitVisible("#approve"))
 	commit := see(v, chromedp.Evaluate[string]("document.querySelector('#approve [name=commit]').value"))
-	v.tabTo("Approve this commit and plan")
-	v.enter()
+	v.tabTo("#approve button")
+	v.press(kb.Enter)
 	v.do(chromedp.WaitVisible(".said"))
 	if said := see(v, chromedp.Text(".said")); !strings.HasPrefix(said, "ann approved commit "+commit+" by plan ") || v.path() != path {
 		t.Errorf("approved, the page is %s, and says %q", v.path(), said)

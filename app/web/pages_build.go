@@ -132,7 +132,7 @@ func (f *Front) buildLive(w http.ResponseWriter, r *http.Request, s *Server) {
 	if f.may(r, roster.Act, s) {
 		once = r.URL.Query().Get(page.FieldOnce) // of the page that hears
 	}
-	out := events(w)
+	out := f.events(w)
 	defer out.done()
 	watch, ok := s.Architect.Await(r.Context(), b.ID)
 	if !ok { // it is over
