@@ -59,6 +59,9 @@ type Front struct {
 	// GitHub and GitLab take the deliveries of those forges; nil if there is none.
 	GitHub, GitLab http.Handler
 
+	// Deliveries is the log of what forges sent; nil if there is none.
+	Deliveries DeliveryLog
+
 	// Setup is the way to a GitHub App; nil if there is one, or shall be none.
 	Setup *Setup
 
