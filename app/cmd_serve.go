@@ -160,7 +160,7 @@ func (c *cli) open(ctx context.Context, s *service, conf *serverConfig, app *git
 		return err
 	}
 	s.front.web.GitHub, s.front.web.GitLab = http.HandlerFunc(s.forges.ServeGitHub), http.HandlerFunc(s.forges.ServeGitLab)
-	s.front.web.Deliveries = deliveryLog{announced{s.forges.inbox, s.forges.liaison}, c.clock}
+	s.front.web.Deliveries = deliveryLog{s.forges.announced(), c.clock}
 	if setUp {
 		c.offerSetup(s, conf)
 	}

@@ -169,10 +169,13 @@ func (f *forges) close() error {
 	return f.inbox.Release(ctx)
 }
 
+// announced is the inbox, of which what comes is announced and counted.
+func (f *forges) announced() announced { return announced{f.inbox, f.liaison, f.s.metrics.Received} }
+
 // receiver is what the receivers of all forges have in common.
 func (f *forges) receiver() hooks.Receiver {
 	return hooks.Receiver{
-		Inbox: announced{f.inbox, f.liaison, f.s.metrics.Received}, Now: f.s.c.now, Log: f.s.log,
+		Inbox: f.announced(), Now: f.s.c.now, Log: f.s.log,
 		Refused: func(reason, source string) {
 			f.s.metrics.Refused(reason)
 			f.inbox.Refuse(reason, source)
