@@ -157,6 +157,7 @@ func (c *cli) open(ctx context.Context, s *service, conf *serverConfig, app *git
 		return err
 	}
 	s.front.web.GitHub, s.front.web.GitLab = http.HandlerFunc(s.forges.ServeGitHub), http.HandlerFunc(s.forges.ServeGitLab)
+	s.front.web.People = people{s.forges}
 	if setUp {
 		c.offerSetup(s, conf)
 	}

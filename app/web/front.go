@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,6 +64,11 @@ type Front struct {
 
 	// Sessions are of people who look at pages; nil if nobody can sign in.
 	Sessions *Sessions
+	// People are those who sign in with forges; nil if nobody can that way.
+	People People
+	// Recheck is how often a forge is asked whether whoever follows something still may;
+	// 0 means every minute.
+	Recheck time.Duration
 
 	registrations, logins limiter
 	guesses               limiter      // tokens that a forge refused
@@ -103,7 +109,7 @@ type Route struct {
 
 // Routes is the table.
 func Routes() []Route {
-	return append(pageRoutes(), []Route{
+	return slices.Concat(pageRoutes(), signInRoutes(), []Route{
 		{Pattern: "GET /healthz", Need: Anybody, serve: (*Front).healthy},
 		{Pattern: "GET /readyz", Need: Anybody, serve: (*Front).ready},
 		{Pattern: "GET /nats", Need: Anybody, serve: (*Front).nats},
@@ -149,7 +155,7 @@ func Routes() []Route {
 		{Pattern: "GET " + api.PathSecrets, Need: roster.Admin, On: OnServer, serve: (*Front).secrets},
 		{Pattern: "POST " + api.PathSecrets, Need: roster.Admin, On: OnServer, serve: (*Front).setSecret},
 		{Pattern: "DELETE " + api.PathSecrets + "/{name}", Need: roster.Admin, On: OnServer, serve: (*Front).removeSecret},
-	}...)
+	})
 }
 
 // Where forges deliver.
