@@ -256,6 +256,9 @@ func (s *serverConfig) check() error {
 		return usage("github and gitlab are for a server that listens: webhooks and builders come there").
 			hint("--listen :443, or listen in the file; 127.0.0.1:8080 will do without webhooks")
 	}
+	if err := s.Admins.check(); err != nil {
+		return usage("admins: %w", err)
+	}
 	if (s.GitHub.OAuth.ID != "" || s.GitLab.OAuth.ID != "") && s.URL == "" {
 		return usage("people who sign in are sent back to this server: url is missing").hint("url: https://ci.example.com")
 	}

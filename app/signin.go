@@ -173,11 +173,25 @@ type adminList []string
 
 // Set adds one.
 func (l *adminList) Set(text string) error {
+	*l = append(*l, text)
+	return l.check()
+}
+
+// check finds what names nobody.
+func (l adminList) check() error {
+	for _, one := range l {
+		if err := checkAdmin(one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkAdmin(text string) error {
 	kind, who, _ := strings.Cut(text, "/")
 	if kind != string(forge.GitHub) && kind != string(forge.GitLab) || who == "" || strings.ContainsFunc(who, func(r rune) bool { return r <= ' ' || r == '/' }) {
 		return fmt.Errorf("%q is nobody: github/583231 or gitlab/ann are people", text)
 	}
-	*l = append(*l, text)
 	return nil
 }
 

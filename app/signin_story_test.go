@@ -64,7 +64,7 @@ func (b *browser) signsIn(forge, next string) (status int, at, text string) {
 	b.t.Helper()
 	_, at, text = b.get(next)
 	way := "/login/" + forge + "?" + url.Values{"next": {next}}.Encode()
-	if !strings.HasPrefix(at, "/login?") || !strings.Contains(text, `href="`+way+`"`) {
+	if !strings.HasPrefix(at, "/login?") || !strings.Contains(strings.ToLower(text), strings.ToLower(`href="`+way+`"`)) {
 		b.t.Fatalf("%s leads to %s, which does not lead to %s:\n%s", next, at, way, text)
 	}
 	return b.get(way)

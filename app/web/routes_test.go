@@ -228,6 +228,9 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 		}
 		for _, who := range roles {
 			for origin, header := range origins {
+				if strings.HasPrefix(route.Pattern, "GET ") && (origin == "same origin" || origin == "old browser") {
+					continue // a browser says so of what it sends, and nobody looks at it
+				}
 				walk(t, r, route.Pattern, a, who, origin, header)
 			}
 		}

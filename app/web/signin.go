@@ -57,8 +57,7 @@ func (f *Front) loginForm(w http.ResponseWriter, r *http.Request, _ *Server) {
 func (f *Front) offer(w http.ResponseWriter, r *http.Request, status int, problem, next string) {
 	v := page.Login{Problem: problem, Next: next}
 	for _, way := range f.ways() {
-		path := loginPath + "/" + way.Forge() + "?" + url.Values{"next": {next}}.Encode()
-		v.Ways = append(v.Ways, page.LoginWay{Name: way.Title(), Path: path})
+		v.Ways = append(v.Ways, page.LoginWay{Name: way.Title(), Forge: way.Forge()})
 	}
 	f.page(w, r, status, v)
 }

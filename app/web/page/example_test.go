@@ -94,8 +94,10 @@ func examples() map[string]View {
 			{Builder: api.Builder{Name: "b1", Labels: map[string]string{"os": "linux"}, Executors: []string{"docker"}, Untrusted: true, Connection: &api.Connection{Since: noon, Heard: after(11), Capacity: 4, Busy: 1, Reason: "disk is full"}}, Runs: []Running{where}},
 			{Builder: api.Builder{Name: "b2", Revoked: true}},
 		}},
-		"queue":   Queue{Waiting: []Waiting{{Running: where, Since: noon, Why: "no builder is connected"}}, Running: []Running{where}},
-		"login":   Login{Problem: "This token is unknown.", Next: "/builds?repository=shop"},
+		"queue": Queue{Waiting: []Waiting{{Running: where, Since: noon, Why: "no builder is connected"}}, Running: []Running{where}},
+		"login": Login{Problem: "This token is unknown.", Next: "/builds?repository=shop", Ways: []LoginWay{
+			{Name: "GitHub", Forge: "github"}, {Name: "GitLab", Forge: "gitlab"},
+		}},
 		"problem": Problem{Status: "Not Found", Message: "there is no such build"},
 	}
 }

@@ -87,8 +87,8 @@ type Login struct {
 
 // A LoginWay is a forge that says who somebody is.
 type LoginWay struct {
-	Name string // such as GitHub
-	Path string // of ours, which leads there
+	Name  string // such as GitHub
+	Forge string // part of the path of ours that leads there
 }
 
 func (Login) about() (string, string) { return "login", "Sign in" }
