@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -87,13 +88,16 @@ func (c *crowd) Admin(p web.Person) bool {
 }
 
 // Ways implements web.People.
-func (c *crowd) Ways() []web.Way { return []web.Way{gateway{c}} }
+func (c *crowd) Ways() []web.Way { return []web.Way{gateway{c, "github"}, gateway{c, "gitlab"}} }
 
-// A gateway is how the crowd signs in. A code is a login.
-type gateway struct{ *crowd }
+// A gateway is how the crowd signs in. A code is a login, on any forge.
+type gateway struct {
+	*crowd
+	name string
+}
 
-func (gateway) Forge() string { return "github" }
-func (gateway) Title() string { return "GitHub" }
+func (g gateway) Forge() string { return g.name }
+func (g gateway) Title() string { return strings.ToUpper(g.name) }
 
 func (gateway) Address(state, verifier string) string {
 	return "https://github.example/authorize?" + url.Values{"state": {state}, "verifier": {verifier}}.Encode()

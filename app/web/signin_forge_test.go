@@ -59,7 +59,8 @@ func TestSignInWithForge(t *testing.T) {
 		"with a session as cookie":    {callback(state, "ann"), &session, 403},
 		"with a code of nobody":       {callback(state, "eve"), cookie, 403},
 		"without a code":              {callback(state, ""), cookie, 403},
-		"at a forge that there's not": {strings.Replace(callback(state, "ann"), "github", "gitlab", 1), cookie, 404},
+		"at a forge that there's not": {strings.Replace(callback(state, "ann"), "github", "svn", 1), cookie, 404},
+		"at another forge":            {strings.Replace(callback(state, "ann"), "github", "gitlab", 1), cookie, 403},
 	} {
 		var got posted
 		if c.cookie == nil {
