@@ -136,7 +136,9 @@ func newRig(t *testing.T) *rig {
 		NATS:    http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }),
 		Attempt: func(repository, token string) bool { return repository == "shop" && token == "under way" },
 
-		Sessions: &web.Sessions{Key: []byte("of this test")}, People: r.crowd,
+		Sessions:    &web.Sessions{Key: []byte("of this test")},
+		People:      r.crowd,
+		Description: describe,
 	}
 	a := architect.New(nil, log, now)
 	for i, name := range []string{"shop", "bank"} {

@@ -127,6 +127,9 @@ func (f *Front) refuse(w http.ResponseWriter, r *http.Request, route Route, err 
 		return
 	}
 	w.Header().Set("WWW-Authenticate", "Bearer")
+	if route.reader {
+		w.Header().Set("WWW-Authenticate", basicChallenge)
+	}
 	f.problem(w, http.StatusUnauthorized, err)
 }
 

@@ -26,13 +26,20 @@ func (f *Front) bearer(r *http.Request) (roster.Token, error) {
 	return f.Roster.Check(r.Context(), secret)
 }
 
+// holderOf is whoever has a token.
+func holderOf(token roster.Token, err error) (caller, error) {
+	return caller{token: token, until: token.Expires}, err
+}
+
 // identify finds out who asks: by a token if the request brings one to the API, else
 // by the session of a browser. On pages, who brings neither is a stranger if there is
 // something for those.
 func (f *Front) identify(r *http.Request, route Route) (caller, error) {
 	if !route.page && r.Header.Get("Authorization") != "" {
-		token, err := f.bearer(r)
-		return caller{token: token, until: token.Expires}, err
+		if route.reader {
+			return f.subscriber(r)
+		}
+		return holderOf(f.bearer(r))
 	}
 	c, err := f.visitor(r)
 	unknown := errors.Is(err, errNoToken) || errors.Is(err, roster.ErrRefused)

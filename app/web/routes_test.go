@@ -10,6 +10,7 @@ import (
 
 	"github.com/velocity-ci/velocity/app/api"
 	"github.com/velocity-ci/velocity/app/web"
+	"github.com/velocity-ci/velocity/app/web/page"
 	"github.com/velocity-ci/velocity/storage/roster"
 )
 
@@ -46,16 +47,20 @@ func anybody(by string) row { return row{need: web.Anybody, by: by} }
 // routes is what every route of the server needs: a route that is not here, or needs
 // something else, fails TestEveryRouteAsEveryRole.
 var routes = map[string]row{
-	"GET /healthz":         anybody("says nothing: TestReady"),
-	"GET /readyz":          anybody("says nothing: TestReady"),
-	"GET /nats":            anybody("builders prove their keys: package dispatch"),
-	"/git/{path...}":       anybody("a token by password: TestGit"),
-	"GET /assets/{name}":   anybody("the same for all: TestAssets"),
-	"GET /login":           anybody("the form: TestSignIn"),
-	"POST /login":          anybody("a token: TestSignIn"),
-	"POST /logout":         anybody("own origin: TestSignIn"),
-	"GET /login/{forge}":   anybody("leads to the forge: TestSignInWithForge"),
-	"GET " + loginCallback: anybody("a sealed state and a code: TestSignInWithForge"),
+	"GET " + api.PathDescription:                  anybody("the same for all: TestDescriptionIsServed"),
+	"GET /badge/{path...}":                        anybody("shows what whoever asks may read: TestBadgeTellsNothing"),
+	"GET " + page.FeedPath:                        readsAPI,
+	"GET " + api.PathBuild + logOfTask + "/times": readsAPI,
+	"GET /healthz":                                anybody("says nothing: TestReady"),
+	"GET /readyz":                                 anybody("says nothing: TestReady"),
+	"GET /nats":                                   anybody("builders prove their keys: package dispatch"),
+	"/git/{path...}":                              anybody("a token by password: TestGit"),
+	"GET /assets/{name}":                          anybody("the same for all: TestAssets"),
+	"GET /login":                                  anybody("the form: TestSignIn"),
+	"POST /login":                                 anybody("a token: TestSignIn"),
+	"POST /logout":                                anybody("own origin: TestSignIn"),
+	"GET /login/{forge}":                          anybody("leads to the forge: TestSignInWithForge"),
+	"GET " + loginCallback:                        anybody("a sealed state and a code: TestSignInWithForge"),
 
 	"PUT " + api.PathPacks + "{sum}":       anybody("an attempt's credential: TestBlobsAreForAttempts"),
 	"PUT " + api.PathKept:                  anybody("an attempt's credential: TestBlobsAreForAttempts"),

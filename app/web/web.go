@@ -75,7 +75,8 @@ type Server struct {
 	// or act on it; acting is asked anew each time. nil if it is on no forge.
 	Lets func(ctx context.Context, p Person, need roster.Right) (bool, error)
 
-	lines lineIndex
+	lines  lineIndex
+	relays relays
 }
 
 // largestBody bounds what a request may send.
@@ -135,7 +136,7 @@ func (s *Server) cancel(w http.ResponseWriter, r *http.Request) {
 	if !s.decode(w, r, &act) {
 		return
 	}
-	b, err := s.Desk.Find(r.Context(), act.Build)
+	b, err := s.lookUp(r.Context(), act.Build)
 	if err != nil {
 		s.problem(w, http.StatusNotFound, err)
 		return
