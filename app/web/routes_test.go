@@ -18,7 +18,7 @@ import (
 type shape string
 
 const (
-	anApi  shape = "API"    // for programs: who is not known gets 401
+	anAPI  shape = "API"    // for programs: who is not known gets 401
 	aPage  shape = "page"   // for people: who is not known is sent to sign in
 	stream shape = "stream" // followed by the script of a page
 )
@@ -34,12 +34,12 @@ type row struct {
 var (
 	readsPage  = row{need: roster.Read, on: web.OnRepository, shape: aPage}
 	readsLive  = row{need: roster.Read, on: web.OnRepository, shape: stream}
-	readsAPI   = row{need: roster.Read, on: web.OnRepository, shape: anApi}
-	actsAPI    = row{need: roster.Act, on: web.OnRepository, shape: anApi}
+	readsAPI   = row{need: roster.Read, on: web.OnRepository, shape: anAPI}
+	actsAPI    = row{need: roster.Act, on: web.OnRepository, shape: anAPI}
 	serverPage = row{need: roster.Read, on: web.OnServer, shape: aPage}
-	serverAPI  = row{need: roster.Read, on: web.OnServer, shape: anApi}
+	serverAPI  = row{need: roster.Read, on: web.OnServer, shape: anAPI}
 	adminsPage = row{need: roster.Admin, on: web.OnServer, shape: aPage}
-	adminsAPI  = row{need: roster.Admin, on: web.OnServer, shape: anApi}
+	adminsAPI  = row{need: roster.Admin, on: web.OnServer, shape: anAPI}
 )
 
 func anybody(by string) row { return row{need: web.Anybody, by: by} }
@@ -194,7 +194,7 @@ var origins = map[string]http.Header{
 
 // want is how somebody is to be answered, by the table alone.
 func (a row) want(who role, method, origin string) string {
-	cookie := who.session != nil && (a.shape != anApi || who.secret == "")
+	cookie := who.session != nil && (a.shape != anAPI || who.secret == "")
 	foreign := origin == "cross site" || origin == "old browser"
 	switch {
 	case who.server == "" && a.shape == aPage:
@@ -266,7 +266,7 @@ func walk(t *testing.T, r *rig, pattern string, a row, who role, origin string, 
 	for name := range header {
 		req.Header.Set(name, header.Get(name))
 	}
-	if who.secret != "" && a.shape == anApi {
+	if who.secret != "" && a.shape == anAPI {
 		req.Header.Set("Authorization", "Bearer "+who.secret)
 	} else if who.session != nil {
 		req.AddCookie(who.session)

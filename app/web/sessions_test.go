@@ -12,11 +12,6 @@ import (
 	"github.com/velocity-ci/velocity/storage/roster"
 )
 
-// isPage reports whether a route is for people.
-func isPage(pattern string) bool {
-	return pattern == "/{$}" || pattern == "/queue" || pattern == "/builders" || strings.HasPrefix(pattern, "/builds")
-}
-
 // signIn sends the form with a token and returns the session, nil if there is none.
 func (r *rig) signIn(secret string) *http.Cookie {
 	r.t.Helper()
