@@ -42,7 +42,7 @@ func (f *Front) admit(r *http.Request, c caller, route Route) (*Server, error) {
 	if err != nil || !c.asks() || route.Need == roster.Read {
 		return site, err
 	}
-	may, err := f.may(r.Context(), c, route.Need, site)
+	may, err := f.lets(r.Context(), c, route.Need, site)
 	if err == nil && !may {
 		err = statusError{http.StatusForbidden, fmt.Errorf("you may not write to %s on its forge", site.Site.Called())}
 	}
@@ -85,9 +85,9 @@ func (f *Front) known(ctx context.Context, c caller) error {
 // errForgeSilent is for when a forge does not say what somebody may.
 var errForgeSilent = statusError{http.StatusServiceUnavailable, errors.New("the forge could not be asked what you may do: try again")}
 
-// may reports whether a caller has a right in a repository. For people their forge is
+// lets reports whether a caller has a right in a repository. For people their forge is
 // asked, for strangers what everybody may. The error is errForgeSilent.
-func (f *Front) may(ctx context.Context, c caller, need roster.Right, s *Server) (bool, error) {
+func (f *Front) lets(ctx context.Context, c caller, need roster.Right, s *Server) (bool, error) {
 	ask := func(ctx context.Context) (bool, error) { return s.Lets(ctx, *c.person, need) }
 	switch {
 	case !c.asks():
@@ -117,7 +117,7 @@ func (f *Front) readable(ctx context.Context, c caller, sites []*Server) ([]*Ser
 	group.SetLimit(maxAsking)
 	for i, s := range sites {
 		group.Go(func() error {
-			may, err := f.may(ctx, c, roster.Read, s)
+			may, err := f.lets(ctx, c, roster.Read, s)
 			mu.Lock()
 			defer mu.Unlock()
 			lets[i], first = may, cmp.Or(first, err)
@@ -210,7 +210,7 @@ func (f *Front) whileLet(r *http.Request, c caller, route Route, site *Server) (
 			case <-ctx.Done():
 				return
 			}
-			if may, err := f.may(ctx, c, route.Need, site); err != nil || !may {
+			if may, err := f.lets(ctx, c, route.Need, site); err != nil || !may {
 				cancel()
 				return
 			}
