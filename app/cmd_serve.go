@@ -161,6 +161,7 @@ func (c *cli) open(ctx context.Context, s *service, conf *serverConfig, app *git
 	}
 	s.front.web.GitHub, s.front.web.GitLab = http.HandlerFunc(s.forges.ServeGitHub), http.HandlerFunc(s.forges.ServeGitLab)
 	s.front.web.Deliveries = deliveryLog{s.forges.announced(), c.clock}
+	s.front.web.People = people{s.forges}
 	if setUp {
 		c.offerSetup(s, conf)
 	}

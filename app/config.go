@@ -43,7 +43,8 @@ type serverConfig struct {
 	GitLab  gitlabConfig  `yaml:"gitlab"`
 	Poll    intervalValue `yaml:"poll" default:"5m0s" help:"how often forges are asked for what a webhook did not tell; 0 is the default"`
 	Bots    loginList     `yaml:"bots" help:"logins of bots on the forge that are trusted as people with the same rights are, such as dependabot[bot]; can be repeated (default: none)"`
-	Public  bool          `yaml:"public" help:"let everybody fetch from repositories that are public on their forge, with their builds, notes and logs, without a token"`
+	Admins  adminList     `yaml:"admins" help:"people who may do here what an admin token may, beside what their forge lets them: github/583231 or gitlab/ann; can be repeated (default: none)"`
+	Public  bool          `yaml:"public" help:"let everybody fetch from and look at repositories that are public on their forge, with their builds, notes and logs, without a token"`
 	NATS    natsConfig    `yaml:"nats"`
 	Metrics struct {
 		Listen string `yaml:"listen" help:"address to answer GET /metrics on without a token, such as 127.0.0.1:9464 (default: none; on listen it takes a token)"`
@@ -263,6 +264,12 @@ func (s *serverConfig) check() error {
 	if s.forged(false) && s.Listen == "" {
 		return usage("github and gitlab are for a server that listens: webhooks and builders come there").
 			hint("--listen :443, or listen in the file; 127.0.0.1:8080 will do without webhooks")
+	}
+	if err := s.Admins.check(); err != nil {
+		return usage("admins: %w", err)
+	}
+	if (s.GitHub.OAuth.ID != "" || s.GitLab.OAuth.ID != "") && s.URL == "" {
+		return usage("people who sign in are sent back to this server: url is missing").hint("url: https://ci.example.com")
 	}
 	seen := map[string]bool{}
 	for _, one := range s.Repositories {

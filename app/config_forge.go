@@ -19,6 +19,7 @@ type githubConfig struct {
 	App          int          `yaml:"app" help:"number of the GitHub App (default: the one that the set-up page made)"`
 	Key          string       `yaml:"key" file:"yes" help:"PEM file of the App's private key"`
 	Secret       secretSource `yaml:"secret" file:"yes" help:"file with the App's webhook secret, or env:VELOCITY_NAME for a variable with it; two lines while it is changed"`
+	OAuth        forgeOAuth   `yaml:"oauth" help:"the App, with which people sign in (default: that of the App that the set-up page made)"`
 	Repositories patternList  `yaml:"repositories" help:"patterns of the repositories to build, such as owner/*; can be repeated (default: all that the App is installed for)"`
 	Publish      forgePublish `yaml:"publish" help:"GitHub"`
 }
@@ -29,8 +30,23 @@ type gitlabConfig struct {
 	Token        secretSource `yaml:"token" file:"yes" help:"file with an access token of the scope api, or env:VELOCITY_NAME for a variable with it"`
 	Secret       secretSource `yaml:"secret" file:"yes" help:"file with the secret token of the webhooks, or env:VELOCITY_NAME; two lines while it is changed"`
 	Signing      secretSource `yaml:"signing" file:"yes" help:"file with the signing key of the webhooks, whsec_…, or env:VELOCITY_NAME; two lines while it is changed"`
+	OAuth        forgeOAuth   `yaml:"oauth" help:"an application of GitLab, with which people sign in (default: they do not)"`
 	Repositories patternList  `yaml:"repositories" help:"patterns of the projects to build, such as group/**; can be repeated (default: all that have a webhook to this server)"`
 	Publish      forgePublish `yaml:"publish" help:"GitLab"`
+}
+
+// A forgeOAuth says as which application people are asked who they are.
+type forgeOAuth struct {
+	ID     string       `yaml:"id" help:"client id of {}"`
+	Secret secretSource `yaml:"secret" file:"yes" help:"file with the client secret, or env:VELOCITY_NAME for a variable with it"`
+}
+
+// check finds what does not go together.
+func (o *forgeOAuth) check(key string) error {
+	if (o.ID == "") != (o.Secret == "") {
+		return usage("%s.id and %s.secret go together: one of them is missing", key, key)
+	}
+	return nil
 }
 
 // A forgePublish says with what the results of builds are pushed to the forge. It is
@@ -63,16 +79,19 @@ func (g *githubConfig) check() error {
 	if g.App == 0 && (g.Key != "" || g.Secret != "") {
 		return usage("github.key and github.secret are those of an App: github.app is missing")
 	}
+	if g.App == 0 && g.OAuth != (forgeOAuth{}) {
+		return usage("github.oauth is of an App: github.app is missing").hint("the App that the set-up page makes has its own")
+	}
 	if g.App != 0 && (g.Key == "" || g.Secret == "") {
 		return usage("github.app, github.key and github.secret go together: one of them is missing")
 	}
-	return errors.Join(g.Publish.check("github.publish"), g.Repositories.check("github.repositories"))
+	return errors.Join(g.OAuth.check("github.oauth"), g.Publish.check("github.publish"), g.Repositories.check("github.repositories"))
 }
 
 // check finds what does not go together.
 func (g *gitlabConfig) check() error {
 	if g.URL == "" {
-		if g.Token != "" || g.Secret != "" || g.Signing != "" || len(g.Repositories) > 0 || g.Publish.on() {
+		if g.OAuth != (forgeOAuth{}) || g.Token != "" || g.Secret != "" || g.Signing != "" || len(g.Repositories) > 0 || g.Publish.on() {
 			return usage("the keys of gitlab are for a server: gitlab.url is missing").hint("https://gitlab.com is one")
 		}
 		return nil
@@ -86,7 +105,7 @@ func (g *gitlabConfig) check() error {
 	if g.Secret == "" && g.Signing == "" {
 		return usage("gitlab.secret or gitlab.signing is missing: webhooks of anybody would be believed")
 	}
-	return errors.Join(g.Publish.check("gitlab.publish"), g.Repositories.check("gitlab.repositories"))
+	return errors.Join(g.OAuth.check("gitlab.oauth"), g.Publish.check("gitlab.publish"), g.Repositories.check("gitlab.repositories"))
 }
 
 // checkForge wants an address that tokens may be sent to.

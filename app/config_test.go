@@ -22,6 +22,8 @@ func samples(s setting) [2]string {
 		return [2]string{"/one", "/two"}
 	case intervalValue:
 		return [2]string{"1m0s", "1h0m0s"}
+	case adminList:
+		return [2]string{"github/ann", "gitlab/7"}
 	case decision:
 		return [2]string{"true", "false"}
 	case labels:
@@ -55,7 +57,7 @@ func fileText(key, value string) string {
 		}
 	}
 	switch key {
-	case "repositories", "github.repositories", "gitlab.repositories", "bots":
+	case "repositories", "github.repositories", "gitlab.repositories", "bots", "admins":
 		value = "[" + value + "]"
 	case "builder.labels":
 		value = "{" + strings.ReplaceAll(value, "=", ": ") + "}"

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/velocity-ci/velocity/app/forge/forgetest"
@@ -21,7 +22,7 @@ var (
 )
 
 // From a server without an App to the first build: its page makes the App, somebody
-// installs it, and the next push is built. Nothing is started anew.
+// installs it, the next push is built, and people sign in. Nothing is started anew.
 func TestGitHubSetup(t *testing.T) {
 	w := foundTown(t, forgetest.GitHubOptions{NoApp: true})
 	own, err := forgetest.NewBare(filepath.Join(w.home, "own.git"), "main")
@@ -54,6 +55,11 @@ func TestGitHubSetup(t *testing.T) {
 	w.in = w.hub.Install(t, "octo", w.repo)
 	w.serves(w.repo)
 	w.is(w.push("main", files{"a": ""}), "success")
+
+	w.hub.Visit("octo")
+	if status, at, text := newBrowser(t, w.url).signsIn("github", "/"); status != http.StatusOK || at != "/" || !strings.Contains(text, "octo/world") {
+		t.Errorf("somebody signs in with the new App: %d at %s\n%s", status, at, text)
+	}
 }
 
 // answer reads the page that a browser gets.

@@ -24,6 +24,8 @@ type keyring interface {
 	// CanRead reports whether the forge lets whoever has a token read a repository.
 	// Anybody may have typed it.
 	CanRead(ctx context.Context, r forge.Repository, token string) (bool, error)
+	// CanWrite reports whether a person may write to a repository now.
+	CanWrite(ctx context.Context, r forge.Repository, u forge.User) (bool, error)
 }
 
 // estate is the liaison's houses: the service's, with their mirrors.

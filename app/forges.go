@@ -37,10 +37,11 @@ type forges struct {
 	reporter *report.Reporter
 	readers  *readers
 
-	hub     atomic.Pointer[hub] // nil before there is a GitHub App
-	lab     *gitlab.GitLab      // nil if there is no GitLab
-	fromLab http.Handler        // its deliveries
-	labSaid notices             // of its health; only examineLab touches it
+	hub      atomic.Pointer[hub] // nil before there is a GitHub App
+	lab      *gitlab.GitLab      // nil if there is no GitLab
+	fromLab  http.Handler        // its deliveries
+	labLogin login               // nil if nobody signs in with GitLab
+	labSaid  notices             // of its health; only examineLab touches it
 
 	arrived atomic.Bool // a repository is served of which reports were not looked at yet
 	live    context.Context
@@ -50,6 +51,7 @@ type forges struct {
 // A hub is GitHub, as our App sees it.
 type hub struct {
 	app       *github.App
+	login     login // nil if nobody signs in with GitHub
 	receiver  http.Handler
 	fetched   map[string]bool // deliveries that were fetched, by GUID; only missed touches it
 	lookSince time.Time       // likewise

@@ -32,7 +32,11 @@ func (f *forges) addHub(a githubApp) error {
 	if err != nil {
 		return usage("github.secret: %w", err)
 	}
-	f.hub.Store(&hub{app: app, receiver: receiver, fetched: map[string]bool{}})
+	login, err := f.loginOfHub(a)
+	if err != nil {
+		return usage("github.oauth: %w", err)
+	}
+	f.hub.Store(&hub{app: app, login: login, receiver: receiver, fetched: map[string]bool{}})
 	f.liaison.Add(forge.GitHub, app, a.ID)
 	return nil
 }
@@ -54,6 +58,9 @@ func (f *forges) addLab() error {
 	}
 	if f.fromLab, err = hooks.NewGitLab(f.receiver(), bearers, keys); err != nil {
 		return usage("gitlab.secret: %w", err)
+	}
+	if f.labLogin, err = f.loginOfLab(); err != nil {
+		return err
 	}
 	f.liaison.Add(forge.GitLab, lab{f.lab}, 0)
 	return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/velocity-ci/velocity/app/forge"
 	"github.com/velocity-ci/velocity/app/web"
 	"github.com/velocity-ci/velocity/storage"
+	"github.com/velocity-ci/velocity/storage/roster"
 )
 
 // run serves while work does its part, until work or ctx ends or a repository
@@ -124,6 +125,9 @@ func (s *service) answers(h *served) *web.Server {
 	}
 	if s.forges != nil && h.key != (forge.Key{}) {
 		a.Reads = func(ctx context.Context, token string) (bool, error) { return s.forges.reads(ctx, h.remote(), token) }
+		a.Lets = func(ctx context.Context, p web.Person, need roster.Right) (bool, error) {
+			return s.forges.lets(ctx, h.remote(), p, need)
+		}
 	}
 	return a
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/velocity-ci/velocity/app/forge"
 	"github.com/velocity-ci/velocity/app/forge/github"
 	"github.com/velocity-ci/velocity/app/web"
 )
@@ -25,6 +26,8 @@ type githubApp struct {
 	ID      int64
 	Key     []byte   // PEM
 	Secrets []string // of webhooks: one, or the old one and the new one
+
+	ClientID, ClientSecret string // with which people sign in; "" if they do not
 }
 
 // Format prints no secret, whatever the verb.
@@ -46,6 +49,10 @@ type keptApp struct {
 // Format prints no secret, whatever the verb.
 func (k keptApp) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "App %d (%s)", k.ID, k.Slug) }
 
+func (k keptApp) app() *githubApp {
+	return &githubApp{ID: k.ID, Key: []byte(k.Key), Secrets: []string{k.WebhookSecret}, ClientID: k.ClientID, ClientSecret: k.ClientSecret}
+}
+
 // appOf is the App that is configured, or else the one that the set-up page made;
 // nil if there is none.
 func (c *cli) appOf(conf *serverConfig) (*githubApp, error) {
@@ -60,7 +67,15 @@ func (c *cli) appOf(conf *serverConfig) (*githubApp, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &githubApp{ID: int64(conf.GitHub.App), Key: key, Secrets: secrets}, nil
+	app := &githubApp{ID: int64(conf.GitHub.App), Key: key, Secrets: secrets, ClientID: conf.GitHub.OAuth.ID}
+	if app.ClientID != "" {
+		clients, err := c.secrets("github.oauth.secret", conf.GitHub.OAuth.Secret)
+		if err != nil {
+			return nil, err
+		}
+		app.ClientSecret = clients[0]
+	}
+	return app, nil
 }
 
 // keptApp is the one that the set-up page made.
@@ -84,7 +99,7 @@ func (c *cli) keptApp(conf *serverConfig) (*githubApp, error) {
 	if kept.URL != conf.GitHub.URL {
 		return nil, usage("the GitHub App in %s is one of %s, and github.url is %s", path, kept.URL, conf.GitHub.URL)
 	}
-	return &githubApp{ID: kept.ID, Key: []byte(kept.Key), Secrets: []string{kept.WebhookSecret}}, nil
+	return kept.app(), nil
 }
 
 // A registrar makes the GitHub App of a server. It is a web.AppMaker.
@@ -111,6 +126,7 @@ func (r *registrar) Manifest() []byte {
 	base := strings.TrimSuffix(r.server, "/")
 	return github.Proposal{
 		Name: "Velocity " + host, Page: r.server, Hook: base + web.HooksOfGitHub, Redirect: base + web.SetupCallback,
+		Login: callbackOf(r.server, forge.GitHub),
 	}.Manifest()
 }
 
@@ -129,17 +145,18 @@ func (r *registrar) Make(ctx context.Context, code string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text, err := json.Marshal(keptApp{
+	kept := keptApp{
 		URL: r.github, ID: got.ID, Slug: got.Slug, Owner: got.Owner, Page: got.Page,
 		ClientID: got.ClientID, ClientSecret: got.ClientSecret, WebhookSecret: got.WebhookSecret, Key: got.Key,
-	})
+	}
+	text, err := json.Marshal(kept)
 	if err == nil {
 		err = keepPrivate(r.path, append(text, '\n'), os.Link)
 	}
 	if err != nil {
 		return "", fmt.Errorf("keep the key of the GitHub App: %w; the App is at %s, and is of no use without it", err, got.Page)
 	}
-	r.made(githubApp{ID: got.ID, Key: []byte(got.Key), Secrets: []string{got.WebhookSecret}})
+	r.made(*kept.app())
 	return strings.TrimSuffix(got.Page, "/") + "/installations/new", nil
 }
 

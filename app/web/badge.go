@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -12,7 +11,6 @@ import (
 	"github.com/velocity-ci/velocity/app/web/page"
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint/plan"
-	"github.com/velocity-ci/velocity/storage/roster"
 )
 
 // badgeBuilds is how many of the newest builds of a branch a badge looks at.
@@ -49,18 +47,15 @@ func (f *Front) badge(w http.ResponseWriter, r *http.Request, _ *Server) {
 // shownTo finds a repository by its name or key, among those that whoever asks may
 // read and those that everybody may.
 func (f *Front) shownTo(r *http.Request, name string) (*Server, bool) {
-	token, err := f.subscriber(r)
-	stranger := err != nil
-	sites := slices.DeleteFunc(f.Sites.list(), func(s *Server) bool {
-		if !stranger && token.May(roster.Read, s.Site.Identity()) {
-			return false
-		}
-		if s.Reads == nil {
-			return true
-		}
-		everybody, err := s.Reads(r.Context(), "")
-		return err != nil || !everybody
-	})
+	c, err := f.subscriber(r)
+	if err != nil {
+		c = caller{stranger: true}
+	}
+	meant := f.meant(r.Context(), f.Sites.list(), name, "")
+	sites, _ := f.readable(r.Context(), c, meant)
+	if len(sites) == 0 && !c.stranger {
+		sites, _ = f.readable(r.Context(), caller{stranger: true}, meant)
+	}
 	s, err := theSite(sites, name)
 	return s, err == nil
 }

@@ -8,18 +8,10 @@ import (
 
 	"github.com/velocity-ci/velocity/app/api"
 	"github.com/velocity-ci/velocity/architect/build"
-	"github.com/velocity-ci/velocity/storage/roster"
 )
 
 func (f *Front) repositories(w http.ResponseWriter, r *http.Request, _ *Server) {
-	c, _ := callerOf(r)
-	list := []string{}
-	for _, s := range f.Sites.list() {
-		if c.token.May(roster.Read, s.Site.Identity()) {
-			list = append(list, s.Site.Called())
-		}
-	}
-	f.reply(w, http.StatusOK, list)
+	f.reply(w, http.StatusOK, names(f.sitesOf(r)))
 }
 
 func (s *Server) list(w http.ResponseWriter, r *http.Request) {

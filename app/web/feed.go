@@ -18,7 +18,6 @@ import (
 	"github.com/velocity-ci/velocity/app/web/page"
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint/plan"
-	"github.com/velocity-ci/velocity/storage/roster"
 )
 
 // An atomFeed is a feed by RFC 4287, with what ours have.
@@ -170,15 +169,15 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z
 // basicChallenge asks for a name, which does not matter, and a token as password.
 const basicChallenge = `Basic realm="velocity", charset="UTF-8"`
 
-// subscriber is whose token a request brings as its password, since a reader of
+// subscriber is who asks by the token that a request brings as its password, since a reader of
 // feeds sends no other, or as those of the API and of pages do. That is for routes
 // without effects only: a browser sends passwords also when another site has it ask.
-func (f *Front) subscriber(r *http.Request) (roster.Token, error) {
+func (f *Front) subscriber(r *http.Request) (caller, error) {
 	if _, password, given := r.BasicAuth(); given {
-		return f.Roster.Check(r.Context(), password)
+		return holderOf(f.Roster.Check(r.Context(), password))
 	}
 	if r.Header.Get("Authorization") != "" {
-		return f.bearer(r)
+		return holderOf(f.bearer(r))
 	}
 	return f.visitor(r)
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,6 +73,11 @@ type Front struct {
 
 	// Sessions are of people who look at pages; nil if nobody can sign in.
 	Sessions *Sessions
+	// People are those who sign in with forges; nil if nobody can that way.
+	People People
+	// Recheck is how often a forge is asked whether whoever follows something still may;
+	// 0 means every minute.
+	Recheck time.Duration
 
 	// URL is how people reach this server; "" if only they know.
 	URL string
@@ -124,7 +130,7 @@ type Route struct {
 
 // Routes is the table.
 func Routes() []Route {
-	return append(pageRoutes(), []Route{
+	return slices.Concat(pageRoutes(), signInRoutes(), []Route{
 		{Pattern: "GET /healthz", Need: Anybody, serve: (*Front).healthy},
 		{Pattern: "GET /readyz", Need: Anybody, serve: (*Front).ready},
 		{Pattern: "GET /nats", Need: Anybody, serve: (*Front).nats},
@@ -176,7 +182,7 @@ func Routes() []Route {
 		{Pattern: "GET " + api.PathSecrets, Need: roster.Admin, On: OnServer, serve: (*Front).secrets},
 		{Pattern: "POST " + api.PathSecrets, Need: roster.Admin, On: OnServer, serve: (*Front).setSecret},
 		{Pattern: "DELETE " + api.PathSecrets + "/{name}", Need: roster.Admin, On: OnServer, serve: (*Front).removeSecret},
-	}...)
+	})
 }
 
 // Where forges deliver.

@@ -37,6 +37,8 @@ type clerk struct {
 
 	mu    sync.Mutex
 	asked []api.Start
+
+	reruns int
 }
 
 func (c *clerk) build() *build.Build {
@@ -60,6 +62,9 @@ func (c *clerk) Start(_ context.Context, _ web.Once, s api.Start) (plan.Trigger,
 }
 
 func (c *clerk) Rerun(context.Context, web.Once, api.Act) (plan.Trigger, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reruns++
 	return plan.Trigger{ID: "1"}, nil
 }
 
@@ -116,6 +121,8 @@ type rig struct {
 	clerks map[string]*clerk
 	sites  map[string]*architect.Site
 	now    func() time.Time
+	crowd  *crowd
+	repo   *git.Repository // of the roster and the secrets
 }
 
 func newRig(t *testing.T) *rig {
@@ -126,7 +133,7 @@ func newRig(t *testing.T) *rig {
 	}
 	log := slog.New(slog.DiscardHandler)
 	now := func() time.Time { return noon }
-	r := &rig{t: t, clerks: map[string]*clerk{}, sites: map[string]*architect.Site{}, now: now}
+	r := &rig{t: t, clerks: map[string]*clerk{}, sites: map[string]*architect.Site{}, now: now, crowd: &crowd{}, repo: repo}
 	r.front = &web.Front{
 		Roster: roster.Open(repo, func() time.Time { return r.now() }), Now: func() time.Time { return r.now() }, Log: log,
 		Ready: func() []web.Condition { return nil }, Architect: "UARCHITECT", Address: "/nats",
@@ -135,6 +142,7 @@ func newRig(t *testing.T) *rig {
 		Attempt: func(repository, token string) bool { return repository == "shop" && token == "under way" },
 
 		Sessions:    &web.Sessions{Key: []byte("of this test")},
+		People:      r.crowd,
 		Description: describe,
 	}
 	a := architect.New(nil, log, now)
@@ -147,6 +155,10 @@ func newRig(t *testing.T) *rig {
 			Architect: a, Site: site, Desk: c, Shelf: empty{}, Record: c, Encode: storage.EncodeBuild, Log: log,
 			Builds: func(context.Context, api.Query) ([]*build.Build, error) { return []*build.Build{c.build()}, nil },
 			Why:    func(context.Context, *build.Build, string) ([]api.Reason, error) { return []api.Reason{}, nil },
+			Reads:  func(_ context.Context, token string) (bool, error) { return r.crowd.reads(name, token) },
+			Lets: func(_ context.Context, p web.Person, need roster.Right) (bool, error) {
+				return r.crowd.lets(name, p, need)
+			},
 			Git: func(w http.ResponseWriter, r *http.Request, results bool) {
 				fmt.Fprint(w, name, " ", r.URL.Path, " ", results)
 			},
@@ -199,98 +211,6 @@ func (r *rig) send(req *http.Request) (int, string) {
 		return resp.StatusCode, to
 	}
 	return resp.StatusCode, string(text)
-}
-
-// Every route is walked as everybody who may come. What is answered must be what
-// the table says, and the table is the whole of what there is.
-func TestEveryRouteAsEveryRole(t *testing.T) {
-	r := newRig(t)
-	secrets := map[string]string{"none": "", "nonsense": "vla_x"}
-	secrets["read"], _ = r.token(roster.Read)
-	secrets["act"], _ = r.token(roster.Act)
-	secrets["admin"], _ = r.token(roster.Admin)
-	secrets["bank only"], _ = r.token(roster.Act, "bank")
-	revoked, made := r.token(roster.Admin)
-	sessions := map[string]*http.Cookie{"nonsense": {Name: "velocity", Value: "x.1.y"}, "revoked": r.signIn(revoked)}
-	if err := r.front.Roster.Withdraw(t.Context(), made.ID, "ann"); err != nil {
-		t.Fatal(err)
-	}
-	secrets["revoked"] = revoked
-	expired, _, err := r.front.Roster.Issue(t.Context(), roster.Token{Name: "old", Rights: roster.Admin, Expires: noon.Add(time.Minute)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	secrets["expired"] = expired
-	for _, who := range []string{"read", "act", "admin", "bank only", "expired"} {
-		sessions[who] = r.signIn(secrets[who])
-	}
-	r.now = func() time.Time { return noon.Add(time.Hour) }
-
-	ranks := map[string]int{"read": 1, "act": 2, "bank only": 2, "admin": 3}
-	needs := map[roster.Right]int{roster.Read: 1, roster.Act: 2, roster.Admin: 3}
-	open := map[string]bool{"/healthz": true, "/readyz": true, "/nats": true, "/git/{path...}": true, api.PathRegister: true}
-	open["/login"], open["/logout"], open["/assets/{name}"] = true, true, true // TestSignIn, TestAssets
-	open[web.SetupPath], open[web.SetupCallback] = true, true                  // to whom the server printed the address: TestSetup
-	open[web.HooksOfGitHub], open[web.HooksOfGitLab] = true, true              // to forges, which package hooks has prove themselves
-	open[api.PathDescription], open["/badge/{path...}"] = true, true           // tell nothing of a server: TestDescriptionIsServed, TestBadgeTellsNothing
-	for _, asAttempt := range []string{api.PathPacks + "{sum}", api.PathKept, api.PathNeeded + "{n}", api.PathKeptCaches + "{name}"} {
-		open[asAttempt] = true // to those with the credential of an attempt: TestBlobsAreForAttempts
-	}
-	for _, route := range web.Routes() {
-		method, pattern, ok := strings.Cut(route.Pattern, " ")
-		if !ok {
-			method, pattern = http.MethodGet, route.Pattern
-		}
-		if (route.Need == web.Anybody) != open[pattern] {
-			t.Errorf("%s needs %s: what is open to anybody is for this test to list", route.Pattern, route.Need)
-		}
-		if route.Need == web.Anybody {
-			continue
-		}
-		path := strings.NewReplacer("{id}", "7", "{task}", "test", "{name}", "nobody").Replace(pattern)
-		if pattern == api.PathTokens+"/{id}" {
-			path = api.PathTokens + "/nobody"
-		}
-		if route.On == web.OnRepository {
-			path += "?repository=shop"
-		}
-		for who, secret := range secrets {
-			page, want := isPage(pattern), "answered"
-			switch {
-			case ranks[who] == 0 && page && !strings.HasSuffix(pattern, "/live"):
-				want = "to sign in"
-			case ranks[who] == 0:
-				want = "401"
-			case ranks[who] < needs[route.Need]:
-				want = "403"
-			case who == "bank only" && route.On == web.OnRepository:
-				want = "no such repository"
-			}
-			if want == "answered" && (strings.HasPrefix(pattern, api.PathTrigger) || strings.HasPrefix(pattern, "/asked/")) {
-				continue // it would wait for an architect that looks into its inbox
-			}
-			status, body := 0, ""
-			if page {
-				status, body = r.visit(method, path, sessions[who])
-			} else {
-				status, body = r.ask(method, path, secret, "{}")
-			}
-			got := "answered"
-			switch {
-			case status == http.StatusSeeOther && strings.HasPrefix(body, "/login"):
-				got = "to sign in"
-			case status == http.StatusUnauthorized:
-				got = "401"
-			case status == http.StatusForbidden:
-				got = "403"
-			case status == http.StatusNotFound && strings.Contains(body, "there is no repository"):
-				got = "no such repository"
-			}
-			if got != want {
-				t.Errorf("%s as %s: %d %s; want it %s", route.Pattern, who, status, body, want)
-			}
-		}
-	}
 }
 
 // A token of one repository finds nothing of another: not by id, number, name or

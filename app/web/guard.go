@@ -1,26 +1,46 @@
 package web
 
 import (
-	"cmp"
-	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/velocity-ci/velocity/app/api"
-	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/storage/roster"
 )
 
-// A caller is who asks.
+// A caller is who asks: somebody with an API token, a person who signed in with a
+// forge, a stranger, or whoever may open the socket. What a person or a stranger may
+// do is asked of forges; their token is the zero one, which opens nothing.
 type caller struct {
-	token roster.Token
-	local bool // over a socket: says itself who it is
+	token    roster.Token
+	person   *Person
+	stranger bool // brings nothing, and sees what everybody may
+	local    bool // over a socket: says itself who it is
 
-	session bool // came with a session, which can be ended
+	session string    // id of the session that they came with, which can be ended; "" for none
+	until   time.Time // when their leave ends; zero for never
+}
+
+// asks reports whether forges are asked what the caller may.
+func (c caller) asks() bool { return c.person != nil || c.stranger }
+
+// name is who it is, for the record.
+func (c caller) name() string {
+	if c.person != nil {
+		return c.person.String()
+	}
+	return c.token.Name
+}
+
+// open is under what the caller's requests are held while they are answered.
+func (c caller) open() string {
+	switch {
+	case c.person != nil:
+		return c.session
+	case c.stranger:
+		return string(Anybody)
+	}
+	return c.token.ID
 }
 
 type callerKey struct{}
@@ -31,10 +51,10 @@ func callerOf(r *http.Request) (caller, bool) {
 }
 
 // actor is whoever did something, for the record: the token's name for somebody
-// who has one, whatever they claim.
+// who has one, or the person, whatever they claim.
 func actor(r *http.Request, claimed string) string {
 	if c, ok := callerOf(r); ok && !c.local {
-		return c.token.Name
+		return c.name()
 	}
 	return claimed
 }
@@ -57,17 +77,15 @@ func (f *Front) guard(route Route) http.Handler {
 			defer leave()
 			c, _ = callerOf(r)
 		}
-		if !c.token.Rights.Includes(route.Need) {
-			f.deny(w, r, route, http.StatusForbidden, fmt.Errorf("this needs a token with the right %s; this one has %s", route.Need, c.token.Rights))
+		site, err := f.admit(r, c, route)
+		if err != nil {
+			f.refuse(w, r, route, err)
 			return
 		}
-		var site *Server
-		if route.On == OnRepository {
-			var err error
-			if site, err = f.site(r, c.token); err != nil {
-				f.deny(w, r, route, statusOf(err), err)
-				return
-			}
+		if route.follow && c.asks() {
+			var stop func()
+			r, stop = f.whileLet(r, c, route, site)
+			defer stop()
 		}
 		route.serve(f, w, r, site)
 	})
@@ -78,10 +96,14 @@ func (f *Front) guard(route Route) http.Handler {
 // guard all the same.
 func (f *Front) may(r *http.Request, need roster.Right, s *Server) bool {
 	c, ok := callerOf(r)
-	if s == nil {
-		return ok && c.token.Rights.Includes(need)
+	if !ok {
+		return false
 	}
-	return ok && c.token.May(need, s.Site.Identity())
+	if s == nil {
+		return c.token.Rights.Includes(need) || c.person != nil && f.People.Admin(*c.person)
+	}
+	may, err := f.lets(r.Context(), c, need, s)
+	return err == nil && may
 }
 
 func (f *Front) problem(w http.ResponseWriter, status int, err error) { problem(w, f.Log, status, err) }
@@ -101,12 +123,13 @@ func (f *Front) deny(w http.ResponseWriter, r *http.Request, route Route, status
 }
 
 // errTooManyStreams is for a stream too many.
-var errTooManyStreams = errors.New("as many streams as may be are open under this token: close some")
+var errTooManyStreams = statusError{http.StatusTooManyRequests, errors.New("as many streams as may be are open under this token: close some")}
 
 // refuse answers whoever did not show that they may ask.
 func (f *Front) refuse(w http.ResponseWriter, r *http.Request, route Route, err error) {
-	if errors.Is(err, errTooManyStreams) {
-		f.deny(w, r, route, http.StatusTooManyRequests, err)
+	var told statusError
+	if errors.As(err, &told) {
+		f.deny(w, r, route, told.status, err)
 		return
 	}
 	if !errors.Is(err, errNoToken) && !errors.Is(err, roster.ErrRefused) {
@@ -125,103 +148,6 @@ func (f *Front) refuse(w http.ResponseWriter, r *http.Request, route Route, err 
 	f.problem(w, http.StatusUnauthorized, err)
 }
 
-// An opening is one request that is being answered under a token.
-type opening struct {
-	cut    context.CancelFunc
-	stream bool
-}
-
-// bearer is the token that a request brings.
-func (f *Front) bearer(r *http.Request) (roster.Token, error) {
-	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return roster.Token{}, errNoToken
-	}
-	return f.Roster.Check(r.Context(), secret)
-}
-
-// enter finds out who asks. Until the caller leaves, the request ends with the
-// token: when it expires, and when cut is called with its id. After an error the
-// request is as it came.
-func (f *Front) enter(r *http.Request, route Route) (*http.Request, func(), error) {
-	who := f.bearer
-	switch {
-	case route.page:
-		who = f.visitor
-	case route.reader:
-		who = f.subscriber
-	}
-	token, err := who(r)
-	if err != nil {
-		return r, nil, err
-	}
-	ctx, cancel := f.until(context.WithValue(r.Context(), callerKey{}, caller{token: token, session: route.page}), token.Expires)
-	o := &opening{cut: cancel, stream: route.follow}
-	if !f.hold(token.ID, o) {
-		cancel()
-		return r, nil, errTooManyStreams
-	}
-	leave := func() { cancel(); f.drop(token.ID, o) }
-	entered := r.WithContext(ctx)
-	if route.follow { // it may have been revoked before it could be cut off
-		if _, err := who(entered); err != nil {
-			leave()
-			return r, nil, err
-		}
-	}
-	return entered, leave, nil
-}
-
-// until is ctx until a time; the zero time never comes.
-func (f *Front) until(ctx context.Context, end time.Time) (context.Context, context.CancelFunc) {
-	if end.IsZero() {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, end.Sub(f.Now()))
-}
-
-// hold notes a request, unless it is a stream and there are enough of them under
-// the token.
-func (f *Front) hold(id string, o *opening) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	streams := 0
-	for other := range f.open[id] {
-		if other.stream {
-			streams++
-		}
-	}
-	if o.stream && streams >= cmp.Or(f.Streams, DefaultStreams) {
-		return false
-	}
-	if f.open == nil {
-		f.open = map[string]map[*opening]bool{}
-	}
-	if f.open[id] == nil {
-		f.open[id] = map[*opening]bool{}
-	}
-	f.open[id][o] = true
-	return true
-}
-
-func (f *Front) drop(id string, o *opening) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.open[id], o)
-	if len(f.open[id]) == 0 {
-		delete(f.open, id)
-	}
-}
-
-// cut ends what is being answered under a token.
-func (f *Front) cut(id string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for o := range f.open[id] {
-		o.cut()
-	}
-}
-
 // A statusError is an error with the status of its answer.
 type statusError struct {
 	status int
@@ -234,37 +160,6 @@ func statusOf(err error) int {
 		return s.status
 	}
 	return http.StatusInternalServerError
-}
-
-// site finds the repository that a request is about: by its name, by the build's
-// id, or because the token opens no other. Repositories that it does not open are
-// to it as if they were not there.
-func (f *Front) site(r *http.Request, token roster.Token) (*Server, error) {
-	sites := f.sitesOf(token)
-	if name := r.URL.Query().Get(api.ParamRepository); name != "" {
-		return theSite(sites, name)
-	}
-	if len(sites) == 1 {
-		return sites[0], nil
-	}
-	which := r.URL.Query().Get(api.ParamBuild)
-	if which == "" {
-		which = r.PathValue("id")
-	}
-	if _, err := build.ParseID(which); err == nil {
-		for _, s := range sites {
-			if _, err := s.lookUp(r.Context(), which); err == nil {
-				return s, nil
-			}
-		}
-		return nil, statusError{http.StatusNotFound, fmt.Errorf("build %s: there is none of that id here", which)}
-	}
-	return nil, statusError{http.StatusBadRequest, fmt.Errorf("which repository? there are %s", strings.Join(names(sites), ", "))}
-}
-
-// sitesOf are the sites that a token may read.
-func (f *Front) sitesOf(token roster.Token) []*Server {
-	return slices.DeleteFunc(f.Sites.list(), func(s *Server) bool { return !token.May(roster.Read, s.Site.Identity()) })
 }
 
 func names(sites []*Server) []string {

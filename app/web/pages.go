@@ -21,9 +21,6 @@ func pageRoutes() []Route {
 	const one = "GET /builds/{id}"
 	return append(actRoutes(), []Route{
 		{Pattern: "GET " + page.AssetsPath + "{name}", Need: Anybody, serve: (*Front).asset},
-		{Pattern: "GET " + loginPath, Need: Anybody, page: true, serve: (*Front).loginForm},
-		{Pattern: "POST " + loginPath, Need: Anybody, page: true, serve: (*Front).login},
-		{Pattern: "POST " + logoutPath, Need: Anybody, page: true, serve: (*Front).logout},
 
 		{Pattern: "GET /{$}", Need: roster.Read, On: OnServer, page: true, serve: (*Front).homePage},
 		{Pattern: "GET /queue", Need: roster.Read, On: OnServer, page: true, serve: (*Front).queuePage},
@@ -57,15 +54,17 @@ func (f *Front) page(w http.ResponseWriter, r *http.Request, status int, v page.
 }
 
 func (f *Front) frame(r *http.Request) page.Frame {
-	c, ok := callerOf(r)
-	user := c.token.Name
-	if c.local {
-		user = "this machine"
+	c, _ := callerOf(r)
+	v := page.Frame{User: c.token.Name, Admin: c.token.Rights.Includes(roster.Admin), Leave: c.session != "", Now: f.Now()}
+	switch {
+	case c.local:
+		v.User = "this machine"
+	case c.person != nil:
+		v.User, v.Admin = c.person.Login, f.People.Admin(*c.person)
+	case c.stranger:
+		v.Enter = signInAddress(r.URL.RequestURI())
 	}
-	if !ok {
-		user = ""
-	}
-	return page.Frame{User: user, Admin: c.token.Rights.Includes(roster.Admin), Leave: c.session, Now: f.Now()}
+	return v
 }
 
 func (f *Front) pageProblem(w http.ResponseWriter, r *http.Request, status int, err error) {
@@ -94,10 +93,9 @@ func (f *Front) asset(w http.ResponseWriter, r *http.Request, _ *Server) {
 	_, _ = w.Write(a.Content) // who has left does not need it
 }
 
-// readable are the sites that a caller may read, by name.
-func (f *Front) readable(r *http.Request) []*Server {
-	c, _ := callerOf(r)
-	sites := f.sitesOf(c.token)
+// shown are the sites that whoever asks may read, by name.
+func (f *Front) shown(r *http.Request) []*Server {
+	sites := f.sitesOf(r)
 	slices.SortFunc(sites, func(a, b *Server) int { return strings.Compare(a.Site.Called(), b.Site.Called()) })
 	return sites
 }
@@ -107,7 +105,7 @@ const newest = "10"
 
 func (f *Front) homePage(w http.ResponseWriter, r *http.Request, _ *Server) {
 	var home page.Home
-	for _, s := range f.readable(r) {
+	for _, s := range f.shown(r) {
 		builds, err := s.Builds(r.Context(), api.Query{Limit: newest})
 		if err != nil { // those that cannot be read do not hide the others
 			f.Log.Warn("builds left out of a list", "repo", s.Site.Called(), "err", err)
@@ -119,7 +117,7 @@ func (f *Front) homePage(w http.ResponseWriter, r *http.Request, _ *Server) {
 
 // underWay are the builds that are not over of the sites that a caller may read.
 func (f *Front) underWay(r *http.Request, each func(s *Server, b *build.Build)) {
-	sites := f.readable(r)
+	sites := f.shown(r)
 	for i, s := range sites {
 		if slices.ContainsFunc(sites[:i], func(before *Server) bool { return before.Architect == s.Architect }) {
 			continue // one architect has the builds of many sites

@@ -127,9 +127,14 @@ func (f *Front) mint(w http.ResponseWriter, r *http.Request, _ *Server) {
 	f.reply(w, http.StatusCreated, api.Minted{Token: secret, Expires: made.Expires})
 }
 
-// self tells whose a token is, so that a client can check it.
+// self tells whose a token or a session is, so that a client can check it. What a
+// person may is for their forge to say, of each repository.
 func (f *Front) self(w http.ResponseWriter, r *http.Request, _ *Server) {
 	c, _ := callerOf(r)
+	if c.person != nil {
+		f.reply(w, http.StatusOK, api.Token{Name: c.name(), Expires: c.until})
+		return
+	}
 	if known, ok := f.directory(w, r); ok {
 		f.reply(w, http.StatusOK, known.token(c.token))
 	}

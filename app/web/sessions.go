@@ -1,181 +1,235 @@
 package web
 
 import (
-	"crypto/hmac"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
+	"encoding/json"
+	"fmt"
 	"net/http"
-	"net/url"
-	"strconv"
-	"strings"
+	"sync"
 	"time"
-
-	"github.com/velocity-ci/velocity/app/web/page"
-	"github.com/velocity-ci/velocity/storage/roster"
 )
 
-// longestSession is how long a browser stays signed in, unless its token ends before.
-const longestSession = 30 * 24 * time.Hour
+const (
+	// longestSession is how long a browser stays signed in with a token that does not
+	// end before.
+	longestSession = 30 * 24 * time.Hour
+	// longestVisit is the same for a login on a forge: its word is asked for anew every
+	// day.
+	longestVisit = 24 * time.Hour
+)
 
-// Sessions are how browsers are known again. A session is for one token and ends
-// with it: when that expires, and when it is revoked. Nothing of it is kept here, so
-// it outlives this process: the cookie says whose it is and until when, and a code
-// that only the server can make says that the server said so. It holds no part of
-// the token's secret and opens pages only, never the API.
+// Sessions are how browsers are known again. A session is for one API token, or for
+// one person who signed in with a forge, and ends with the token, or with the one that
+// the forge gave for the person.
+//
+// What a session is stands in the browser's cookie, sealed with a key that only the
+// server has. So it outlives this process, and no store holds what opens forges: who
+// reads the server's disk finds no token of anybody, and who has the browser finds
+// nothing to read. Kept here are only those that were ended before their time. They
+// are safe for concurrent use; the fields must not change.
 type Sessions struct {
-	Key    []byte // secret that codes are made with
+	Key    []byte // secret that the keys of seals are derived from
 	Secure bool   // browsers reach us by https
+
+	mu    sync.Mutex
+	ended map[string]time.Time // ids of sessions, with when they would have ended
 }
 
-// cookie is the name. The prefix makes browsers refuse one that did not come from
-// this very host by https.
-func (s *Sessions) cookie() string {
-	if s.Secure {
-		return "__Host-velocity"
-	}
-	return "velocity"
+// A session is what a cookie says once it is unsealed.
+type session struct {
+	id     string
+	token  string // id of an API token; "" for a person
+	person *Person
+	until  time.Time
 }
+
+// A sessionRecord is a session in the form in which it is sealed.
+type sessionRecord struct {
+	ID     string        `json:"id"`
+	Token  string        `json:"token,omitempty"`
+	Person *personRecord `json:"person,omitempty"`
+	Until  int64         `json:"until"` // seconds since 1970
+}
+
+type personRecord struct {
+	Forge string `json:"forge"`
+	ID    int64  `json:"id"`
+	Login string `json:"login"`
+	Token string `json:"token"`
+}
+
+// What a seal is for. One that was made for one purpose opens for no other.
+const (
+	sealOfSession = "velocity/1 session"
+	sealOfSignIn  = "velocity/1 sign-in"
+)
+
+// cookie is a name. The prefix makes browsers refuse one that did not come from this
+// very host by https.
+func (s *Sessions) cookie(name string) string {
+	if s.Secure {
+		return "__Host-" + name
+	}
+	return name
+}
+
+// Names of cookies.
+const (
+	sessionCookie = "velocity"
+	signInCookie  = "velocity-sign-in"
+)
 
 // write is the value of a session.
-func (s *Sessions) write(id string, until time.Time) string {
-	said := id + "." + strconv.FormatInt(until.Unix(), 10)
-	return said + "." + s.code(said)
-}
-
-// read is whose session a value is; "" if it is none, or over.
-func (s *Sessions) read(value string, now time.Time) (id string) {
-	end := strings.LastIndexByte(value, '.')
-	if end < 0 || !hmac.Equal([]byte(value[end+1:]), []byte(s.code(value[:end]))) {
-		return ""
+func (s *Sessions) write(of session) (string, error) {
+	r := sessionRecord{ID: of.id, Token: of.token, Until: of.until.Unix()}
+	if p := of.person; p != nil {
+		r.Person = &personRecord{Forge: p.Forge, ID: p.ID, Login: p.Login, Token: p.Token}
 	}
-	id, text, _ := strings.Cut(value[:end], ".")
-	until, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || !now.Before(time.Unix(until, 0)) {
-		return ""
+	return s.seal(sealOfSession, r)
+}
+
+// read is the session of a value; ok is false if it is none, or over.
+func (s *Sessions) read(value string, now time.Time) (of session, ok bool) {
+	var r sessionRecord
+	if !s.open(sealOfSession, value, &r) {
+		return session{}, false
 	}
-	return id
+	of = session{id: r.ID, token: r.Token, until: time.Unix(r.Until, 0)}
+	if p := r.Person; p != nil {
+		of.person = &Person{Forge: p.Forge, ID: p.ID, Login: p.Login, Token: p.Token}
+	}
+	return of, now.Before(of.until) && !s.isEnded(of.id)
 }
 
-func (s *Sessions) code(said string) string {
-	mac := hmac.New(sha256.New, s.Key)
-	mac.Write([]byte("velocity/1 session\x00" + said))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+// seal makes a text of a value that nobody else can read or change.
+func (s *Sessions) seal(purpose string, v any) (string, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return "", fmt.Errorf("seal for a cookie: %w", err)
+	}
+	box, err := s.box(purpose)
+	if err != nil {
+		return "", err
+	}
+	return base64.RawURLEncoding.EncodeToString(box.Seal(nil, nil, text, nil)), nil
 }
 
-// set gives a browser a session, or takes it away with "".
-func (s *Sessions) set(w http.ResponseWriter, value string, seconds int) {
+// open reads what seal made for the same purpose, and reports whether that is what it
+// was given.
+func (s *Sessions) open(purpose, text string, into any) bool {
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return false
+	}
+	box, err := s.box(purpose)
+	if err != nil {
+		return false
+	}
+	plain, err := box.Open(nil, nil, sealed, nil)
+	return err == nil && json.Unmarshal(plain, into) == nil
+}
+
+func (s *Sessions) box(purpose string) (cipher.AEAD, error) {
+	const keySize = 32 // AES-256
+	key, err := hkdf.Key(sha256.New, s.Key, nil, purpose, keySize)
+	if err != nil {
+		return nil, fmt.Errorf("derive the key of a seal: %w", err)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fmt.Errorf("derive the key of a seal: %w", err)
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
+
+// set gives a browser a cookie until then, or takes it away with "".
+func (s *Sessions) set(w http.ResponseWriter, name, value string, within time.Duration) {
+	seconds := int(within.Seconds())
 	if value == "" {
 		seconds = -1
 	}
 	http.SetCookie(w, &http.Cookie{
-		Name: s.cookie(), Value: value, Path: "/", MaxAge: seconds,
+		Name: s.cookie(name), Value: value, Path: "/", MaxAge: seconds,
 		HttpOnly: true, Secure: s.Secure, SameSite: http.SameSiteLaxMode,
 	})
 }
 
-// visitor is whose session a request brings. How people sign in is for the routes
-// below to know: whatever they show, it becomes a token here.
-func (f *Front) visitor(r *http.Request) (roster.Token, error) {
+// maxEnded bounds how many ended sessions are remembered. Beyond it the oldest is
+// forgotten, whose token was given back to its forge, too.
+const maxEnded = 10_000
+
+// end ends a session before its time, wherever its cookie was copied to.
+func (s *Sessions) end(of session, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended == nil {
+		s.ended = map[string]time.Time{}
+	}
+	oldest := of.id
+	s.ended[of.id] = of.until
+	if len(s.ended) <= maxEnded {
+		return
+	}
+	for id, until := range s.ended {
+		if !now.Before(until) {
+			delete(s.ended, id)
+		} else if until.Before(s.ended[oldest]) {
+			oldest = id
+		}
+	}
+	if len(s.ended) > maxEnded {
+		delete(s.ended, oldest)
+	}
+}
+
+func (s *Sessions) isEnded(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ended := s.ended[id]
+	return ended
+}
+
+// begin gives a browser a new session, whatever it had before: nobody can have chosen
+// it for them.
+func (f *Front) begin(w http.ResponseWriter, of session) error {
+	of.id = rand.Text()
+	value, err := f.Sessions.write(of)
+	if err != nil {
+		return err
+	}
+	f.Sessions.set(w, sessionCookie, value, of.until.Sub(f.Now()))
+	return nil
+}
+
+// sessionOf is the session that a request brings.
+func (f *Front) sessionOf(r *http.Request) (session, bool) {
 	if f.Sessions == nil {
-		return roster.Token{}, errNoToken
+		return session{}, false
 	}
-	cookie, err := r.Cookie(f.Sessions.cookie())
+	cookie, err := r.Cookie(f.Sessions.cookie(sessionCookie))
 	if err != nil {
-		return roster.Token{}, errNoToken
+		return session{}, false
 	}
-	id := f.Sessions.read(cookie.Value, f.Now())
-	if id == "" {
-		return roster.Token{}, errNoToken
-	}
-	return f.Roster.Token(r.Context(), id)
+	return f.Sessions.read(cookie.Value, f.Now())
 }
 
-// askToSignIn sends a person to the form, and back when they are signed in. What a
-// script asks for is only refused.
-func (f *Front) askToSignIn(w http.ResponseWriter, r *http.Request, route Route) {
-	if route.follow {
-		guarded(w)
-		http.Error(w, "sign in again", http.StatusUnauthorized)
-		return
+// visitor is who asks by the session that a request brings: an API token, or a person
+// for whom a forge answers. The error is errNoToken, or roster.ErrRefused.
+func (f *Front) visitor(r *http.Request) (caller, error) {
+	of, ok := f.sessionOf(r)
+	switch {
+	case !ok:
+		return caller{}, errNoToken
+	case of.person != nil && f.People == nil:
+		return caller{}, errNoToken // of a forge that is not configured any more
+	case of.person != nil:
+		return caller{person: of.person, session: of.id, until: of.until}, nil
 	}
-	guarded(w)
-	http.Redirect(w, r, loginPath+"?"+url.Values{"next": {standsOn(r)}}.Encode(), http.StatusSeeOther)
-}
-
-// Paths of signing in and out.
-const (
-	loginPath  = "/login"
-	logoutPath = "/logout"
-)
-
-func (f *Front) loginForm(w http.ResponseWriter, r *http.Request, _ *Server) {
-	f.page(w, r, http.StatusOK, page.Login{Next: within(r.URL.Query().Get("next"))})
-}
-
-// login begins a session for whoever has a token.
-func (f *Front) login(w http.ResponseWriter, r *http.Request, _ *Server) {
-	if !f.sameOrigin(w, r) {
-		return
-	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyWithin)) // where a connection has none, none is needed
-	r.Body = http.MaxBytesReader(w, r.Body, largestBody)
-	next := within(r.PostFormValue("next"))
-	if f.Sessions == nil {
-		f.pageProblem(w, r, http.StatusNotFound, errors.New("nobody can sign in here"))
-		return
-	}
-	if !f.logins.allow(r, f.Now()) {
-		f.page(w, r, http.StatusTooManyRequests, page.Login{Problem: "Too many tries: wait a minute.", Next: next})
-		return
-	}
-	token, err := f.Roster.Check(r.Context(), strings.TrimSpace(r.PostFormValue("token")))
-	if errors.Is(err, roster.ErrRefused) {
-		f.page(w, r, http.StatusForbidden, page.Login{Problem: "This token is unknown, revoked or expired.", Next: next})
-		return
-	}
-	if err != nil {
-		f.Log.Error("cannot check a token", "err", err)
-		f.pageProblem(w, r, http.StatusInternalServerError, errors.New("the server could not check the token"))
-		return
-	}
-	until := f.Now().Add(longestSession)
-	if !token.Expires.IsZero() && token.Expires.Before(until) {
-		until = token.Expires
-	}
-	f.Sessions.set(w, f.Sessions.write(token.ID, until), int(until.Sub(f.Now()).Seconds()))
-	guarded(w)
-	http.Redirect(w, r, next, http.StatusSeeOther)
-}
-
-// logout has the browser forget its session. One that was copied elsewhere ends
-// with its token.
-func (f *Front) logout(w http.ResponseWriter, r *http.Request, _ *Server) {
-	if !f.sameOrigin(w, r) {
-		return
-	}
-	if f.Sessions != nil {
-		f.Sessions.set(w, "", 0)
-	}
-	guarded(w)
-	http.Redirect(w, r, loginPath, http.StatusSeeOther)
-}
-
-// sameOrigin answers what a page of somebody else has a browser send.
-func (f *Front) sameOrigin(w http.ResponseWriter, r *http.Request) bool {
-	err := http.NewCrossOriginProtection().Check(r)
-	if err != nil {
-		f.pageProblem(w, r, http.StatusForbidden, errors.New("this did not come from a page of this server"))
-	}
-	return err == nil
-}
-
-// within is where to go on after signing in: a path of this server, whatever the
-// address said.
-func within(next string) string {
-	u, err := url.Parse(next)
-	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n\t") {
-		return "/"
-	}
-	return next
+	token, err := f.Roster.Token(r.Context(), of.token)
+	return caller{token: token, session: of.id, until: token.Expires}, err
 }

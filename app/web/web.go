@@ -16,6 +16,7 @@ import (
 	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/storage/roster"
 )
 
 // A Desk makes triggers of what people ask for. They are durable when it returns.
@@ -76,6 +77,9 @@ type Server struct {
 	// Reads reports whether the forge of the repository lets whoever has a token of it
 	// read the repository; for "", whether everybody may. nil if it is on no forge.
 	Reads func(ctx context.Context, token string) (bool, error)
+	// Lets reports whether a person who signed in with a forge may read the repository,
+	// or act on it; acting is asked anew each time. nil if it is on no forge.
+	Lets func(ctx context.Context, p Person, need roster.Right) (bool, error)
 
 	lines  lineIndex
 	relays relays

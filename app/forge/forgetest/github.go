@@ -53,7 +53,7 @@ var AppEvents = []string{"push", "pull_request", "merge_group", "issue_comment",
 // description and documentation; where they leave something open, it is as strict
 // as any report of a user says that GitHub was.
 //
-// What it does not have: OAuth, GraphQL, pushes of branches and tags by git clients, reading contents and
+// What it does not have: GraphQL, pushes of branches and tags by git clients, reading contents and
 // comparing through the API (that is for git), and Actions.
 type GitHub struct {
 	// Clock is by which tokens of installations, limits and logs go. That of JWTs is
@@ -81,6 +81,7 @@ type GitHub struct {
 	runs          map[int64]*run
 	suites        map[suiteKey]*suite
 	meters        map[int64]*meter // by installation; 0 is the App itself
+	consents      consents
 }
 
 // multiSegment are the paths of GitHub's description whose last parameter has
@@ -98,7 +99,8 @@ func NewGitHub(o GitHubOptions) (*GitHub, error) {
 		codes: map[string]conversion{}, accounts: map[string]*Account{}, repos: map[int64]*Repo{},
 		installations: map[int64]*Installation{}, tokens: map[string]*token{},
 		runs: map[int64]*run{}, suites: map[suiteKey]*suite{}, meters: map[int64]*meter{},
-		last: 1 << 31, // beyond 32 bits, as the numbers of today are
+		consents: consents{given: map[string]consent{}},
+		last:     1 << 31, // beyond 32 bits, as the numbers of today are
 	}
 	var rest *Spec
 	if o.Data != "" {
@@ -202,10 +204,10 @@ func (g *GitHub) serve(w http.ResponseWriter, r *http.Request) {
 	if path, enterprise := strings.CutPrefix(r.URL.Path, "/api/v3/"); enterprise {
 		r = r.Clone(context.WithValue(r.Context(), prefixKey{}, "/api/v3"))
 		r.URL.Path, r.URL.RawPath = "/"+path, strings.TrimPrefix(r.URL.RawPath, "/api/v3")
-		g.serveAPI(w, r)
-		return
 	}
 	switch {
+	case isOAuth(r.URL.Path):
+		g.serveOAuth(w, r)
 	case strings.Contains(r.URL.Path, ".git/"):
 		g.serveGit(w, r)
 	case strings.HasSuffix(r.URL.Path, "/settings/apps/new"):

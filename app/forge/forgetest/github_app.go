@@ -17,6 +17,7 @@ type App struct {
 	Key                          *rsa.PrivateKey
 	Permissions                  map[string]string
 	Events                       []string
+	Callbacks                    []string // where people may be sent back to who sign in
 
 	hook hook
 	made time.Time

@@ -119,7 +119,9 @@ func (g *GitHub) conversion(m manifest) string {
 		h.URL = ""
 	}
 	code := newSecret()
-	g.codes[code] = conversion{app: g.newApp(slug, permissions, m.Events, h), expires: g.Clock.Now().Add(codeLife)}
+	app := g.newApp(slug, permissions, m.Events, h)
+	app.Callbacks = m.Callbacks
+	g.codes[code] = conversion{app: app, expires: g.Clock.Now().Add(codeLife)}
 	return code
 }
 

@@ -31,6 +31,7 @@ type token struct {
 	permissions map[string]string
 	expires     time.Time
 	revoked     bool
+	app         bool // the App was given it by the person, who signed in
 }
 
 // allows reports whether the token has a permission, such as "checks", at least at
@@ -44,7 +45,7 @@ func (t *token) allows(permission, level string) bool {
 func (t *token) reaches(r *Repo) bool {
 	named := t.repos == nil || slices.Contains(t.repos, r.id)
 	if t.who != nil {
-		return !r.private || named && r.roles[t.who.ID] != ""
+		return !r.private || named && r.roles[t.who.ID] != "" && (!t.app || r.g.installed(r))
 	}
 	return t.in.covers(r) && named
 }

@@ -34,8 +34,7 @@ type GitLabOptions struct {
 // Requests are held against the description; answers are not, since its types of
 // those are often wrong.
 //
-// What it does not have: groups of their own (a project's path is a name), OAuth,
-// GraphQL, pushes of git clients, and CI.
+// What it does not have: groups of their own (a project's path is a name), GraphQL, pushes of git clients, and CI.
 type GitLab struct {
 	// Clock is by which tokens, webhooks and logs go.
 	Clock Clock
@@ -60,6 +59,8 @@ type GitLab struct {
 	statuses  []*labStatus
 	refused   []string
 	commands  []string
+	app       application
+	consents  consents
 }
 
 // NewGitLab starts a fake GitLab. Close ends it.
@@ -67,7 +68,8 @@ func NewGitLab(o GitLabOptions) (*GitLab, error) {
 	g := &GitLab{
 		dir: o.Dir, faults: o.Faults, locked: o.Locked, lenient: o.Lenient,
 		users: map[string]*labUser{}, tokens: map[string]*LabToken{}, projects: map[int64]*Project{},
-		last: 1 << 31, // beyond 32 bits, as the numbers of gitlab.com are
+		consents: consents{given: map[string]consent{}},
+		last:     1 << 31, // beyond 32 bits, as the numbers of gitlab.com are
 	}
 	var spec *Spec
 	if o.Data != "" {
@@ -147,6 +149,8 @@ func (g *GitLab) serve(w http.ResponseWriter, r *http.Request) {
 		g.gate.ServeHTTP(w, r)
 	case strings.Contains(r.URL.Path, ".git/"):
 		g.serveGit(w, r)
+	case strings.HasPrefix(r.URL.Path, "/oauth/"):
+		g.serveOAuth(w, r)
 	default:
 		http.NotFound(w, r)
 	}
@@ -198,6 +202,7 @@ type LabToken struct {
 	scopes  []string
 	expires time.Time // zero if it does not
 	revoked bool
+	oauth   bool // an application was given it by the user, who signed in
 }
 
 // Token makes an access token of a user.

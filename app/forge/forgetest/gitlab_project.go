@@ -110,6 +110,12 @@ func (p *Project) Member(login string, level int, until time.Time) {
 	p.members[u.ID] = member{level: level, expires: until}
 }
 
+// Privatize hides it from who is no member, without a word to anybody.
+func (p *Project) Privatize() {
+	defer p.g.hold()()
+	p.private = true
+}
+
 // Protect lets only maintainers push to a branch or tag, and set its statuses.
 func (p *Project) Protect(name string) {
 	defer p.g.hold()()

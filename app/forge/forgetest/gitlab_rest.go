@@ -70,10 +70,12 @@ const admin = 60 // an administrator, of all of GitLab
 var labOperations = []labOperation{
 	{"GET /version", 0, (*GitLab).getVersion},
 	{"GET /personal_access_tokens/self", 0, (*GitLab).getSelf},
+	{"GET /user", 0, (*GitLab).getUser},
 	{"GET /projects", 0, (*GitLab).listProjects},
 	{"GET /projects/{id}", 0, (*GitLab).getProject},
 	{"GET /projects/{id}/members/all/{user_id}", 0, (*GitLab).getMember},
 	{"POST /projects/{id}/statuses/{sha}", developer, (*GitLab).createStatus},
+	{"GET /projects/{id}/repository/commits", 0, (*GitLab).listCommits},
 	{"GET /projects/{id}/repository/commits/{sha}/statuses", 0, (*GitLab).listStatuses},
 	{"GET /projects/{id}/merge_requests", 0, (*GitLab).listMerges},
 	{"GET /projects/{id}/merge_requests/{merge_request_iid}", 0, (*GitLab).getMerge},
@@ -152,7 +154,7 @@ func (g *GitLab) admit(q *labRequest, op labOperation) error {
 	}
 	q.token = g.tokens[value]
 	switch {
-	case q.token == nil:
+	case q.token == nil || q.token.oauth && q.Header.Get("Private-Token") != "":
 		return labRefuse(http.StatusUnauthorized, "401 Unauthorized")
 	case q.token.dead():
 		return labRefuse(http.StatusUnauthorized, "invalid_token: Token is expired or was revoked. You have to re-authorize from the user.")

@@ -8,11 +8,12 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 )
 
-// notesSpec is how GitLab's documentation describes the notes of merge requests,
-// which the cut of its description leaves out.
+// notesSpec is how GitLab's documentation describes the notes of merge requests and
+// the user of a token, which the cut of its description leaves out.
 const notesSpec = `{
 "openapi": "3.0.0", "info": {"title": "Notes of merge requests", "version": "v4"},
 "paths": {
+ "/api/v4/user": {"get": {"responses": {"200": {"description": "The user of the token"}}}},
  "/api/v4/projects/{id}/merge_requests/{merge_request_iid}/notes": {
   "parameters": [
    {"name": "id", "in": "path", "required": true, "schema": {"type": "string"}},

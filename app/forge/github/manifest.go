@@ -19,6 +19,7 @@ type Proposal struct {
 	Page     string // address of the server, for people
 	Hook     string // where deliveries go; "" if the server cannot be reached, and asks by itself
 	Redirect string // where GitHub sends the browser with the code
+	Login    string // where it sends people who sign in; "" if they do not
 	Setup    string // where it sends who installed the App; may be ""
 	Public   bool   // others may install it too
 }
@@ -38,6 +39,7 @@ func (p Proposal) Manifest() []byte {
 		URL         string            `json:"url"`
 		Hook        hook              `json:"hook_attributes"`
 		Redirect    string            `json:"redirect_url"`
+		Callbacks   []string          `json:"callback_urls,omitempty"`
 		Setup       string            `json:"setup_url,omitempty"`
 		Description string            `json:"description"`
 		Public      bool              `json:"public"`
@@ -48,6 +50,9 @@ func (p Proposal) Manifest() []byte {
 		Hook:        hook{URL: p.Hook, Active: p.Hook != ""},
 		Description: "Builds what is pushed, and shows how it went.",
 		Permissions: map[string]string{},
+	}
+	if p.Login != "" {
+		m.Callbacks = []string{p.Login}
 	}
 	if p.Hook == "" {
 		m.Hook.URL = p.Page // there has to be one

@@ -22,7 +22,7 @@ import (
 
 func TestManifestAsksForTheTableAndNoMore(t *testing.T) {
 	p := Proposal{Name: "Velocity at example.com", Page: "https://ci.example.com", Hook: "https://ci.example.com/hooks/github",
-		Redirect: "https://ci.example.com/setup/github/made"}
+		Redirect: "https://ci.example.com/setup/github/made", Login: "https://ci.example.com/login/github/callback"}
 	var got map[string]any
 	if err := json.Unmarshal(p.Manifest(), &got); err != nil {
 		t.Fatal(err)
@@ -31,6 +31,7 @@ func TestManifestAsksForTheTableAndNoMore(t *testing.T) {
 		"name": "Velocity at example.com", "url": "https://ci.example.com", "public": false,
 		"hook_attributes": map[string]any{"url": "https://ci.example.com/hooks/github", "active": true},
 		"redirect_url":    "https://ci.example.com/setup/github/made",
+		"callback_urls":   []any{"https://ci.example.com/login/github/callback"},
 		"description":     "Builds what is pushed, and shows how it went.",
 		"default_events":  []any{"push", "pull_request", "repository", "merge_group", "issue_comment"},
 		"default_permissions": map[string]any{

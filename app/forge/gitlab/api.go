@@ -31,7 +31,17 @@ type client struct {
 }
 
 func newClient(o Options, base *url.URL) (*client, error) {
-	c, err := lab.NewClient(o.Token.reveal(), //nolint:staticcheck // as above
+	return clientOf(lab.NewClient, o, base) //nolint:staticcheck // as above
+}
+
+// newPersonClient asks with a token of somebody, whichever kind that is: those that
+// OAuth gave are taken in another header than ours, which takes all kinds.
+func newPersonClient(o Options, base *url.URL) (*client, error) {
+	return clientOf(lab.NewOAuthClient, o, base) //nolint:staticcheck // as above
+}
+
+func clientOf(open func(string, ...lab.ClientOptionFunc) (*lab.Client, error), o Options, base *url.URL) (*client, error) { //nolint:staticcheck // as above
+	c, err := open(o.Token.reveal(),
 		lab.WithBaseURL(base.String()),
 		lab.WithoutRetries(), // it would send again what may have been done
 		lab.WithCustomLimiter(unlimited{}),

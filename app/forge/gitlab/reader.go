@@ -14,8 +14,8 @@ import (
 // maxToken bounds what may be a token, in bytes.
 const maxToken = 2048
 
-// CanRead reports whether GitLab lets whoever has an access token, of the scope
-// read_api or api, read the repository of a project, which goes by its number.
+// CanRead reports whether GitLab lets whoever has a token, of the scope read_api
+// or api, read the repository of a project, which goes by its number.
 // Anybody may have typed the token; it is shown to GitLab, and kept nowhere.
 //
 // What is asked for is the newest commit: the project as such is shown to guests,
@@ -26,12 +26,11 @@ func (g *GitLab) CanRead(ctx context.Context, r forge.Repository, token string) 
 	}
 	o := g.options
 	o.Token = NewToken(token)
-	theirs, err := newClient(o, g.base)
+	theirs, err := asPerson(o, g.base)
 	if err != nil {
 		return false, err
 	}
-	other := &GitLab{api: theirs, gate: &gate{now: o.Now}} // their limits are not ours
-	_, err = other.send(ctx, http.MethodGet, within(r.ID, "repository/commits"), url.Values{"per_page": {"1"}}, nil, nil)
+	_, err = theirs.send(ctx, http.MethodGet, within(r.ID, "repository/commits"), url.Values{"per_page": {"1"}}, nil, nil)
 	var (
 		limit *forge.LimitError
 		f     *failure

@@ -16,12 +16,12 @@ import (
 func TestCanRead(t *testing.T) {
 	status := map[string]int{"reader": 200, "guest": 403, "stranger": 404, "dead": 401, "broken": 502, "limited": 429}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet || r.URL.Path != "/api/v4/projects/7/repository/commits" || r.Header.Get("Authorization") != "" {
+		if r.Method != http.MethodGet || r.URL.Path != "/api/v4/projects/7/repository/commits" || r.Header.Get("Private-Token") != "" {
 			t.Errorf("%s %s is asked", r.Method, r.URL)
 		}
-		known, ok := status[r.Header.Get("Private-Token")]
+		known, ok := status[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")]
 		if !ok {
-			t.Errorf("the token %q is sent", r.Header.Get("Private-Token"))
+			t.Errorf("%q is sent", r.Header.Get("Authorization"))
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(known)
@@ -37,7 +37,7 @@ func TestCanRead(t *testing.T) {
 		"reader": {may: true}, "guest": {}, "stranger": {}, "dead": {}, "": {}, "a b": {}, "broken": {unsure: true}, "limited": {unsure: true},
 	} {
 		got, err := g.CanRead(t.Context(), r, token)
-		if got != want.may || (err != nil) != want.unsure || err != nil && strings.Contains(err.Error(), "Private") {
+		if got != want.may || (err != nil) != want.unsure || err != nil && strings.Contains(err.Error(), "Bearer") {
 			t.Errorf("CanRead with the token %q: %v, %v; want %+v", token, got, err, want)
 		}
 	}

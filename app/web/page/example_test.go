@@ -117,8 +117,10 @@ func examples() map[string]View {
 		}},
 		"deliveries_none": Deliveries{None: true},
 		"queue":           Queue{Waiting: []Waiting{{Running: where, Since: noon, Why: "no builder is connected"}}, Running: []Running{where}},
-		"login":           Login{Problem: "This token is unknown.", Next: "/builds?repository=shop"},
-		"problem":         Problem{Status: "Not Found", Message: "there is no such build", Back: "/builds/k3f9a2-7"},
+		"login": Login{Problem: "This token is unknown.", Next: "/builds?repository=shop", Ways: []LoginWay{
+			{Name: "GitHub", Forge: "github"}, {Name: "GitLab", Forge: "gitlab"},
+		}},
+		"problem": Problem{Status: "Not Found", Message: "there is no such build", Back: "/builds/k3f9a2-7"},
 	}
 }
 

@@ -27,6 +27,7 @@ type Frame struct {
 	User  string // who is signed in; "" for nobody
 	Admin bool   // who may see the builders
 	Leave bool   // they can sign out: they came with a session
+	Enter string // the path where somebody signs in who sees only what is public; "" for others
 	Now   time.Time
 }
 
@@ -84,10 +85,17 @@ type Problem struct {
 
 func (Problem) about() (string, string) { return "problem", "No page" }
 
-// A Login asks for a token.
+// A Login asks who somebody is: their forge, or they show a token.
 type Login struct {
-	Problem string // with the token that was given; "" at first
+	Problem string // with how they tried before; "" at first
 	Next    string // the path to go on to
+	Ways    []LoginWay
+}
+
+// A LoginWay is a forge that says who somebody is.
+type LoginWay struct {
+	Name  string // such as GitHub
+	Forge string // part of the path of ours that leads there
 }
 
 func (Login) about() (string, string) { return "login", "Sign in" }
