@@ -138,7 +138,7 @@ func unlock(repo *git.Repository, now time.Time) error {
 // would be one to a token, and one named like a forge's key would be that forge's.
 func (c *cli) frontOf(s *service, r *roster.Roster, conf *serverConfig) (*web.Front, error) {
 	f := &web.Front{
-		Roster: r, Now: c.now, Log: s.log, Ready: func() error { return nil },
+		Roster: r, Now: c.now, Log: s.log, Ready: s.ready,
 		Attempt: s.architect.Admits, Members: s.architect.Members, Architect: s.signer.Public(),
 		Changed: func(builder string) { s.turned(builder) }, Sessions: sessionsOf(s.signer, conf),
 		Blobs: &web.Blobs{Holds: s.architect.Holds, Store: s.shelves.of, Limit: int64(conf.Blobs.Limit)},
@@ -226,13 +226,7 @@ func (f *front) serve(ctx context.Context) error {
 	case err = <-ended:
 		left--
 	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
-	defer cancel()
-	for _, s := range []*http.Server{public, local} {
-		if s.Shutdown(last) != nil {
-			_ = s.Close() // their time is over
-		}
-	}
+	endServers(ctx, public, local)
 	for range left {
 		if last := <-ended; err == nil && !errors.Is(last, http.ErrServerClosed) {
 			err = last

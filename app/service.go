@@ -67,6 +67,7 @@ type service struct {
 	forges   *forges // nil if no forge is configured, and none can be
 
 	keepBlobs blob.Retention
+	stopping  atomic.Bool // it was told to end
 }
 
 // serviceOptions say what a service serves, and how.
@@ -279,7 +280,7 @@ func (c *cli) stepEnvironment() []string {
 	var env []string
 	for name, value := range c.env {
 		ours := strings.HasPrefix(name, "VELOCITY_") && name != "VELOCITY_ATTEMPT"
-		if !ours && !strings.HasPrefix(name, "GIT_") {
+		if !ours && name != envManager && !strings.HasPrefix(name, "GIT_") {
 			env = append(env, name+"="+value)
 		}
 	}

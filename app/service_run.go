@@ -85,16 +85,32 @@ func (s *service) listenAll(ctx context.Context) (map[*served]net.Listener, erro
 	return all, nil
 }
 
-// answer serves the API on a repository's socket until ctx ends. Followers are
-// cut off then: they can ask again, here or elsewhere.
+// answer serves the API on a repository's socket until ctx ends. What followers
+// hear ends then, with whatever they are just told: they can ask again, here or
+// elsewhere.
 func (s *service) answer(ctx context.Context, h *served, l net.Listener) error {
 	srv := s.api(ctx, h)
-	stop := context.AfterFunc(ctx, func() { _ = srv.Close() }) // nothing is left to be lost
-	defer stop()
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	select {
+	case err := <-served:
 		return fmt.Errorf("serve the socket of %s: %w", h.site.Called(), err)
+	case <-ctx.Done():
 	}
+	endServers(ctx, srv)
+	<-served
 	return nil
+}
+
+// endServers ends servers whose requests have been told to end, in a short time.
+func endServers(ctx context.Context, servers ...*http.Server) {
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
+	defer cancel()
+	for _, s := range servers {
+		if s.Shutdown(last) != nil {
+			_ = s.Close() // their time is over
+		}
+	}
 }
 
 func (s *service) api(ctx context.Context, h *served) *http.Server {
