@@ -92,6 +92,7 @@ func setUp(env *testscript.Env) error {
 		"DOCKER_HOST":         os.Getenv("DOCKER_HOST"),
 		"COMPOSE_PLUGIN":      os.Getenv("VELOCITY_COMPOSE"),
 		"BUILDX":              os.Getenv("VELOCITY_BUILDX"),
+		"PREVIOUS":            os.Getenv("VELOCITY_PREVIOUS"),
 		"GORACE":              "atexit_sleep_ms=0", // else each command takes a second
 	} {
 		env.Setenv(name, value)

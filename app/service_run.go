@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/velocity-ci/velocity/app/api"
 	"github.com/velocity-ci/velocity/app/forge"
 	"github.com/velocity-ci/velocity/app/web"
 	"github.com/velocity-ci/velocity/storage"
@@ -123,7 +124,8 @@ func (s *service) answers(h *served) *web.Server {
 	a := &web.Server{
 		Architect: s.architect, Site: h.site, Desk: d, Shelf: shelf{s.shelves.of}, Record: chronicle{h},
 		Encode: storage.EncodeBuild, Log: s.log, Builds: d.builds, Why: s.why,
-		Git: h.serveFetch,
+		Git:       h.serveFetch,
+		Retention: func(ctx context.Context) (api.Retention, error) { return s.wouldDrop(ctx, h) },
 	}
 	if s.forges != nil && h.key != (forge.Key{}) {
 		a.Reads = func(ctx context.Context, token string) (bool, error) { return s.forges.reads(ctx, h.remote(), token) }
