@@ -55,7 +55,14 @@ func (s *service) run(ctx context.Context, work func(ctx context.Context) error)
 		group.Go(func() error { return s.front.serve(lower) })
 	}
 	if s.forges != nil {
-		group.Go(func() error { s.forges.run(lower); return nil })
+		group.Go(func() error {
+			s.forges.resume(lower)
+			s.gathered.Store(true)
+			s.forges.run(lower)
+			return nil
+		})
+	} else {
+		s.gathered.Store(true)
 	}
 	group.Go(func() error { return work(lower) })
 	err = group.Wait()
@@ -99,7 +106,9 @@ func (s *service) answer(ctx context.Context, h *served, l net.Listener) error {
 	case <-ctx.Done():
 	}
 	endServers(ctx, srv)
-	<-served
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve the socket of %s: %w", h.site.Called(), err)
+	}
 	return nil
 }
 
