@@ -99,6 +99,9 @@ func noLog(b *build.Build, t *build.Task, attempt int) error {
 		said += ", " + reason
 	}
 	f := &failure{status: statusProblem, err: fmt.Errorf("task %s of build %s has no log here (%s)", t.Name, b.ID, said)}
+	if t.State == build.Building {
+		return f.hint("velocity logs %s %s --follow shows it as it is written", b.ID, t.Key)
+	}
 	if t.Reason == build.ReasonReused {
 		return f.hint("it was built by %s: velocity logs %s %s", t.Reused.Build, t.Reused.Build, t.Reused.Task)
 	}

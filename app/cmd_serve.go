@@ -144,6 +144,9 @@ func (c *cli) serve(ctx context.Context, conf *serverConfig, once bool) error {
 			return errors.Join(err, s.close())
 		}
 	}
+	if err := s.listenForScrapes(ctx, conf.Metrics.Listen); err != nil {
+		return errors.Join(err, s.close())
+	}
 	return errors.Join(s.forever(ctx, conf), s.close())
 }
 
@@ -163,6 +166,7 @@ func (c *cli) open(ctx context.Context, s *service, conf *serverConfig, app *git
 		return err
 	}
 	s.front.web.GitHub, s.front.web.GitLab = http.HandlerFunc(s.forges.ServeGitHub), http.HandlerFunc(s.forges.ServeGitLab)
+	s.front.web.Deliveries = deliveryLog{announced{s.forges.inbox, s.forges.liaison, s.metrics.Received}, c.clock}
 	if setUp {
 		c.offerSetup(s, conf)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/velocity-ci/velocity/app/api"
 	"github.com/velocity-ci/velocity/app/client"
+	"github.com/velocity-ci/velocity/app/web"
 	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/storage/git"
 )
@@ -37,7 +38,10 @@ builds it. With --follow the build is shown to its end.`,
 		ask := api.Start{Name: strings.Join(args, ""), Ref: *ref, Parameters: given, NoReuse: *noReuse, Actor: c.pusher()}
 		return c.request(cmd.Context(), from, *follow,
 			func(ctx context.Context, s *client.Client) (string, error) { return s.Start(ctx, ask) },
-			func(ctx context.Context, d desk) (string, error) { t, err := d.Start(ctx, ask); return t.ID, err })
+			func(ctx context.Context, d desk) (string, error) {
+				t, err := d.Start(ctx, web.Once{}, ask)
+				return t.ID, err
+			})
 	}
 	return cmd
 }
@@ -60,7 +64,10 @@ BUILD is an id, a number, or a commit, which means its newest build.`,
 		act := api.Act{Build: args[0], Failed: *failed, Actor: c.pusher()}
 		return c.request(cmd.Context(), from, *follow,
 			func(ctx context.Context, s *client.Client) (string, error) { return s.Rerun(ctx, act) },
-			func(ctx context.Context, d desk) (string, error) { t, err := d.Rerun(ctx, act); return t.ID, err })
+			func(ctx context.Context, d desk) (string, error) {
+				t, err := d.Rerun(ctx, web.Once{}, act)
+				return t.ID, err
+			})
 	}
 	return cmd
 }

@@ -1,12 +1,18 @@
 package app
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/velocity-ci/velocity/app/api"
+	"github.com/velocity-ci/velocity/app/web"
+	"github.com/velocity-ci/velocity/app/web/page"
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint"
 	"github.com/velocity-ci/velocity/blueprint/plan"
@@ -30,8 +36,49 @@ func (c *cli) deskAt(repo *git.Repository) desk {
 
 func (c *cli) newTriggerID() string { return storage.NewTriggerID(c.now(), rand.Uint64()) }
 
+// idOf is the id of the trigger of what somebody asks for. An equal request of the
+// same once gets the same, and an id that was answered is answered by its build.
+func (d desk) idOf(once web.Once, ask any) string {
+	if once == (web.Once{}) {
+		return d.c.newTriggerID()
+	}
+	sum := sha256.New()
+	fmt.Fprintf(sum, "form %s %#v", once.Text, ask) // which prints maps in the order of their keys
+	return storage.NewTriggerID(once.At, binary.BigEndian.Uint64(sum.Sum(nil)))
+}
+
+// Choices implements web.Desk.
+func (d desk) Choices(ctx context.Context, ref string) ([]page.Choice, error) {
+	rev := cmp.Or(ref, "HEAD")
+	_, commit, err := d.repo.Resolve(rev)
+	if err != nil {
+		return nil, fmt.Errorf("find %s: %w", rev, err)
+	}
+	tree, _, err := view{d.repo}.Tree(ctx, planCommit(commit))
+	if err != nil {
+		return nil, err
+	}
+	config, _, err := blueprint.Load(tree) // what has mistakes is listed, too: to start it tells them
+	if err != nil {
+		return nil, err
+	}
+	var all []page.Choice
+	for _, s := range config.Pipelines() {
+		one := page.Choice{Kind: plan.OfPipeline, Name: s.Name, Description: s.Description}
+		if s.Name == defaultName { // what is meant by no name comes first
+			all = slices.Insert(all, 0, one)
+			continue
+		}
+		all = append(all, one)
+	}
+	for _, s := range config.Blueprints() {
+		all = append(all, page.Choice{Kind: plan.OfBlueprint, Name: s.Name, Description: s.Description})
+	}
+	return all, nil
+}
+
 // Start implements web.Desk.
-func (d desk) Start(ctx context.Context, ask api.Start) (plan.Trigger, error) {
+func (d desk) Start(ctx context.Context, once web.Once, ask api.Start) (plan.Trigger, error) {
 	rev := ask.Ref
 	if rev == "" {
 		rev = "HEAD"
@@ -45,7 +92,7 @@ func (d desk) Start(ctx context.Context, ask api.Start) (plan.Trigger, error) {
 		name = defaultName
 	}
 	t := plan.Trigger{
-		ID: d.c.newTriggerID(), Event: plan.EventManual, Ref: ref, Commit: planCommit(commit), Actor: ask.Actor,
+		ID: d.idOf(once, ask), Event: plan.EventManual, Ref: ref, Commit: planCommit(commit), Actor: ask.Actor,
 		Received: d.c.clock(), Name: name, Parameters: ask.Parameters,
 		NoReuse: ask.NoReuse,
 	}
@@ -115,7 +162,7 @@ func secretNames(p *plan.Plan) []string {
 
 // Rerun implements web.Desk: the same pipeline at the same commit, as a new
 // build, which may keep what succeeded.
-func (d desk) Rerun(ctx context.Context, act api.Act) (plan.Trigger, error) {
+func (d desk) Rerun(ctx context.Context, once web.Once, act api.Act) (plan.Trigger, error) {
 	b, err := d.Find(ctx, act.Build)
 	if err != nil {
 		return plan.Trigger{}, err
@@ -128,7 +175,7 @@ func (d desk) Rerun(ctx context.Context, act api.Act) (plan.Trigger, error) {
 			return plan.Trigger{}, err
 		}
 	}
-	t := again(b, act.Failed, plan.Trigger{ID: d.c.newTriggerID(), Actor: act.Actor, Received: d.c.clock()})
+	t := again(b, act.Failed, plan.Trigger{ID: d.idOf(once, act), Actor: act.Actor, Received: d.c.clock()})
 	return t, d.accept(ctx, t)
 }
 

@@ -31,6 +31,7 @@ type kiosk struct {
 	said   *speech
 	url    string
 	secret string // of a token
+	stop   func() // ends the server
 	http   *http.Client
 }
 
@@ -90,9 +91,9 @@ func (k *kiosk) serve() {
 		defer close(over)
 		run(ctx, k.root, "", k.said, "serve", "--config", filepath.Join(k.root, "server.yml"))
 	}()
+	k.stop = func() { cancel(); <-over }
 	k.t.Cleanup(func() {
-		cancel()
-		<-over
+		k.stop()
 		if k.t.Failed() {
 			k.t.Logf("the server said:\n%s", k.said.text())
 		}

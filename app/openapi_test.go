@@ -151,8 +151,9 @@ func (w *witness) answer(resp *http.Response) error {
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	w.note(resp.Request, err)
 	in, err := w.input(resp.Request, nil)
-	if err != nil {
-		return nil // noted with the request
+	w.note(resp.Request, err)
+	if in.Route == nil {
+		return nil
 	}
 	w.mu.Lock()
 	w.seen[fmt.Sprint(in.Route.Operation.OperationID, " ", resp.StatusCode)] = true

@@ -28,15 +28,15 @@ func newViewer(t *testing.T, blueprints map[string]string) *viewer {
 	return browse(newKiosk(t, blueprints))
 }
 
-// browse opens a browser, and signs in.
-func browse(k *kiosk) *viewer {
+// browse opens a browser, with more options, and signs in.
+func browse(k *kiosk, more ...chromedp.ExecAllocatorOption) *viewer {
 	t := k.t
 	t.Helper()
 	program, err := exec.LookPath("chromium")
 	require.Have(t, "chromium", err)
 	v := &viewer{kiosk: k}
-	allocator, end := chromedp.NewExecAllocator(atHome(t), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(program), chromedp.NoSandbox)...) // tests may run as root, for whom it has no sandbox
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox) // tests may run as root, for whom it has no sandbox
+	allocator, end := chromedp.NewExecAllocator(atHome(t), append(options, more...)...)
 	t.Cleanup(end)
 	tab, closeTab := chromedp.NewContext(allocator)
 	v.tab = tab

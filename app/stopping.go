@@ -94,19 +94,11 @@ func (s *service) serveUntil(ctx context.Context, grace time.Duration, work func
 // which end with this process. Those of other builders go on without it.
 func (s *service) drain(ctx context.Context, grace time.Duration) error {
 	s.log.Info("stopping: gives out nothing new and waits for what runs here; a second signal ends that", "grace", grace)
-	s.stopping.Store(true)
+	s.taking.Store(false)
 	s.c.tellManager(ctx, managerStopping, s.log)
 	s.architect.StopAssigning()
 	if s.builder == nil {
 		return nil
 	}
 	return s.builder.Drain(ctx)
-}
-
-// ready is nil as long as builds are taken in.
-func (s *service) ready() error {
-	if s.stopping.Load() {
-		return errors.New("the server is stopping")
-	}
-	return nil
 }

@@ -52,13 +52,11 @@ func TestStoppingIsTold(t *testing.T) {
 	defer manager.Close()
 	c := &cli{env: map[string]string{envManager: path, "LANG": "C"}, now: time.Now}
 	s := &service{c: c, log: silent(), architect: architect.New(nil, silent(), c.clock)}
-	if err := s.ready(); err != nil {
-		t.Errorf("before: %v", err)
-	}
+	s.taking.Store(true)
 	if err := s.drain(t.Context(), time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if s.ready() == nil {
+	if s.takesIn() == nil {
 		t.Error("a server that is stopping is ready")
 	}
 	text := make([]byte, 100)

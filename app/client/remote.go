@@ -137,9 +137,12 @@ func (c *Client) Build(ctx context.Context, which string) (json.RawMessage, erro
 // ErrNoLog means that an attempt left no log on the server.
 var ErrNoLog = errors.New("no such log")
 
-// logPath is where the log of an attempt is, or what is below it.
+// logPath is where the log of an attempt is, or what is below it; 0 is the newest.
 func (c *Client) logPath(build, task, below string, attempt int) string {
-	v := url.Values{api.ParamAttempt: {strconv.Itoa(attempt)}}
+	v := url.Values{}
+	if attempt > 0 {
+		v.Set(api.ParamAttempt, strconv.Itoa(attempt))
+	}
 	if c.repository != "" {
 		v.Set(api.ParamRepository, c.repository)
 	}
@@ -154,7 +157,7 @@ func (c *Client) LogTimes(ctx context.Context, build, task string, attempt int) 
 	return marks, err
 }
 
-// Log is what an attempt printed.
+// Log is what an attempt printed; 0 is the newest.
 func (c *Client) Log(ctx context.Context, build, task string, attempt int) ([]byte, error) {
 	resp, err := c.ask(ctx, http.MethodGet, c.logPath(build, task, "", attempt), nil)
 	var refused *StatusError

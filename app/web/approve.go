@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"net/http"
 
@@ -27,17 +28,23 @@ func (s *Server) approve(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, http.StatusNotFound, err)
 		return
 	}
-	err = s.Architect.Approve(r.Context(), b.ID, build.Approval{Commit: plan.Commit(ask.Commit), Digest: ask.Plan, By: ask.By})
+	if err := s.let(r.Context(), b, build.Approval{Commit: plan.Commit(ask.Commit), Digest: ask.Plan, By: ask.By}); err != nil {
+		s.problem(w, statusOf(err), err)
+		return
+	}
+	ask.Build = b.ID.String()
+	s.reply(w, http.StatusOK, ask)
+}
+
+// let approves a build. The error has a status.
+func (s *Server) let(ctx context.Context, b *build.Build, a build.Approval) error {
+	err := s.Architect.Approve(ctx, b.ID, a)
 	var mismatch *build.MismatchError
 	switch {
 	case errors.Is(err, architect.ErrNoBuild):
-		s.problem(w, http.StatusConflict, errors.New("build "+b.ID.String()+" is over"))
+		return statusError{http.StatusConflict, errors.New("build " + b.ID.String() + " is over")}
 	case errors.Is(err, build.ErrNotHeld), errors.As(err, &mismatch):
-		s.problem(w, http.StatusConflict, err)
-	case err != nil:
-		s.problem(w, http.StatusInternalServerError, err)
-	default:
-		ask.Build = b.ID.String()
-		s.reply(w, http.StatusOK, ask)
+		return statusError{http.StatusConflict, err}
 	}
+	return err
 }

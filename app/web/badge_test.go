@@ -58,8 +58,14 @@ func (r *rig) shows(name string, public bool, builds ...*build.Build) *[]api.Que
 	return asked
 }
 
-// open asks for something and returns the answer with its body read.
-func (r *rig) open(path string, with func(*http.Request)) (*http.Response, string) {
+// An opened answer was read to its end.
+type opened struct {
+	StatusCode int
+	Header     http.Header
+}
+
+// open asks for something and returns the answer and its body.
+func (r *rig) open(path string, with func(*http.Request)) (opened, string) {
 	r.t.Helper()
 	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.url+path, nil)
 	if err != nil {
@@ -77,7 +83,7 @@ func (r *rig) open(path string, with func(*http.Request)) (*http.Response, strin
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return resp, string(text)
+	return opened{resp.StatusCode, resp.Header}, string(text)
 }
 
 // The badge says how the newest commit's builds stand.

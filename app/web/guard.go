@@ -73,6 +73,17 @@ func (f *Front) guard(route Route) http.Handler {
 	})
 }
 
+// may reports whether whoever sends a request has a right: in one repository, or for
+// nil on the server. Pages ask it what to offer; what is then asked for goes through
+// guard all the same.
+func (f *Front) may(r *http.Request, need roster.Right, s *Server) bool {
+	c, ok := callerOf(r)
+	if s == nil {
+		return ok && c.token.Rights.Includes(need)
+	}
+	return ok && c.token.May(need, s.Site.Identity())
+}
+
 func (f *Front) problem(w http.ResponseWriter, status int, err error) { problem(w, f.Log, status, err) }
 
 func (f *Front) reply(w http.ResponseWriter, status int, body any) { reply(w, f.Log, status, body) }

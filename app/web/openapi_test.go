@@ -118,31 +118,16 @@ func TestDescriptionHasTheWords(t *testing.T) {
 // Everybody may read it, and those who have it are not sent it again.
 func TestDescriptionIsServed(t *testing.T) {
 	r := newRig(t)
-	ask := func(etag string) (*http.Response, map[string]any) {
-		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+api.PathDescription, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("If-None-Match", etag)
-		resp, err := r.http.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		doc := map[string]any{}
-		if resp.StatusCode == http.StatusOK {
-			if err := json.NewDecoder(resp.Body).Decode(&doc); err != nil {
-				t.Fatal(err)
-			}
-		}
-		return resp, doc
+	resp, text := r.open(api.PathDescription, nil)
+	var doc struct{ OpenAPI string }
+	if err := json.Unmarshal([]byte(text), &doc); err != nil {
+		t.Fatal(err)
 	}
-	resp, doc := ask("")
-	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "application/json" || doc["openapi"] != "3.1.0" {
-		t.Errorf("%d %v: %v", resp.StatusCode, resp.Header, doc["openapi"])
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "application/json" || doc.OpenAPI != "3.1.0" {
+		t.Errorf("%d %v: %v", resp.StatusCode, resp.Header, doc)
 	}
-	if again, _ := ask(resp.Header.Get("ETag")); again.StatusCode != http.StatusNotModified {
+	same := func(req *http.Request) { req.Header.Set("If-None-Match", resp.Header.Get("ETag")) }
+	if again, _ := r.open(api.PathDescription, same); again.StatusCode != http.StatusNotModified {
 		t.Errorf("asked again: %d", again.StatusCode)
 	}
 }

@@ -19,7 +19,7 @@ import (
 // pageRoutes are the lines of the table that are for people.
 func pageRoutes() []Route {
 	const one = "GET /builds/{id}"
-	return []Route{
+	return append(actRoutes(), []Route{
 		{Pattern: "GET " + page.AssetsPath + "{name}", Need: Anybody, serve: (*Front).asset},
 		{Pattern: "GET " + loginPath, Need: Anybody, page: true, serve: (*Front).loginForm},
 		{Pattern: "POST " + loginPath, Need: Anybody, page: true, serve: (*Front).login},
@@ -38,7 +38,7 @@ func pageRoutes() []Route {
 		{Pattern: one + "/log/{task}/raw", Need: roster.Read, On: OnRepository, page: true, serve: (*Front).logRaw},
 		{Pattern: one + "/artifacts/{task}", Need: roster.Read, On: OnRepository, page: true, serve: at((*Server).artifact)},
 		{Pattern: one + "/artifacts/{task}/{path...}", Need: roster.Read, On: OnRepository, page: true, serve: at((*Server).artifact)},
-	}
+	}...)
 }
 
 // page answers with a page that nobody keeps: it is for whoever asked.
@@ -167,6 +167,7 @@ func (f *Front) buildersPage(w http.ResponseWriter, r *http.Request, _ *Server) 
 	for _, b := range append(all, f.unregistered(all)...) {
 		v.List = append(v.List, page.Builder{Builder: b, Runs: runs[b.Name]})
 	}
+	v.Said = turned(r, v.List)
 	f.page(w, r, http.StatusOK, v)
 }
 

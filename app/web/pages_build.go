@@ -12,6 +12,7 @@ import (
 	"github.com/velocity-ci/velocity/app/api"
 	"github.com/velocity-ci/velocity/app/web/page"
 	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/storage/roster"
 )
 
 // buildsAtOnce is how many builds one page of a list shows.
@@ -19,6 +20,9 @@ const buildsAtOnce = 50
 
 func (f *Front) buildsPage(w http.ResponseWriter, r *http.Request, s *Server) {
 	v := page.Builds{Repository: s.Site.Called()}
+	if f.may(r, roster.Act, s) {
+		v.Starts = page.StartOf(s.Site.Identity())
+	}
 	q, err := api.ParseQuery(r.URL.Query())
 	if err != nil {
 		f.pageProblem(w, r, http.StatusBadRequest, err)
@@ -102,7 +106,12 @@ func keeps(b *build.Build) bool {
 
 func (f *Front) buildPage(w http.ResponseWriter, r *http.Request, s *Server) {
 	if b, ok := f.theBuild(w, r, s); ok {
-		f.page(w, r, http.StatusOK, f.view(r.Context(), s, b))
+		v := f.view(r.Context(), s, b)
+		v.Said = said(r, b)
+		if f.may(r, roster.Act, s) {
+			v.Once = newOnce(f.Now()).String()
+		}
+		f.page(w, r, http.StatusOK, v)
 	}
 }
 
@@ -119,11 +128,15 @@ func (f *Front) buildLive(w http.ResponseWriter, r *http.Request, s *Server) {
 	if !ok {
 		return
 	}
+	once := ""
+	if f.may(r, roster.Act, s) {
+		once = r.URL.Query().Get(page.FieldOnce) // of the page that hears
+	}
 	out := f.events(w)
 	defer out.done()
 	watch, ok := s.Architect.Await(r.Context(), b.ID)
 	if !ok { // it is over
-		if f.tell(r, out, s, b) == nil {
+		if f.tell(r, out, s, b, once) == nil {
 			_ = out.send("end", "", b.State()) // who has left does not need it
 		}
 		return
@@ -135,7 +148,7 @@ func (f *Front) buildLive(w http.ResponseWriter, r *http.Request, s *Server) {
 	for due := false; ; {
 		b, over, changed := watch.State()
 		if b.Seq != shown || due {
-			if f.tell(r, out, s, b) != nil {
+			if f.tell(r, out, s, b, once) != nil {
 				return
 			}
 			shown, due = b.Seq, false
@@ -158,9 +171,11 @@ func (f *Front) buildLive(w http.ResponseWriter, r *http.Request, s *Server) {
 }
 
 // tell sends a build as it stands.
-func (f *Front) tell(r *http.Request, out *eventStream, s *Server, b *build.Build) error {
+func (f *Front) tell(r *http.Request, out *eventStream, s *Server, b *build.Build, once string) error {
 	var drawn bytes.Buffer
-	if err := page.Live(&drawn, f.frame(r), f.view(r.Context(), s, b)); err != nil {
+	v := f.view(r.Context(), s, b)
+	v.Once = once
+	if err := page.Live(&drawn, f.frame(r), v); err != nil {
 		f.Log.Error("page not drawn", "path", r.URL.Path, "err", err)
 		return err
 	}

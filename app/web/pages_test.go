@@ -39,7 +39,7 @@ func TestHeaders(t *testing.T) {
 		if got := h.Get("Content-Security-Policy"); !strings.Contains(got, policy) || strings.Contains(got, "unsafe") {
 			t.Errorf("%s: the policy is %q; want %q in it", path, got, policy)
 		}
-		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Referrer-Policy") != "no-referrer" || h.Get("Cache-Control") != "no-store" {
+		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Referrer-Policy") != "same-origin" || h.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: the headers are %v", path, h)
 		}
 	}

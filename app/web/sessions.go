@@ -100,7 +100,7 @@ func (f *Front) askToSignIn(w http.ResponseWriter, r *http.Request, route Route)
 		return
 	}
 	guarded(w)
-	http.Redirect(w, r, loginPath+"?"+url.Values{"next": {r.URL.RequestURI()}}.Encode(), http.StatusSeeOther)
+	http.Redirect(w, r, loginPath+"?"+url.Values{"next": {standsOn(r)}}.Encode(), http.StatusSeeOther)
 }
 
 // Paths of signing in and out.

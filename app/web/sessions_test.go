@@ -3,6 +3,7 @@ package web_test
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +15,8 @@ import (
 
 // isPage reports whether a route is for people.
 func isPage(pattern string) bool {
-	return pattern == "/{$}" || pattern == "/queue" || pattern == "/builders" || strings.HasPrefix(pattern, "/builds")
+	return slices.ContainsFunc([]string{"/{$}", "/queue", "/builders", "/builds", "/start", "/asked/", "/deliveries"},
+		func(path string) bool { return strings.HasPrefix(pattern, path) })
 }
 
 // signIn sends the form with a token and returns the session, nil if there is none.

@@ -91,7 +91,7 @@ func (s *Setup) show(w http.ResponseWriter, status int, v setupView) {
 // guarded are the headers of every answer.
 func guarded(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Referrer-Policy", "no-referrer")
+	w.Header().Set("Referrer-Policy", "same-origin") // with none at all, browsers would not say either that a form is ours
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 }
 

@@ -117,7 +117,7 @@ func TestSetup(t *testing.T) {
 		t.Fatalf("the page: %d %s", status, page)
 	}
 	for name, want := range map[string]string{
-		"Cache-Control": "no-store", "Referrer-Policy": "no-referrer",
+		"Cache-Control": "no-store", "Referrer-Policy": "same-origin",
 		"Content-Security-Policy": "default-src 'none'; form-action 'self' https://github.example; frame-ancestors 'none'; base-uri 'none'",
 	} {
 		if got := header.Get(name); got != want {

@@ -3,6 +3,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/velocity-ci/velocity/app/api"
+	"github.com/velocity-ci/velocity/app/web/page"
 	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint/plan"
@@ -18,8 +20,12 @@ import (
 
 // A Desk makes triggers of what people ask for. They are durable when it returns.
 type Desk interface {
-	Start(ctx context.Context, s api.Start) (plan.Trigger, error)
-	Rerun(ctx context.Context, act api.Act) (plan.Trigger, error)
+	// Those with equal contents and the same Once are one, however often they come.
+	Start(ctx context.Context, once Once, s api.Start) (plan.Trigger, error)
+	Rerun(ctx context.Context, once Once, act api.Act) (plan.Trigger, error)
+	// Choices are the pipelines and blueprints that can be started at a ref, or at
+	// HEAD for "".
+	Choices(ctx context.Context, ref string) ([]page.Choice, error)
 	// Find resolves an id, a number or a commit to a build.
 	Find(ctx context.Context, text string) (*build.Build, error)
 	// Log reads what an attempt that is over printed; nothing if it has no log.
@@ -106,7 +112,7 @@ func (s *Server) start(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ask.Actor = actor(r, ask.Actor)
-	t, err := s.Desk.Start(r.Context(), ask)
+	t, err := s.Desk.Start(r.Context(), Once{}, ask)
 	s.accepted(w, t, err)
 }
 
@@ -116,7 +122,7 @@ func (s *Server) rerun(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	act.Actor = actor(r, act.Actor)
-	t, err := s.Desk.Rerun(r.Context(), act)
+	t, err := s.Desk.Rerun(r.Context(), Once{}, act)
 	s.accepted(w, t, err)
 }
 
@@ -139,18 +145,20 @@ func (s *Server) cancel(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, http.StatusNotFound, err)
 		return
 	}
-	reason := act.Reason
-	if reason == "" {
-		reason = "canceled"
+	if err := s.end(r.Context(), b, cmp.Or(act.Reason, "canceled")); err != nil {
+		s.problem(w, statusOf(err), err)
+		return
 	}
-	switch err := s.Architect.Cancel(r.Context(), b.ID, reason); {
-	case errors.Is(err, architect.ErrNoBuild):
-		s.problem(w, http.StatusConflict, errors.New("build "+b.ID.String()+" is over: it "+string(b.State())))
-	case err != nil:
-		s.problem(w, http.StatusInternalServerError, err)
-	default:
-		w.WriteHeader(http.StatusNoContent)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// end cancels a build. The error has a status.
+func (s *Server) end(ctx context.Context, b *build.Build, reason string) error {
+	err := s.Architect.Cancel(ctx, b.ID, reason)
+	if errors.Is(err, architect.ErrNoBuild) {
+		return statusError{http.StatusConflict, errors.New("build " + b.ID.String() + " is over: it " + string(b.State()))}
 	}
+	return err
 }
 
 func (s *Server) decode(w http.ResponseWriter, r *http.Request, into any) bool {

@@ -18,6 +18,8 @@ type Build struct {
 	Why       []api.Reason    // what tasks that are not over wait for
 	Artifacts []api.Artifacts // that are still there
 	Now       time.Time
+	Once      string // of the forms on the page; "" for who may not act here
+	Said      string // what came of what was just asked for; "" for nothing
 }
 
 func (b Build) about() (string, string) {

@@ -34,6 +34,7 @@ type Builds struct {
 	Query      api.Query // what selects them
 	List       []*build.Build
 	Older      string // query of the next page; "" if this is the last
+	Starts     string // the address of the form that starts one; "" for who may not
 	Problem    string // with the query, or with what could not be read
 }
 

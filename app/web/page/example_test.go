@@ -67,10 +67,15 @@ func examples() map[string]View {
 	unit, _ := b.Task("s0t0")
 	lines := (&Cutter{Place: Place{Number: 1}}).Take([]byte("\x1b[31mred\x1b[0m and plain\nbidi \u202e and <b>\n"), true)
 	where := Running{Repository: "shop", Build: b, Task: unit}
+	waits := exampleBuild()
+	waits.ID.Number, waits.Held, waits.Approval, waits.Started = 9, true, nil, time.Time{}
+	over := exampleBuild()
+	over.Stages = over.Stages[:1]
+	over.Finished, over.Stages[0].Tasks[0].MayFail = after(9), false
 	query := api.Query{Ref: "main", Author: "ada", Commit: "2fd4e1c", State: "failed"}
 	return map[string]View{
 		"home":   Home{Repositories: []Repository{{Name: "shop", Newest: []*build.Build{b, held}}, {Name: "group/new"}}},
-		"builds": Builds{Repository: "shop", Query: query, List: []*build.Build{b, held}, Older: BuildsPath("shop", query), Problem: "one cannot be read"},
+		"builds": Builds{Repository: "shop", Query: query, List: []*build.Build{b, held}, Starts: "/start?repository=shop", Older: BuildsPath("shop", query), Problem: "one cannot be read"},
 		"build": Build{
 			Repository: "shop", Build: b, Now: after(12),
 			Why:       []api.Reason{{Task: "s1t0", Name: "image", State: "ready", Why: "no builder is connected"}},
@@ -91,12 +96,29 @@ func examples() map[string]View {
 		},
 		"log_none": Log{Repository: "shop", Build: b, Task: unit, Attempt: 1, None: "There is no such log here."},
 		"builders": Builders{List: []Builder{
-			{Builder: api.Builder{Name: "b1", Labels: map[string]string{"os": "linux"}, Executors: []string{"docker"}, Untrusted: true, Connection: &api.Connection{Since: noon, Heard: after(11), Capacity: 4, Busy: 1, Reason: "disk is full"}}, Runs: []Running{where}},
-			{Builder: api.Builder{Name: "b2", Revoked: true}},
+			{Builder: api.Builder{Name: "b1", Registered: noon, Labels: map[string]string{"os": "linux"}, Executors: []string{"docker"}, Untrusted: true, Connection: &api.Connection{Since: noon, Heard: after(11), Capacity: 4, Busy: 1, Reason: "disk is full"}}, Runs: []Running{where}},
+			{Builder: api.Builder{Name: "b2", Revoked: true, Registered: noon}},
+			{Builder: api.Builder{Name: "b3", Drained: true, Registered: noon}},
+		}, Said: "b3 finishes what it has, and takes nothing new."},
+		"build_held": Build{Repository: "shop", Build: waits, Now: after(12), Once: "p0.ABC"},
+		"build_over": Build{Repository: "shop", Build: over, Now: after(12), Once: "p0.ABC", Said: "You asked for this build."},
+		"start": Start{
+			Repository: "shop", Identity: "github-7", Once: "p0.ABC", Ref: "main", Name: "unit", Parameters: "version=1", NoReuse: true, Problem: "no value for version",
+			Choices: []Choice{{Kind: plan.OfPipeline, Name: "default", Description: "all"}, {Kind: plan.OfBlueprint, Name: "unit"}},
+		},
+		"start_free":    Start{Repository: "shop", Identity: "shop", Once: "p0.ABC"},
+		"asked":         Asked{Repository: "shop", Note: "skipped"},
+		"asked_pending": Asked{Repository: "shop", Pending: true, Here: "/asked/1?repository=shop"},
+		"deliveries": Deliveries{State: DeliveryDone, Older: "?from=50", Said: "The delivery github-1 is tried again.", List: []Delivery{
+			{Key: "github-1", Forge: "github", Event: "push", Received: noon, State: DeliveryQuarantined, Note: "given up: 3 tries were begun", Tries: 3, Size: 7000},
+			{Key: "github-2", Forge: "github", Event: "check_run", Received: noon, State: DeliveryDone, Action: "rerun", Note: "build is not over", Tries: 1, Size: 900},
+			{Received: noon, State: DeliveryRefused, Note: "bad signature", Source: "203.0.113.7", Count: 12},
+			{Key: "gitlab-3", Forge: "gitlab", Event: "Push Hook", Received: noon, State: DeliveryWaiting, Note: "the forge does not answer", Size: 10},
 		}},
-		"queue":   Queue{Waiting: []Waiting{{Running: where, Since: noon, Why: "no builder is connected"}}, Running: []Running{where}},
-		"login":   Login{Problem: "This token is unknown.", Next: "/builds?repository=shop"},
-		"problem": Problem{Status: "Not Found", Message: "there is no such build"},
+		"deliveries_none": Deliveries{None: true},
+		"queue":           Queue{Waiting: []Waiting{{Running: where, Since: noon, Why: "no builder is connected"}}, Running: []Running{where}},
+		"login":           Login{Problem: "This token is unknown.", Next: "/builds?repository=shop"},
+		"problem":         Problem{Status: "Not Found", Message: "there is no such build", Back: "/builds/k3f9a2-7"},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 // Builders are the builders of the server, with what they run.
 type Builders struct {
 	List []Builder
+	Said string // what came of what was just asked for; "" for nothing
 }
 
 // A Builder is one of them.
@@ -17,6 +18,10 @@ type Builder struct {
 	api.Builder
 	Runs []Running
 }
+
+// Turns reports whether the builder can be drained or resumed: one that is
+// registered, and not revoked.
+func (b Builder) Turns() bool { return !b.Registered.IsZero() && !b.Revoked }
 
 // A Running task is with a builder now.
 type Running struct {

@@ -42,9 +42,9 @@ var sources embed.FS
 // templates are the pages by name, each with the layout and the parts that all of
 // them can use.
 var templates = func() map[string]*template.Template {
-	base := template.Must(template.New("layout.html").Funcs(functions).ParseFS(sources, "templates/layout.html", "templates/parts.html"))
+	base := template.Must(template.New("layout.html").Funcs(functions).ParseFS(sources, "templates/layout.html", "templates/parts.html", "templates/act.html"))
 	all := map[string]*template.Template{}
-	for _, name := range []string{"home", "builds", "build", "plan", "events", "log", "builders", "queue", "login", "problem"} {
+	for _, name := range []string{"home", "builds", "build", "plan", "events", "log", "builders", "queue", "login", "problem", "start", "asked", "deliveries"} {
 		all[name] = template.Must(template.Must(base.Clone()).ParseFS(sources, "templates/"+name+".html"))
 	}
 	return all
@@ -79,6 +79,7 @@ func draw(w io.Writer, part string, f Frame, v View) error {
 type Problem struct {
 	Status  string // what the answer's status is called, such as Not Found
 	Message string
+	Back    string // the page where it began; "" for none
 }
 
 func (Problem) about() (string, string) { return "problem", "No page" }
