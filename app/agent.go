@@ -4,13 +4,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/velocity-ci/velocity/architect/dispatch"
@@ -101,8 +98,8 @@ func (c *cli) bareEnvironment() []string {
 	return env
 }
 
-// run works until ctx ends and then drains; a second signal hands back what has
-// not ended by then.
+// run works until ctx ends and then drains; a second signal, or the end of the
+// grace, hands back what has not ended by then.
 func (a *agent) run(ctx context.Context) error {
 	b, err := a.newBuilder()
 	if err != nil {
@@ -125,42 +122,20 @@ func (a *agent) run(ctx context.Context) error {
 	defer leave()
 	a.log.Info("builder is ready", slog.String("builder", a.credential.Name), slog.String("architect", a.credential.Server),
 		slog.Int("capacity", b.Capacity))
+	a.c.tellManager(ctx, managerReady, a.log)
 	working, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	idle := make(chan struct{})
 	go func() { defer close(idle); b.Run(working) }()
-	a.drain(ctx, working, b)
+	err = finish(ctx, working, a.settings.grace, func(within context.Context) error {
+		a.log.Info("draining: takes nothing new and finishes what runs; a second signal hands it back")
+		a.c.tellManager(within, managerStopping, a.log)
+		return b.Drain(within)
+	})
+	if err != nil {
+		a.log.Warn("handing back what has not ended", slog.Any("error", err))
+	}
 	end()
 	<-idle
 	return nil
 }
-
-// drain waits until ctx ends, and then until the builder has finished or a second
-// signal says that it shall not.
-func (a *agent) drain(ctx, working context.Context, b *builder.Builder) {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(signals)
-	<-ctx.Done()
-	a.log.Info("draining: takes nothing new and finishes what runs; a second signal hands it back")
-	handBack, give := context.WithCancelCause(working)
-	defer give(nil)
-	go func() {
-		for heard := 0; ; {
-			select {
-			case <-signals:
-				if heard++; heard > 1 { // the first is why ctx ended
-					give(errHandBack)
-					return
-				}
-			case <-handBack.Done():
-				return
-			}
-		}
-	}()
-	if err := b.Drain(handBack); errors.Is(err, errHandBack) {
-		a.log.Warn("handing back what has not ended")
-	}
-}
-
-var errHandBack = errors.New("a second signal")

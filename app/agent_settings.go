@@ -28,6 +28,7 @@ type agentSettings struct {
 	untrusted bool
 	reattach  bool
 	timeout   time.Duration
+	grace     time.Duration // for what runs when the builder is told to end; below 0 it is for ever
 	logFormat string
 
 	memory, pids int64 // of a container
@@ -43,7 +44,7 @@ const usualMirrors = 20 << 30
 func defaultAgentSettings() *agentSettings {
 	return &agentSettings{
 		capacity: runtime.NumCPU(), labels: map[string]string{"os": runtime.GOOS, "arch": runtime.GOARCH},
-		execute: executors{docker: true}, reattach: true, timeout: time.Hour, logFormat: "text",
+		execute: executors{docker: true}, reattach: true, timeout: time.Hour, grace: -1, logFormat: "text",
 		logLimit: 64 << 20, mirrorLimit: usualMirrors, spoolLimit: 4 << 30, diskFloor: 2 << 30,
 	}
 }
@@ -75,6 +76,12 @@ func (s *agentSettings) table() []agentSetting {
 		{"timeout", "most `time` that an attempt may take (default 1h)", func(text string) (err error) {
 			if s.timeout, err = time.ParseDuration(text); err == nil && s.timeout < time.Second {
 				err = errors.New("at least a second is needed")
+			}
+			return err
+		}},
+		{"grace", "most `time` that attempts may take to end when the builder is told to (default: as long as they take)", func(text string) (err error) {
+			if s.grace, err = time.ParseDuration(text); err == nil && s.grace < 0 {
+				err = errors.New("want a time such as 10m, or 0")
 			}
 			return err
 		}},

@@ -37,11 +37,11 @@ func TestBuilderSettings(t *testing.T) {
 	s, err := settingsOfBuilder(t,
 		"capacity: 3\ntimeout: 30m\nmemory: 1GiB\nlabels: {gpu: \"true\", pool: a}\nexecutor: docker,host\n",
 		map[string]string{"VELOCITY_BUILDER_TIMEOUT": "20m", "VELOCITY_BUILDER_DISK_FLOOR": "1GiB"},
-		"--disk-floor", "512MiB", "--label", "pool=b")
+		"--disk-floor", "512MiB", "--grace", "90s", "--label", "pool=b")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.capacity != 3 || s.timeout != 20*time.Minute || s.memory != 1<<30 || s.diskFloor != 512<<20 {
+	if s.capacity != 3 || s.timeout != 20*time.Minute || s.memory != 1<<30 || s.diskFloor != 512<<20 || s.grace != 90*time.Second {
 		t.Errorf("%+v", s)
 	}
 	if s.labels["gpu"] != "true" || s.labels["pool"] != "b" || s.labels["os"] == "" || s.labels["arch"] == "" {
@@ -67,6 +67,7 @@ func TestBuilderSettingsRefusals(t *testing.T) {
 		"in environment":    {env: map[string]string{"VELOCITY_BUILDER_CAPACITY": "0"}, want: "VELOCITY_BUILDER_CAPACITY=0: want a number from 1"},
 		"as a flag":         {args: []string{"--executor", "vm"}, want: "--executor vm: there are docker, host"},
 		"untrusted on host": {args: []string{"--executor", "host", "--untrusted"}, want: "never run on the machine"},
+		"no time":           {args: []string{"--grace", "-1s"}, want: "--grace -1s: want a time such as 10m, or 0"},
 		"file is not there": {args: []string{"--config", "/nowhere/builder.yml"}, want: "read the builder's configuration"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,15 +10,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/velocity-ci/velocity/app/api"
+	"github.com/velocity-ci/velocity/app/client"
 	"github.com/velocity-ci/velocity/app/term"
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/storage"
 	"github.com/velocity-ci/velocity/storage/blob"
-	"github.com/velocity-ci/velocity/storage/git"
 )
 
 type archiveFlags struct {
-	repo         *string
+	from         place
 	dryRun, json *bool
 	keep         *storage.Retention
 	blobs        *blob.Retention
@@ -35,11 +36,14 @@ What is beyond any of its bounds goes, the oldest first. Logs go build by build;
 builds go once all of a block of ten thousand are beyond, with their logs. Lines in
 the notes stay, and so do builds that are not finished or cannot be read.
 Artifacts go task by task, caches one by one, and with them content that nothing
-has named for a day.`,
+has named for a day.
+
+A server drops by itself what is beyond the bounds of its configuration. With
+--server, --dry-run says what that would be now.`,
 		Args: arguments(0, 0),
 	}
 	f := archiveFlags{
-		repo:   repoFlag(cmd),
+		from:   placeFlags(cmd),
 		dryRun: cmd.Flags().Bool("dry-run", false, "say what would go, and change nothing"),
 		json:   jsonFlag(cmd),
 		keep:   keepFlags(cmd),
@@ -50,29 +54,55 @@ has named for a day.`,
 }
 
 func (c *cli) archive(ctx context.Context, f archiveFlags) error {
-	repo, err := openRepository(ctx, *f.repo)
+	r, err := c.archived(ctx, f)
 	if err != nil {
 		return err
 	}
-	r := archiveReport{DryRun: *f.dryRun}
-	var dropped storage.Dropped
-	if *f.dryRun {
-		dropped, err = c.openStore(repo).PlanRetention(ctx, *f.keep)
-	} else {
-		dropped, r.Archived, err = c.retainNow(ctx, c.openStore(repo), *f.keep)
-	}
-	if err != nil {
-		return err
-	}
-	if r.Blobs, err = c.retainBlobs(ctx, repo, *f.blobs, *f.dryRun); err != nil {
-		return err
-	}
-	r.Builds, r.Unreadable = dropped.Builds, dropped.Unreadable
-	r.Logs = logsReport{Builds: dropped.LogsOf, Files: dropped.Files, Bytes: dropped.Bytes}
 	if *f.json {
 		return json.NewEncoder(c.Out).Encode(r)
 	}
 	return c.tellArchive(r)
+}
+
+// archived does what the flags ask for, or asks a server what it would do.
+func (c *cli) archived(ctx context.Context, f archiveFlags) (api.Retention, error) {
+	if *f.dryRun || *f.from.server.url != "" {
+		server, err := f.from.remote(c)
+		if err != nil {
+			return api.Retention{}, err
+		}
+		if server != nil {
+			return f.atServer(ctx, server)
+		}
+	}
+	repo, err := openRepository(ctx, *f.from.repo)
+	if err != nil {
+		return api.Retention{}, err
+	}
+	address := c.env[envBlobs]
+	if *f.dryRun {
+		return c.wouldDrop(ctx, repo, address, *f.keep, *f.blobs)
+	}
+	dropped, archived, err := c.retainNow(ctx, c.openStore(repo), *f.keep)
+	if err != nil {
+		return api.Retention{}, err
+	}
+	r := retentionOf(dropped)
+	r.Archived = archived
+	r.Blobs, err = c.retainBlobs(ctx, repo, address, *f.blobs, false)
+	return r, err
+}
+
+// atServer asks a server what it would drop by its own bounds.
+func (f archiveFlags) atServer(ctx context.Context, server *client.Client) (api.Retention, error) {
+	if !*f.dryRun {
+		return api.Retention{}, usage("a server drops by itself what is beyond its bounds").hint("--dry-run says what that would be now")
+	}
+	if *f.keep != (storage.Retention{}) || *f.blobs != (blob.Retention{}) {
+		return api.Retention{}, usage("--keep-… are for a repository on this machine: a server has bounds of its own").
+			hint("its configuration names them, as in keep: {logs: {for: 30d}}")
+	}
+	return server.Retention(ctx)
 }
 
 // retainNow folds what is final, drops what is beyond the bounds, and makes room.
@@ -110,47 +140,7 @@ func (c *cli) takeLock(ctx context.Context, store *storage.Store, who string, fo
 	return ledger, nil
 }
 
-// An archiveReport is what velocity archive did, as --json prints it.
-type archiveReport struct {
-	DryRun     bool       `json:"dryRun"`
-	Archived   int64      `json:"archived"` // builds that came into the archive
-	Builds     int        `json:"builds"`   // that were dropped
-	Logs       logsReport `json:"logs"`     // that were dropped
-	Unreadable []string   `json:"unreadable,omitempty"`
-
-	Blobs blobsReport `json:"blobs"` // artifacts and caches that were dropped
-}
-
-type blobsReport struct {
-	Artifacts int   `json:"artifacts"` // tasks whose artifacts they were
-	Caches    int   `json:"caches"`
-	Bytes     int64 `json:"bytes"` // packed
-}
-
-// retainBlobs drops artifacts and caches beyond the bounds.
-func (c *cli) retainBlobs(ctx context.Context, repo *git.Repository, keep blob.Retention, dry bool) (r blobsReport, err error) {
-	id, err := c.openStore(repo).ID()
-	if err != nil || id == "" {
-		return r, err
-	}
-	store, err := c.openBlobs(ctx, repo, c.env[envBlobs], id, false)
-	if errors.Is(err, blob.ErrNone) {
-		return r, nil
-	}
-	if err != nil {
-		return r, err
-	}
-	d, err := store.Retain(ctx, keep, dry)
-	return blobsReport{Artifacts: d.Artifacts, Caches: d.Caches, Bytes: d.Bytes}, errors.Join(err, store.Close())
-}
-
-type logsReport struct {
-	Builds int   `json:"builds"` // whose logs they were
-	Files  int   `json:"files"`
-	Bytes  int64 `json:"bytes"` // before compression
-}
-
-func (c *cli) tellArchive(r archiveReport) error {
+func (c *cli) tellArchive(r api.Retention) error {
 	done := "dropped"
 	if r.DryRun {
 		done = "would drop"
@@ -160,7 +150,7 @@ func (c *cli) tellArchive(r archiveReport) error {
 	}
 	_, err := fmt.Fprintf(c.Out, "archived %d builds\n%s the logs of %d builds: %d files, %s\n%s %d builds\n",
 		r.Archived, done, r.Logs.Builds, r.Logs.Files, term.Bytes(r.Logs.Bytes), done, r.Builds)
-	if err == nil && r.Blobs != (blobsReport{}) {
+	if err == nil && r.Blobs != (api.DroppedBlobs{}) {
 		_, err = fmt.Fprintf(c.Out, "%s the artifacts of %d tasks and %d caches: %s\n", done, r.Blobs.Artifacts, r.Blobs.Caches, term.Bytes(r.Blobs.Bytes))
 	}
 	return err

@@ -9,6 +9,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -38,7 +39,12 @@ With --listen it also answers the API, for people and builders on other machines
 over TLS, or as plain HTTP to this machine only. docs/server.md has every key of
 the configuration file; each is also one of the flags below and a variable, such
 as VELOCITY_TLS_KEY for tls.key. A flag counts more than a variable, a variable
-more than the file.`,
+more than the file.
+
+On TERM or an interrupt it gives out nothing new, and ends when what runs in this
+process has, or after the time of --stop-grace; a second one ends it at once. What
+did not end is tried again by the next server, and what builders on other machines
+run goes on meanwhile.`,
 		Args: arguments(0, 0),
 	}
 	from := configFlags(cmd)
@@ -141,7 +147,7 @@ func (c *cli) serve(ctx context.Context, conf *serverConfig, once bool) error {
 	if err := s.listenForScrapes(ctx, conf.Metrics.Listen); err != nil {
 		return errors.Join(err, s.close())
 	}
-	return errors.Join(s.forever(ctx, conf.retention()), s.close())
+	return errors.Join(s.forever(ctx, conf), s.close())
 }
 
 // open makes a service answer on its port, and speak to its forges. With setUp it
@@ -194,10 +200,13 @@ func (c *cli) logger(format string, quiet bool) (*slog.Logger, error) {
 // silent is a log that nobody reads.
 func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// forever serves until ctx ends.
-func (s *service) forever(ctx context.Context, keep storage.Retention) error {
+// forever serves until it is told to stop.
+func (s *service) forever(ctx context.Context, conf *serverConfig) error {
 	s.log.Info("serving", "repos", len(s.houses.list()))
-	return s.run(ctx, func(ctx context.Context) error { return s.watchAndRetain(ctx, keep) })
+	return s.serveUntil(ctx, time.Duration(conf.Stop.Grace), func(ctx context.Context) error {
+		s.c.tellManager(ctx, managerReady, s.log)
+		return s.watchAndRetain(ctx, conf.retention())
+	})
 }
 
 // An outcome collects the builds that were seen to their end.

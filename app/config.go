@@ -68,6 +68,9 @@ type serverConfig struct {
 		URL   string    `yaml:"url" help:"where artifacts and caches are: a folder, or s3://BUCKET?region=REGION (default: the folder velocity/blobs in each repository)"`
 		Limit sizeValue `yaml:"limit" default:"5000000000" help:"the largest artifacts or cache of one task that are taken, packed: 5G"`
 	} `yaml:"blobs"`
+	Stop struct {
+		Grace graceValue `yaml:"grace" default:"20s" help:"how long tasks that run in this process may take to end when it is told to stop, such as 10m: 0 is not at all"`
+	} `yaml:"stop"`
 	Publish struct {
 		Remote string `yaml:"remote" flag:"publish" help:"send finished builds of served repositories to this remote, as velocity publish does"`
 		Logs   bool   `yaml:"logs" help:"send their logs, too"`

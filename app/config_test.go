@@ -20,7 +20,7 @@ func samples(s setting) [2]string {
 	switch s.value.Interface().(type) {
 	case repositories:
 		return [2]string{"/one", "/two"}
-	case intervalValue:
+	case intervalValue, graceValue:
 		return [2]string{"1m0s", "1h0m0s"}
 	case adminList:
 		return [2]string{"github/ann", "gitlab/7"}

@@ -229,13 +229,7 @@ func (f *front) serve(ctx context.Context) error {
 	case err = <-ended:
 		left--
 	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
-	defer cancel()
-	for _, s := range []*http.Server{public, local} {
-		if s.Shutdown(last) != nil {
-			_ = s.Close() // their time is over
-		}
-	}
+	endServers(ctx, public, local)
 	for range left {
 		if last := <-ended; err == nil && !errors.Is(last, http.ErrServerClosed) {
 			err = last

@@ -2,11 +2,11 @@ package app
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/velocity-ci/velocity/app/api"
 	"github.com/velocity-ci/velocity/storage"
 	"github.com/velocity-ci/velocity/storage/blob"
 )
@@ -65,23 +65,11 @@ func (s *service) retainAll(ctx context.Context, keep storage.Retention, collect
 // retainBlobsIn drops artifacts and caches. That it fails costs room and nothing
 // else.
 func (s *service) retainBlobsIn(ctx context.Context, h *served) {
-	id, err := h.ledger.ID()
-	var store *blob.Store
-	if err == nil {
-		store, err = s.c.openBlobs(ctx, h.repo, s.shelves.address, id, false)
-	}
-	if errors.Is(err, blob.ErrNone) {
-		return
-	}
-	var d blob.Dropped
-	if err == nil {
-		d, err = store.Retain(ctx, s.keepBlobs, false)
-		err = errors.Join(err, store.Close())
-	}
+	d, err := s.c.retainBlobs(ctx, h.repo, s.shelves.address, s.keepBlobs, false)
 	switch {
 	case err != nil && ctx.Err() == nil:
 		s.log.Warn("old artifacts and caches are kept", "repo", h.site.Called(), "err", err)
-	case !d.Nothing():
+	case d != (api.DroppedBlobs{}):
 		s.log.Info("dropped", "repo", h.site.Called(), "artifactsOf", d.Artifacts, "caches", d.Caches, "bytes", d.Bytes)
 	}
 }

@@ -45,19 +45,20 @@ func TestScripts(t *testing.T) {
 		Setup:               setUp,
 		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"certify":   certify,
-			"cluster":   clusterOf,
-			"exits":     exits,
-			"image":     busyboxImage,
-			"keep":      keep,
-			"leaks":     leaks,
-			"listening": listening,
-			"more":      more,
-			"record":    record,
-			"registry":  startRegistry,
-			"serving":   serving,
-			"signal":    sendSignal,
-			"waitfor":   waitFor,
+			"certify":    certify,
+			"cluster":    clusterOf,
+			"documented": documented,
+			"exits":      exits,
+			"image":      busyboxImage,
+			"keep":       keep,
+			"leaks":      leaks,
+			"listening":  listening,
+			"more":       more,
+			"record":     record,
+			"registry":   startRegistry,
+			"serving":    serving,
+			"signal":     sendSignal,
+			"waitfor":    waitFor,
 		},
 	})
 }
@@ -93,6 +94,7 @@ func setUp(env *testscript.Env) error {
 		"DOCKER_HOST":         os.Getenv("DOCKER_HOST"),
 		"COMPOSE_PLUGIN":      os.Getenv("VELOCITY_COMPOSE"),
 		"BUILDX":              os.Getenv("VELOCITY_BUILDX"),
+		"PREVIOUS":            os.Getenv("VELOCITY_PREVIOUS"),
 		"GORACE":              "atexit_sleep_ms=0", // else each command takes a second
 	} {
 		env.Setenv(name, value)

@@ -295,7 +295,7 @@ func (c *cli) stepEnvironment() []string {
 	for name, value := range c.env {
 		ours := strings.HasPrefix(name, "VELOCITY_") && name != "VELOCITY_ATTEMPT"
 		key := strings.HasPrefix(name, "OTEL_EXPORTER_OTLP_") && strings.HasSuffix(name, "HEADERS")
-		if !ours && !key && !strings.HasPrefix(name, "GIT_") {
+		if !ours && !key && name != envManager && !strings.HasPrefix(name, "GIT_") {
 			env = append(env, name+"="+value)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/velocity-ci/velocity/app/api"
 	"github.com/velocity-ci/velocity/app/forge"
 	"github.com/velocity-ci/velocity/app/web"
 	"github.com/velocity-ci/velocity/storage"
@@ -99,16 +100,34 @@ func (s *service) listenAll(ctx context.Context) (map[*served]net.Listener, erro
 	return all, nil
 }
 
-// answer serves the API on a repository's socket until ctx ends. Followers are
-// cut off then: they can ask again, here or elsewhere.
+// answer serves the API on a repository's socket until ctx ends. What followers
+// hear ends then, with whatever they are just told: they can ask again, here or
+// elsewhere.
 func (s *service) answer(ctx context.Context, h *served, l net.Listener) error {
 	srv := s.api(ctx, h)
-	stop := context.AfterFunc(ctx, func() { _ = srv.Close() }) // nothing is left to be lost
-	defer stop()
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve the socket of %s: %w", h.site.Called(), err)
+	case <-ctx.Done():
+	}
+	endServers(ctx, srv)
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve the socket of %s: %w", h.site.Called(), err)
 	}
 	return nil
+}
+
+// endServers ends servers whose requests have been told to end, in a short time.
+func endServers(ctx context.Context, servers ...*http.Server) {
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
+	defer cancel()
+	for _, s := range servers {
+		if s.Shutdown(last) != nil {
+			_ = s.Close() // their time is over
+		}
+	}
 }
 
 func (s *service) api(ctx context.Context, h *served) *http.Server {
@@ -121,7 +140,8 @@ func (s *service) answers(h *served) *web.Server {
 	a := &web.Server{
 		Architect: s.architect, Site: h.site, Desk: d, Shelf: shelf{s.shelves.of}, Record: chronicle{h},
 		Encode: storage.EncodeBuild, Log: s.log, Builds: d.builds, Why: s.why,
-		Git: h.serveFetch,
+		Git:       h.serveFetch,
+		Retention: func(ctx context.Context) (api.Retention, error) { return s.wouldDrop(ctx, h) },
 	}
 	if s.forges != nil && h.key != (forge.Key{}) {
 		a.Reads = func(ctx context.Context, token string) (bool, error) { return s.forges.reads(ctx, h.remote(), token) }

@@ -31,6 +31,7 @@ var dockerMissing = sync.OnceValue(func() error {
 func condition(name string) (bool, error) {
 	check, ok := map[string]func() error{
 		"docker": dockerMissing, "registry": registryMissing, "buildx": buildxMissing, "compose": composeMissing,
+		"previous": previousMissing, "mount": mountMissing,
 	}[name]
 	if !ok {
 		return false, fmt.Errorf("unknown condition %q", name)

@@ -77,6 +77,7 @@ type Architect struct {
 	dirty     []*work // works with moves that are not yet on their way to the ledger
 	builders  map[string]*member
 	standings map[string]Standing
+	stopping  bool          // nothing is given out any more
 	unsettled bool          // something changed that decides who builds what
 	resting   time.Time     // when the first of the tasks that wait to be tried again may be; zero if none waits
 	heard     time.Time     // since when builders can be heard

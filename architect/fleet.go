@@ -138,6 +138,9 @@ func (a *Architect) Why(id build.ID, key string) (string, bool) {
 	if now := a.Now(); t.Ready.After(now) {
 		return fmt.Sprintf("tried again in %s: %s", t.Ready.Sub(now).Round(time.Second), t.Reason), true
 	}
+	if a.stopping {
+		return "the server is stopping: the next one gives it to a builder", true
+	}
 	return queue.Why(a.picture(), a.ready(w, t)), true
 }
 

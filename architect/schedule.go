@@ -32,6 +32,9 @@ func (m *member) offersOther(p dispatch.Presence) bool {
 // schedule assigns ready tasks to free builders. The assignments leave when they
 // are durable, so that an attempt's number is never used twice. The lock is held.
 func (a *Architect) schedule() {
+	if a.stopping {
+		return
+	}
 	for _, pick := range queue.Decide(a.picture()) {
 		w := a.works[pick.Task.Build]
 		m := a.builders[pick.Builder]
@@ -45,6 +48,15 @@ func (a *Architect) schedule() {
 		w.flights[key] = &flight{builder: pick.Builder, boot: m.boot, attempt: t.Attempt, sent: move.At}
 		a.touch(w)
 	}
+}
+
+// StopAssigning makes no more assignments, for a process that is about to end.
+// Everything else goes on: attempts under way are heard, and what becomes ready is
+// recorded for the next one.
+func (a *Architect) StopAssigning() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stopping = true
 }
 
 // picture is the moment that queue.Decide judges. Tasks that wait to be tried

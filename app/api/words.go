@@ -12,7 +12,7 @@ import (
 // sources are where the types of this package are: their comments are the words of
 // the API's description, so that there is one place for them.
 //
-//go:embed api.go blobs.go secret.go
+//go:embed api.go blobs.go retention.go secret.go
 var sources embed.FS
 
 // Words are what is said beside the types of this package, by their names, and

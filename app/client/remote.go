@@ -187,6 +187,13 @@ func (c *Client) Why(ctx context.Context, build, task string) ([]api.Reason, err
 	return reasons, err
 }
 
+// Retention tells what the server would drop now by the bounds of its configuration.
+func (c *Client) Retention(ctx context.Context) (api.Retention, error) {
+	var r api.Retention
+	err := c.get(ctx, c.about(api.PathRetention, ""), &r)
+	return r, err
+}
+
 // Self is whose token this client has, as the server sees it.
 func (c *Client) Self(ctx context.Context) (api.Token, error) {
 	var t api.Token

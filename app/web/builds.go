@@ -38,6 +38,15 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 	s.reply(w, http.StatusOK, out)
 }
 
+func (s *Server) retention(w http.ResponseWriter, r *http.Request) {
+	would, err := s.Retention(r.Context())
+	if err != nil {
+		s.problem(w, http.StatusInternalServerError, err)
+		return
+	}
+	s.reply(w, http.StatusOK, would)
+}
+
 // find answers for the request if there is no such build.
 func (s *Server) find(w http.ResponseWriter, r *http.Request) (*build.Build, bool) {
 	b, err := s.lookUp(r.Context(), r.PathValue("id"))

@@ -171,6 +171,7 @@ func Routes() []Route {
 		{Pattern: "POST " + api.PathCancel, Need: roster.Act, On: OnRepository, serve: at((*Server).cancel)},
 		{Pattern: "POST " + api.PathApprove, Need: roster.Act, On: OnRepository, serve: at((*Server).approve)},
 
+		{Pattern: "GET " + api.PathRetention, Need: roster.Admin, On: OnRepository, serve: at((*Server).retention)},
 		{Pattern: "GET " + api.PathBuilders, Need: roster.Admin, On: OnServer, serve: (*Front).builders},
 		{Pattern: "POST " + api.PathBuilders + "/{name}/drain", Need: roster.Admin, On: OnServer, serve: turn((*roster.Roster).Drain)},
 		{Pattern: "POST " + api.PathBuilders + "/{name}/resume", Need: roster.Admin, On: OnServer, serve: turn((*roster.Roster).Resume)},

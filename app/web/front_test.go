@@ -153,9 +153,10 @@ func newRig(t *testing.T) *rig {
 		r.sites[name] = site
 		r.front.Sites.Add(&web.Server{
 			Architect: a, Site: site, Desk: c, Shelf: empty{}, Record: c, Encode: storage.EncodeBuild, Log: log,
-			Builds: func(context.Context, api.Query) ([]*build.Build, error) { return []*build.Build{c.build()}, nil },
-			Why:    func(context.Context, *build.Build, string) ([]api.Reason, error) { return []api.Reason{}, nil },
-			Reads:  func(_ context.Context, token string) (bool, error) { return r.crowd.reads(name, token) },
+			Builds:    func(context.Context, api.Query) ([]*build.Build, error) { return []*build.Build{c.build()}, nil },
+			Retention: func(context.Context) (api.Retention, error) { return api.Retention{}, nil },
+			Why:       func(context.Context, *build.Build, string) ([]api.Reason, error) { return []api.Reason{}, nil },
+			Reads:     func(_ context.Context, token string) (bool, error) { return r.crowd.reads(name, token) },
 			Lets: func(_ context.Context, p web.Person, need roster.Right) (bool, error) {
 				return r.crowd.lets(name, p, need)
 			},

@@ -49,6 +49,7 @@ func of[T any]() reflect.Type { return reflect.TypeFor[T]() }
 // operations describe the routes of the API, by their patterns.
 var operations = map[string]operation{
 	"GET " + api.PathDescription: {name: "description", part: "server", does: "This description.", status: http.StatusOK, kind: jsonKind},
+	"GET " + api.PathRetention:   {name: "retention", part: "server", does: "Tell what the server would drop of a repository now, by the bounds of its configuration.", status: http.StatusOK, gives: of[api.Retention]()},
 	"GET " + api.PathSelf:        {name: "self", part: "server", does: "Tell whose the token of the request is.", status: http.StatusOK, gives: of[api.Token]()},
 	"GET " + api.PathRepositories: {
 		name: "repositories", part: "server", does: "List the names of the repositories that the token opens.",

@@ -118,6 +118,7 @@ var routes = map[string]row{
 	"POST " + api.PathCancel:  actsAPI,
 	"POST " + api.PathApprove: actsAPI,
 
+	"GET " + api.PathRetention:                    {need: roster.Admin, on: web.OnRepository, shape: anAPI},
 	"GET " + api.PathBuilders:                     adminsAPI,
 	"POST " + api.PathBuilders + "/{name}/drain":  adminsAPI,
 	"POST " + api.PathBuilders + "/{name}/resume": adminsAPI,

@@ -71,6 +71,8 @@ type Server struct {
 	// Why tells of each task of a build that is not over, or of the one that is
 	// named by key or name, what it waits for.
 	Why func(ctx context.Context, b *build.Build, task string) ([]api.Reason, error)
+	// Retention tells what the bounds on what is kept would take away now.
+	Retention func(ctx context.Context) (api.Retention, error)
 	// Git serves fetches from the repository at "/": its branches and tags, and the
 	// results of its builds if those are asked for; nil if it does not.
 	Git func(w http.ResponseWriter, r *http.Request, results bool)

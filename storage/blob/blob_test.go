@@ -289,7 +289,7 @@ func TestRetain(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(dir, "k3f9a2", "artifacts", "x.json.18f.tmp"), nil, 0o600))
 	all := Retention{Artifacts: Bound{Age: 30 * 24 * time.Hour}, Caches: Bound{Age: 30 * 24 * time.Hour}}
 
-	if d, err := s.Retain(t.Context(), all, false); err != nil || !d.Nothing() {
+	if d, err := s.Retain(t.Context(), all, false); err != nil || d != (Dropped{}) {
 		t.Fatalf("nothing is old, and it dropped %+v, %v", d, err)
 	}
 	c.pass(20 * 24 * time.Hour)
@@ -329,7 +329,7 @@ func TestRetainLeavesWritersTime(t *testing.T) {
 	c.pass(47 * time.Hour) // of an injected clock: files have the real one
 	s2 := &Store{bucket: s.bucket, folder: s.folder, now: time.Now}
 	ref := put(t, s, "x") // older than half its grace: written anew
-	if d, err := s2.Retain(t.Context(), Retention{}, false); err != nil || !d.Nothing() {
+	if d, err := s2.Retain(t.Context(), Retention{}, false); err != nil || d != (Dropped{}) {
 		t.Fatalf("Retain = %+v, %v", d, err)
 	}
 	must(t, s2.KeepCache(t.Context(), "trusted", refOf("key").SHA256, ref))

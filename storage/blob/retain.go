@@ -28,9 +28,6 @@ type Dropped struct {
 	Bytes     int64 // in it
 }
 
-// Nothing reports whether all stays.
-func (d Dropped) Nothing() bool { return d == Dropped{} }
-
 // A find is a record, or content, that is there.
 type find struct {
 	key  string
