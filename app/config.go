@@ -44,6 +44,7 @@ type serverConfig struct {
 	Poll     intervalValue `yaml:"poll" default:"5m0s" help:"how often forges are asked for what a webhook did not tell; 0 is the default"`
 	Bots     loginList     `yaml:"bots" help:"logins of bots on the forge that are trusted as people with the same rights are, such as dependabot[bot]; can be repeated (default: none)"`
 	Public   bool          `yaml:"public" help:"let everybody fetch from repositories that are public on their forge, with their builds, notes and logs, without a token"`
+	Plugins  pluginsConfig `yaml:"plugins"`
 	NATS     natsConfig    `yaml:"nats"`
 	Attempts int           `yaml:"attempts" default:"3" help:"tries of a task that is interrupted again and again"`
 	Reuse    bool          `yaml:"reuse" default:"true" help:"let an earlier success under the same inputs stand in for a task"`
@@ -248,7 +249,7 @@ func (s *serverConfig) check() error {
 	if err := s.NATS.check(s.Listen != ""); err != nil {
 		return err
 	}
-	if err := errors.Join(s.GitHub.check(), s.GitLab.check()); err != nil {
+	if err := errors.Join(s.GitHub.check(), s.GitLab.check(), s.Plugins.check()); err != nil {
 		return err
 	}
 	if s.forged(false) && s.Listen == "" {

@@ -82,6 +82,8 @@ type serviceOptions struct {
 	opened     func(*architect.Watch) // shown every build; may be nil
 	log        *slog.Logger
 
+	plugins *plugins // told of builds; nil if there are none
+
 	publish     string // the remote that builds are published to; "" for none
 	publishLogs bool
 	publishing  chan struct{} // has a place for each repository of a forge that is published at the same time
@@ -105,6 +107,12 @@ func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err
 	}
 	s.architect = architect.New(nil, o.log, c.clock)
 	s.architect.Attempts, s.architect.Opened = o.attempts, o.opened
+	if o.configured != nil {
+		if o.plugins, err = s.newPlugins(o.configured); err != nil {
+			return s, err
+		}
+		s.options.plugins = o.plugins
+	}
 	if o.configured.public() {
 		s.architect.Fit, s.architect.Seal = true, sealOf(s.signer)
 	}

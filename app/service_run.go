@@ -56,6 +56,9 @@ func (s *service) run(ctx context.Context, work func(ctx context.Context) error)
 	if s.forges != nil {
 		group.Go(func() error { s.forges.run(lower); return nil })
 	}
+	if s.options.plugins != nil {
+		group.Go(func() error { s.options.plugins.runner.Run(lower); return nil })
+	}
 	group.Go(func() error { return work(lower) })
 	err = group.Wait()
 	end(nil)

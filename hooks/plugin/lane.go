@@ -27,6 +27,7 @@ type lane struct {
 	failures int       // one after the other
 	until    time.Time // the breaker is open before
 	running  bool
+	busy     bool          // a job is being served
 	wake     chan struct{} // holds one: something has changed
 }
 
@@ -93,6 +94,7 @@ func (r *Runner) work(ctx context.Context, l *lane) {
 			return
 		case j != nil:
 			r.serve(ctx, l, j)
+			r.served(l)
 		default:
 			rest(ctx, l.wake, wait)
 		}
@@ -111,10 +113,54 @@ func (r *Runner) pick(l *lane) (j *job, wait time.Duration, over bool) {
 	switch {
 	case j != nil:
 		j.pending = false // unless something comes meanwhile
+		l.busy = true
 	case wait == 0:
 		l.running, over = false, true
 	}
 	return j, wait, over
+}
+
+// served says that a lane has nothing in hand.
+func (r *Runner) served(l *lane) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l.busy = false
+	if r.changed != nil {
+		close(r.changed)
+		r.changed = nil
+	}
+}
+
+// Settle waits until all was tried that can be now: what failed and is tried again
+// later does not count. Run must be at it. An error is that of ctx.
+func (r *Runner) Settle(ctx context.Context) error {
+	for {
+		changed, settled := r.settled()
+		if settled {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// settled reports whether Settle is over; if not, changed is closed when there is
+// news.
+func (r *Runner) settled() (changed <-chan struct{}, settled bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now, settled := r.Now(), true
+	for _, l := range r.lanes {
+		due, _ := l.next(now)
+		settled = settled && due == nil && !l.busy
+	}
+	if r.changed == nil {
+		r.changed = make(chan struct{})
+	}
+	return r.changed, settled
 }
 
 // rest waits for a change, or for a time.

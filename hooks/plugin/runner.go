@@ -25,6 +25,8 @@ type Runner struct {
 	start func(*lane) // begins a worker; nil unless Run does
 	count int         // of tales so far
 	stats Stats
+
+	changed chan struct{} // closed when a job was served; nil unless somebody waits for it
 }
 
 // Adopt begins to tell plugins of a build, from where each is. It is called once for

@@ -148,6 +148,7 @@ func (r *Runner) lose(ctx context.Context, j *job, e *Event, n int, err error) {
 			return
 		}
 	}
+	r.Logger.Warn("plugin gave up an event", "build", j.tale.id.String(), "plugin", j.plugin.Called, "event", e.ID, "err", err)
 	r.mu.Lock()
 	r.stats.Lost++
 	r.mu.Unlock()
@@ -157,6 +158,7 @@ func (r *Runner) lose(ctx context.Context, j *job, e *Event, n int, err error) {
 // give gives up a plugin for a build.
 func (r *Runner) give(ctx context.Context, j *job, text string) {
 	if r.notice(ctx, j, text) {
+		r.Logger.Warn("plugin gave up a build", "build", j.tale.id.String(), "notice", text)
 		r.end(ctx, j)
 	}
 }
