@@ -32,11 +32,12 @@ type kiosk struct {
 	http   *http.Client
 }
 
-// newKiosk is one whose repository has these blueprints.
-func newKiosk(t *testing.T, blueprints map[string]string) *kiosk {
+// newKiosk is one whose repository has these blueprints, and whose server these lines
+// of configuration.
+func newKiosk(t *testing.T, blueprints map[string]string, config ...string) *kiosk {
 	t.Helper()
 	k := &kiosk{t: t, root: t.TempDir(), said: newSpeech()}
-	k.write("server.yml", "state: state\nlisten: 127.0.0.1:0\nrepositories: [shop]\nbuilder: {executor: host, capacity: 4}\n")
+	k.write("server.yml", "state: state\nlisten: 127.0.0.1:0\nrepositories: [shop]\nbuilder: {executor: host, capacity: 4}\n"+strings.Join(config, "\n"))
 	k.write(".gitconfig", gitConfig)
 	for name, text := range blueprints {
 		k.write("shop/.velocityci/blueprints/"+name+".yml", text)

@@ -143,7 +143,7 @@ func (r *Runner) lose(ctx context.Context, j *job, e *Event, n int, err error) {
 		what += " of " + t.Name
 	}
 	if j.progress.Lost == 0 {
-		text := fmt.Sprintf("plugin %s was not told of %s after %d tries: %v", j.plugin.Called, what, j.tries+1, err)
+		text := fmt.Sprintf("plugin %s was not told of %s%s: %v", j.plugin.Called, what, tries(j.tries+1), err)
 		if !r.notice(ctx, j, text) {
 			return
 		}
@@ -153,6 +153,14 @@ func (r *Runner) lose(ctx context.Context, j *job, e *Event, n int, err error) {
 	r.stats.Lost++
 	r.mu.Unlock()
 	r.advance(ctx, j, Progress{Done: n + 1, Lost: j.progress.Lost + 1})
+}
+
+// tries says how often something was tried, if that is worth a word.
+func tries(n int) string {
+	if n <= 1 {
+		return ""
+	}
+	return fmt.Sprintf(" in %d tries", n)
 }
 
 // give gives up a plugin for a build.
