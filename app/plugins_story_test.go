@@ -21,8 +21,7 @@ import (
 // A mailbox is where a webhook sends events.
 type mailbox struct {
 	*httptest.Server
-	got    chan plugin.Event
-	answer http.HandlerFunc
+	got chan plugin.Event
 
 	mu   sync.Mutex
 	text strings.Builder // all that came
@@ -151,7 +150,7 @@ func TestPlugins(t *testing.T) {
 	own.hears(t, "BUILD_START", "TASK_START s0t0")
 	theirs.hears(t, "BUILD_START")
 	hangs.hears(t, "BUILD_START")
-	broken.hears(t, "BUILD_START", "BUILD_START") // again, until it is taken
+	broken.hears(t, "BUILD_START", "BUILD_START")      // again, until it is taken
 	if _, err := os.ReadFile(begun.path); err != nil { // the program that hangs has begun
 		t.Fatal(err)
 	}

@@ -131,11 +131,13 @@ func TestPostFails(t *testing.T) {
 		want    string
 		refused bool
 	}{
-		"server error": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, secret, 503) }, "it answered 503 Service Unavailable", false},
+		"server error": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, secret, http.StatusServiceUnavailable) }, "it answered 503 Service Unavailable", false},
 		"not found":    {http.NotFound, "it answered 404 Not Found", false},
-		"gone":         {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "", 410) }, "it answered 410 Gone", true},
-		"redirect":     {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, gone.URL, 307) }, "it answered 307 Temporary Redirect", true},
-		"hung up":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "no answer: EOF", false},
+		"gone":         {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "", http.StatusGone) }, "it answered 410 Gone", true},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, gone.URL, http.StatusTemporaryRedirect)
+		}, "it answered 307 Temporary Redirect", true},
+		"hung up": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "no answer: EOF", false},
 	} {
 		s, _ := listen(t, tt.answer)
 		err := (&Slack{Client: NewClient(nil), URL: s.URL + "/" + secret}).Send(t.Context(), example(t, build.BuildStart))

@@ -174,7 +174,7 @@ func (r *Runner) give(ctx context.Context, j *job, text string) {
 // conclude ends a job whose build is over.
 func (r *Runner) conclude(ctx context.Context, j *job) {
 	if more := j.progress.Lost - 1; more > 0 {
-		text := fmt.Sprintf("plugin %s was not told of %d more events", j.plugin.Called, more)
+		text := fmt.Sprintf("plugin %s was not told of %d more of its events", j.plugin.Called, more)
 		if !r.notice(ctx, j, text) {
 			return
 		}
