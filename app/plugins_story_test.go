@@ -129,13 +129,16 @@ func TestPlugins(t *testing.T) {
 	}
 	wait, begun := newGate(t), newGate(t)
 	all := "BUILD_START, TASK_START, TASK_COMPLETE, TASK_SUCCESS, TASK_FAIL, BUILD_COMPLETE, BUILD_SUCCESS, BUILD_FAIL"
-	k := newKiosk(t, map[string]string{"talk": "steps: [{type: run, script: 'read go <" + wait.path + "'}]"},
-		"plugins:", "  allow: [webhook]", "  hosts: ['"+theirs.host()+"']", "  run:",
-		"    - {use: webhook, arguments: {url: "+hangs.URL+"}, events: [BUILD_START]}",
-		"    - {use: webhook, arguments: {url: "+broken.URL+"}, events: ["+all+"]}",
-		"    - {use: webhook, arguments: {url: "+gone.URL+"}}",
-		"    - {use: webhook, arguments: {url: "+own.URL+", secret: "+keyFile+"}, events: ["+all+"]}",
-		hell(t, begun.path))
+	k := foundKiosk(t, map[string]string{"talk": "steps: [{type: run, script: 'read go <" + wait.path + "'}]"}, strings.Join([]string{
+		"builder: {executor: host, capacity: 4}",
+		"plugins:", "  allow: [webhook]", "  hosts: ['" + theirs.host() + "']", "  run:",
+		"    - {use: webhook, arguments: {url: " + hangs.URL + "}, events: [BUILD_START]}",
+		"    - {use: webhook, arguments: {url: " + broken.URL + "}, events: [" + all + "]}",
+		"    - {use: webhook, arguments: {url: " + gone.URL + "}}",
+		"    - {use: webhook, arguments: {url: " + own.URL + ", secret: " + keyFile + "}, events: [" + all + "]}",
+		hell(t, begun.path)}, "\n"))
+	k.serve()
+	k.signIn()
 	k.write("shop/.velocity.yml", `plugins:
   - {use: webhook, arguments: {url: "`+theirs.URL+`/hook", secret: "${signing}"}, events: [BUILD_START, BUILD_SUCCESS]}
   - {use: webhook, arguments: {url: "https://`+forbidden.host()+`/"}}

@@ -1,11 +1,10 @@
 package page
 
 import (
-	"fmt"
+	"bytes"
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -56,7 +55,7 @@ func TestCutter(t *testing.T) {
 				if !ok || place != c.Place {
 					t.Fatalf("the place %q is read as %v, %v", c.Place, place, ok)
 				}
-				c = &Cutter{Place: place, Skipping: place.Offset > 0 && text[place.Offset-1] != '\n'}
+				c = &Cutter{Place: place}
 			}
 		}
 		if want := shownLines(text); !reflect.DeepEqual(want, got) {
@@ -66,43 +65,43 @@ func TestCutter(t *testing.T) {
 }
 
 func TestParsePlace(t *testing.T) {
-	for _, text := range []string{"", "-", "1", "1-", "-1", "1-0", "1--1", "+1-1", "1-1-1", "99999999999999999999-1", "1-99999999999", "x-1"} {
+	for _, text := range []string{"", "-", "1", "1-", "-1", "1-0", "1--1", "+1-1", "1-1-1", "w", "1-1ww", "1w-1", "1-w", "99999999999999999999-1", "1-99999999999", "x-1"} {
 		if p, ok := ParsePlace(text); ok {
 			t.Errorf("%q is read as %v", text, p)
 		}
 	}
 }
 
-func TestTicks(t *testing.T) {
-	for _, c := range []struct{ end, want string }{
-		{"20ms", "[{0.00% 0} {25.00% 5ms} {50.00% 10ms} {75.00% 15ms}]"},
-		{"9s", "[{0.00% 0} {22.22% 2s} {44.44% 4s} {66.67% 6s} {88.89% 8s}]"},
-		{"3h", "[{0.00% 0} {33.33% 1h} {66.67% 2h}]"},
-	} {
-		span, err := time.ParseDuration(c.end)
-		if err != nil {
-			t.Fatal(err)
+// A line is found by what is shown of it, whether it needs a second look or not.
+func TestNeedle(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		line := []byte(rapid.StringMatching(`([a-cA-Cäß \t]|\x1b\[3[1-7]m|\r|\x{202e}|\x00)*`).Draw(t, "line"))
+		text := rapid.StringMatching(`[a-cA-CäSs+0-9U]{1,3}`).Draw(t, "text")
+		want := strings.Contains(strings.ToLower(plain(Spans(line))), strings.ToLower(text))
+		if got := NewNeedle(text).In(line); got != want {
+			t.Fatalf("%q in %q: %t; want %t", text, line, got, want)
 		}
-		if got := fmt.Sprint(scale{from: noon, span: span}.ticks()); got != c.want {
-			t.Errorf("ticks of %s are %s; want %s", c.end, got, c.want)
-		}
+	})
+	if NewNeedle("end").In(append(bytes.Repeat([]byte("x"), MaxLine), "end"...)) {
+		t.Error("what is not shown is found")
 	}
 }
 
-// The chart of the example, in the words that a screen reader says.
-func TestChart(t *testing.T) {
-	var got []string
-	for _, r := range chartOf(exampleBuild(), after(12)).Rows {
-		got = append(got, r.Said)
+// What is read as a place is written as it was read, but for leading zeros.
+func FuzzParsePlace(f *testing.F) {
+	for _, seed := range []string{"0-1", "10-3w", "1-0", "9223372036854775807-1", "01-1w"} {
+		f.Add(seed)
 	}
-	want := []string{
-		"unit, failed, attempt 2 on b1, exit 2, retry 1/1: 2.0s, waited for a builder: 1.0s, attempt 3 on b1: 4.0s, setup, succeeded: 0ms, make, failed: 4.0s",
-		"lint, succeeded, waited for a builder: 500ms, attempt 1 on b2: 500ms, setup, succeeded: 0ms, make, succeeded: 500ms",
-		"docs, succeeded",
-		"image, ready, waited for the stage test: 9.0s, waited for a builder: 3.0s",
-		"notes, building, waited for the stage test: 9.0s, waited for a builder: 500ms, attempt 1 on b1: 2.5s, setup, succeeded: 0ms, make, building: 2.5s",
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, ok := ParsePlace(text)
+		if !ok {
+			return
+		}
+		if p.Offset < 0 || p.Number < 1 {
+			t.Fatalf("%q is read as %+v", text, p)
+		}
+		if again, ok := ParsePlace(p.String()); !ok || again != p {
+			t.Fatalf("%q is read as %+v, and then as %+v", text, p, again)
+		}
+	})
 }
