@@ -44,6 +44,7 @@ func (x *Exec) Send(ctx context.Context, e *Event) error {
 	cmd := exec.CommandContext(ctx, x.Path)
 	cmd.Env, cmd.Dir = []string{}, "/"
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(input), out, out
+	// A group and not a session: builder/host ends what is in other sessions.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return killGroup(cmd.Process.Pid) }
 	cmd.WaitDelay = pipeLimit // for whoever left the group with our pipe in hand
