@@ -104,6 +104,7 @@ func (c *cli) commands() []*cobra.Command {
 		c.logsCommand(),
 		c.artifactsCommand(),
 		c.whyCommand(),
+		c.doctorCommand(),
 		c.fsckCommand(),
 		c.archiveCommand(),
 		c.purgeCommand(),

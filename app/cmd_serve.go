@@ -138,6 +138,9 @@ func (c *cli) serve(ctx context.Context, conf *serverConfig, once bool) error {
 			return errors.Join(err, s.close())
 		}
 	}
+	if err := s.listenForScrapes(ctx, conf.Metrics.Listen); err != nil {
+		return errors.Join(err, s.close())
+	}
 	return errors.Join(s.forever(ctx, conf.retention()), s.close())
 }
 

@@ -39,15 +39,21 @@ type serverConfig struct {
 		Executor string   `yaml:"executor" flag:"executor" help:"host runs all steps on this machine, docker none of them"`
 		Labels   labels   `yaml:"labels" help:"of the builder in this process, as NAME=VALUE; can be repeated"`
 	} `yaml:"builder"`
-	GitHub   githubConfig  `yaml:"github"`
-	GitLab   gitlabConfig  `yaml:"gitlab"`
-	Poll     intervalValue `yaml:"poll" default:"5m0s" help:"how often forges are asked for what a webhook did not tell; 0 is the default"`
-	Bots     loginList     `yaml:"bots" help:"logins of bots on the forge that are trusted as people with the same rights are, such as dependabot[bot]; can be repeated (default: none)"`
-	Public   bool          `yaml:"public" help:"let everybody fetch from repositories that are public on their forge, with their builds, notes and logs, without a token"`
-	Plugins  pluginsConfig `yaml:"plugins"`
-	NATS     natsConfig    `yaml:"nats"`
-	Attempts int           `yaml:"attempts" default:"3" help:"tries of a task that is interrupted again and again"`
-	Reuse    bool          `yaml:"reuse" default:"true" help:"let an earlier success under the same inputs stand in for a task"`
+	GitHub  githubConfig  `yaml:"github"`
+	GitLab  gitlabConfig  `yaml:"gitlab"`
+	Poll    intervalValue `yaml:"poll" default:"5m0s" help:"how often forges are asked for what a webhook did not tell; 0 is the default"`
+	Bots    loginList     `yaml:"bots" help:"logins of bots on the forge that are trusted as people with the same rights are, such as dependabot[bot]; can be repeated (default: none)"`
+	Public  bool          `yaml:"public" help:"let everybody fetch from repositories that are public on their forge, with their builds, notes and logs, without a token"`
+	Plugins pluginsConfig `yaml:"plugins"`
+	NATS    natsConfig    `yaml:"nats"`
+	Metrics struct {
+		Listen string `yaml:"listen" help:"address to answer GET /metrics on without a token, such as 127.0.0.1:9464 (default: none; on listen it takes a token)"`
+	} `yaml:"metrics"`
+	Traces struct {
+		Endpoint string `yaml:"endpoint" help:"address of an OTLP receiver that traces of builds are sent to, such as http://127.0.0.1:4318 (default: that of the variables of OpenTelemetry, else none)"`
+	} `yaml:"traces"`
+	Attempts int  `yaml:"attempts" default:"3" help:"tries of a task that is interrupted again and again"`
+	Reuse    bool `yaml:"reuse" default:"true" help:"let an earlier success under the same inputs stand in for a task"`
 	Log      struct {
 		Format string `yaml:"format" default:"text" help:"text or json"`
 	} `yaml:"log"`
@@ -244,6 +250,9 @@ func (s *serverConfig) check() error {
 			return usage("tls, proxy and url are for a server that listens").hint("--listen :443, or listen in the file")
 		}
 	} else if err := s.checkListen(); err != nil {
+		return err
+	}
+	if err := s.checkObserved(); err != nil {
 		return err
 	}
 	if err := s.NATS.check(s.Listen != ""); err != nil {

@@ -172,8 +172,11 @@ func (f *forges) close() error {
 // receiver is what the receivers of all forges have in common.
 func (f *forges) receiver() hooks.Receiver {
 	return hooks.Receiver{
-		Inbox: announced{f.inbox, f.liaison}, Now: f.s.c.now, Log: f.s.log,
-		Refused: f.inbox.Refuse,
+		Inbox: announced{f.inbox, f.liaison, f.s.metrics.Received}, Now: f.s.c.now, Log: f.s.log,
+		Refused: func(reason, source string) {
+			f.s.metrics.Refused(reason)
+			f.inbox.Refuse(reason, source)
+		},
 	}
 }
 

@@ -22,10 +22,12 @@ func (d deliveries) Done(ctx context.Context, key string, a hooks.Action, note s
 	return d.Inbox.Done(ctx, key, string(a), note)
 }
 
-// announced is the inbox as receivers fill it: the liaison is told.
+// announced is the inbox as receivers fill it: the liaison is told, and what came is
+// counted.
 type announced struct {
 	inbox *delivery.Inbox
 	to    *liaison.Liaison
+	count func(forge string)
 }
 
 // Accept implements hooks.Inbox.
@@ -33,6 +35,7 @@ func (a announced) Accept(ctx context.Context, d hooks.Delivery) error {
 	if err := a.inbox.Accept(ctx, delivery.Delivery(d)); err != nil {
 		return err
 	}
+	a.count(d.Forge)
 	a.to.Wake()
 	return nil
 }

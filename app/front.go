@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/velocity-ci/velocity/app/forge"
+	"github.com/velocity-ci/velocity/app/metrics"
 	"github.com/velocity-ci/velocity/app/socket"
 	"github.com/velocity-ci/velocity/app/term"
 	"github.com/velocity-ci/velocity/app/web"
@@ -37,6 +38,7 @@ type front struct {
 	state   string
 	proxied bool // only a proxy can reach the public port
 	release func() error
+	metrics *metrics.Metrics
 	public  net.Listener
 	local   net.Listener
 }
@@ -82,7 +84,7 @@ func (c *cli) openFront(ctx context.Context, s *service, conf *serverConfig) (f 
 	if err != nil {
 		return nil, err
 	}
-	f = &front{state: filepath.Dir(repo.CommonDir()), proxied: conf.Proxy}
+	f = &front{state: filepath.Dir(repo.CommonDir()), proxied: conf.Proxy, metrics: s.metrics}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, f.close())
@@ -139,7 +141,7 @@ func unlock(repo *git.Repository, now time.Time) error {
 // would be one to a token, and one named like a forge's key would be that forge's.
 func (c *cli) frontOf(s *service, r *roster.Roster, conf *serverConfig) (*web.Front, error) {
 	f := &web.Front{
-		Roster: r, Now: c.now, Log: s.log, Ready: func() error { return nil },
+		Roster: r, Now: c.now, Log: s.log, Ready: s.ready, Metrics: s.metrics.Handler(),
 		Attempt: s.architect.Admits, Members: s.architect.Members, Architect: s.signer.Public(),
 		Changed: func(builder string) { s.turned(builder) }, Sessions: sessionsOf(s.signer, conf), Description: sync.OnceValues(describe), URL: conf.URL,
 		Blobs: &web.Blobs{Holds: s.architect.Holds, Store: s.shelves.of, Limit: int64(conf.Blobs.Limit)},
@@ -210,7 +212,7 @@ const endWithin = 5 * time.Second
 // for is durable or was not promised, and who follows a build can ask the next
 // server.
 func (f *front) serve(ctx context.Context) error {
-	handler := f.web.Handler()
+	handler := f.metrics.Requests(f.web.Handler())
 	outside := handler
 	if f.proxied {
 		outside = web.Proxied(handler)

@@ -25,6 +25,8 @@ var programs = map[string]func(){
 		os.Exit(app.Main(ctx, os.Args[1:], app.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Environ()))
 	},
 	"register": func() { os.Exit(registerBuilder(os.Args[1:])) },
+	"get":      func() { os.Exit(get(os.Args[1:])) },
+	"traced":   func() { os.Exit(traced(os.Args[1:])) },
 }
 
 // TestMain makes this test binary the programs of the scripts: each use of one is

@@ -137,8 +137,13 @@ func (c *cli) settle(ctx context.Context, s *served, configured repositoryConfig
 	if s.site.Modules, err = modulesOf(ctx, s.repo, configured); err != nil {
 		return err
 	}
-	if s.site.Logs, err = runningLogs(s.repo); err != nil {
+	logs, err := runningLogs(s.repo)
+	if err != nil {
 		return err
+	}
+	s.site.Logs = logs
+	if o.metrics != nil {
+		s.site.Ledger, s.site.Logs = o.metrics.Ledger(ledger, c.now), o.metrics.Logs(logs)
 	}
 	return a.Open(ctx, s.site)
 }

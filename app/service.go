@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -17,6 +18,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/velocity-ci/velocity/app/metrics"
+	"github.com/velocity-ci/velocity/app/traces"
 	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/architect/dispatch"
 	"github.com/velocity-ci/velocity/architect/dispatch/server"
@@ -67,6 +70,11 @@ type service struct {
 	forges   *forges     // nil if no forge is configured, and none can be
 	gathered atomic.Bool // set when all that was served before is served again
 
+	metrics *metrics.Metrics // nil if nobody can read them
+	scrapes net.Listener     // nil if they are not read on an address of their own
+	traces  *traces.Sender   // nil if none are sent
+	taking  atomic.Bool      // builds are taken in
+
 	keepBlobs blob.Retention
 }
 
@@ -82,6 +90,7 @@ type serviceOptions struct {
 	attempts   int
 	opened     func(*architect.Watch) // shown every build; may be nil
 	log        *slog.Logger
+	metrics    *metrics.Metrics // told what is recorded; may be nil
 
 	plugins *plugins // told of builds; nil if there are none
 
@@ -117,6 +126,9 @@ func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err
 	}
 	if o.configured.public() {
 		s.architect.Fit, s.architect.Seal = true, sealOf(s.signer)
+	}
+	if err = s.observe(ctx, &o); err != nil {
+		return s, err
 	}
 	if err = s.connect(ctx, o); err != nil {
 		return s, err
@@ -284,12 +296,14 @@ func (c *cli) execute(b *builder.Builder, home string, on executors, log *slog.L
 }
 
 // stepEnvironment is what host steps see of this process' environment: all of it
-// but what is about git's current command or about Velocity itself.
+// but what is about git's current command or about Velocity itself, and what opens
+// the receiver of its traces.
 func (c *cli) stepEnvironment() []string {
 	var env []string
 	for name, value := range c.env {
 		ours := strings.HasPrefix(name, "VELOCITY_") && name != "VELOCITY_ATTEMPT"
-		if !ours && !strings.HasPrefix(name, "GIT_") {
+		key := strings.HasPrefix(name, "OTEL_EXPORTER_OTLP_") && strings.HasSuffix(name, "HEADERS")
+		if !ours && !key && !strings.HasPrefix(name, "GIT_") {
 			env = append(env, name+"="+value)
 		}
 	}

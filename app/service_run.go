@@ -24,6 +24,7 @@ func (s *service) run(ctx context.Context, work func(ctx context.Context) error)
 	if err != nil {
 		return err
 	}
+	defer s.sendTraces(ctx)() // the last to end
 	upper, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
 	group, lower := errgroup.WithContext(ctx)
@@ -53,6 +54,9 @@ func (s *service) run(ctx context.Context, work func(ctx context.Context) error)
 	if s.front != nil {
 		group.Go(func() error { return s.front.serve(lower) })
 	}
+	if s.scrapes != nil {
+		group.Go(func() error { return s.serveScrapes(lower) })
+	}
 	if s.forges != nil {
 		group.Go(func() error {
 			s.forges.resume(lower)
@@ -66,6 +70,8 @@ func (s *service) run(ctx context.Context, work func(ctx context.Context) error)
 	if s.options.plugins != nil {
 		group.Go(func() error { s.options.plugins.runner.Run(lower); return nil })
 	}
+	s.taking.Store(true)
+	context.AfterFunc(lower, func() { s.taking.Store(false) })
 	group.Go(func() error { return work(lower) })
 	err = group.Wait()
 	end(nil)
@@ -153,6 +159,9 @@ func apiServer(ctx context.Context, h http.Handler, log *slog.Logger) *http.Serv
 // close gives everything back.
 func (s *service) close() error {
 	var errs error
+	if s.scrapes != nil {
+		_ = s.scrapes.Close() // closed already if it was served
+	}
 	if s.forges != nil {
 		errs = s.forges.close()
 	}

@@ -55,8 +55,12 @@ type Architect struct {
 	// Otherwise the builders are those of a user who wants to see it built here.
 	Fit    bool
 	Seal   []byte             // secret that attempts' credentials for sources are made of; nil for none
+	Traced bool               // somebody sends traces of builds: attempts are told
 	Opened func(*Watch)       // shown every build in a goroutine of its own; closes the watch; may be nil
 	Closed func(*build.Build) // called when a build is final and in the archive; may be nil
+	// Observe is told what became durable, in order for each build. It is called with
+	// locks held: it must neither wait nor call the architect. May be nil.
+	Observe func(Fact)
 	// Deaf reports whether the wire is broken: no builder can be heard then, and
 	// none is lost for it. It is called with locks held; nil: it never is.
 	Deaf func() bool

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/velocity-ci/velocity/architect/build"
@@ -53,6 +55,16 @@ func needsOf(p *plan.Plan, t plan.Trigger) map[string]queue.Needs {
 		}
 	}
 	return needs
+}
+
+// NeedsOf is what a task of trusted code asks of its builder; what are its parts, for
+// people.
+func NeedsOf(t *plan.Task) (needs queue.Needs, what []string) {
+	what = executorsOf(t)
+	for _, name := range slices.Sorted(maps.Keys(t.Labels)) {
+		what = append(what, name+"="+t.Labels[name])
+	}
+	return queue.NewNeeds(t.Labels, executorsOf(t), false), what
 }
 
 // hostExecutor is the builder's own machine among the executors.

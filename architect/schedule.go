@@ -89,7 +89,7 @@ func (a *Architect) send(w *work, key, builder string) {
 		return // canceled, interrupted or given back meanwhile
 	}
 	assignment, err := w.assignment(t)
-	assignment.Credential = a.credential(assignment.Attempt)
+	assignment.Credential, assignment.Traced = a.credential(assignment.Attempt), a.Traced
 	a.mu.Unlock()
 	if err == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), acceptWithin)

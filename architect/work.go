@@ -141,9 +141,14 @@ func (a *Architect) recorded(w *work, c build.Change) {
 	if c.Build != nil {
 		opened := w.durable == nil
 		w.durable = c.Build
+		var emitted []build.Event
 		for _, m := range c.Moves {
 			events, _ := w.told.Apply(m) // the same moves were legal on w.b
 			a.tell(w, m, events)
+			emitted = append(emitted, events...)
+		}
+		if a.Observe != nil {
+			a.Observe(Fact{Site: w.site, Build: c.Build, Moves: c.Moves, Events: emitted})
 		}
 		if opened {
 			a.show(w)

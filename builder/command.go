@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint/plan"
 	"github.com/velocity-ci/velocity/builder/executor"
 )
@@ -70,7 +71,15 @@ func (t *attempt) environment(secrets []string) []string {
 	if id := t.given.Attempt.Build; !id.Zero() {
 		env = append(env, "VELOCITY_BUILD_ID="+id.String())
 	}
+	if t.given.Traced {
+		env = append(env, "TRACEPARENT="+t.given.Attempt.Traceparent(t.underWay()))
+	}
 	return env
+}
+
+// underWay is the step that runs now; 0 is the setup.
+func (t *attempt) underWay() int {
+	return max(0, slices.IndexFunc(t.steps, func(s build.Step) bool { return s.State == build.Building }))
 }
 
 // An expansion expands the texts of one step and keeps the first error.

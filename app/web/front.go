@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -26,8 +27,10 @@ type Front struct {
 	Now     func() time.Time
 	Log     *slog.Logger
 
-	// Ready is nil as long as builds are taken in.
-	Ready func() error
+	// Ready lists what has to be in order for builds to be taken in.
+	Ready func() []Condition
+	// Metrics answers scrapes; nil if there are none.
+	Metrics http.Handler
 	// NATS takes the connections of builders, which prove who they are to it; nil
 	// if they go elsewhere.
 	NATS http.Handler
@@ -88,6 +91,12 @@ const DefaultStreams = 1000
 // nothing.
 const Anybody roster.Right = "anybody"
 
+// A Condition is something that has to be in order.
+type Condition struct {
+	Name string // that everybody may know
+	Err  error  // what is not in order, for the server's log; nil if all is
+}
+
 // A Scope is what a route's right is asked for.
 type Scope string
 
@@ -129,6 +138,7 @@ func Routes() []Route {
 		{Pattern: "POST " + SetupPath, Need: Anybody, serve: (*Front).setup},
 		{Pattern: "GET " + SetupCallback, Need: Anybody, serve: (*Front).setupBack},
 
+		{Pattern: "GET /metrics", Need: roster.Read, On: OnServer, serve: (*Front).metrics},
 		{Pattern: "GET /badge/{path...}", Need: Anybody, serve: (*Front).badge},
 		{Pattern: "GET " + page.FeedPath, Need: roster.Read, On: OnRepository, reader: true, serve: (*Front).feed},
 
@@ -202,13 +212,28 @@ func (f *Front) healthy(w http.ResponseWriter, _ *http.Request, _ *Server) {
 }
 
 func (f *Front) ready(w http.ResponseWriter, _ *http.Request, _ *Server) {
-	if err := f.Ready(); err != nil {
-		// Why it is not is for the server's log: anybody can ask here.
-		f.Log.Warn("not ready", "err", err)
-		w.WriteHeader(http.StatusServiceUnavailable)
+	status, body := http.StatusOK, ""
+	for _, c := range f.Ready() {
+		word := "ok"
+		if c.Err != nil {
+			// Why it is not is for the server's log: anybody can ask here.
+			f.Log.Warn("not ready", "condition", c.Name, "err", c.Err)
+			status, word = http.StatusServiceUnavailable, "not ok"
+		}
+		body += c.Name + ": " + word + "\n"
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body) // nobody is left to tell
+}
+
+func (f *Front) metrics(w http.ResponseWriter, r *http.Request, _ *Server) {
+	if f.Metrics == nil {
+		http.NotFound(w, r)
 		return
 	}
-	w.WriteHeader(http.StatusNoContent)
+	f.Metrics.ServeHTTP(w, r)
 }
 
 func (f *Front) nats(w http.ResponseWriter, r *http.Request, _ *Server) {

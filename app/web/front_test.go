@@ -124,7 +124,7 @@ func newRig(t *testing.T) *rig {
 	r := &rig{t: t, clerks: map[string]*clerk{}, sites: map[string]*architect.Site{}, now: now}
 	r.front = &web.Front{
 		Roster: roster.Open(repo, func() time.Time { return r.now() }), Now: func() time.Time { return r.now() }, Log: log,
-		Ready: func() error { return nil }, Architect: "UARCHITECT", Address: "/nats",
+		Ready: func() []web.Condition { return nil }, Architect: "UARCHITECT", Address: "/nats",
 		Secrets: seal.Open(repo, func() (seal.Key, error) { return seal.NewKey(), nil }, now),
 		NATS:    http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }),
 		Attempt: func(repository, token string) bool { return repository == "shop" && token == "under way" },
@@ -482,9 +482,14 @@ func TestBodies(t *testing.T) {
 // the API that may read it.
 func TestReady(t *testing.T) {
 	r := newRig(t)
-	r.front.Ready = func() error { return errors.New("secret detail") }
-	if status, body := r.ask("GET", "/readyz", "", ""); status != http.StatusServiceUnavailable || body != "" {
-		t.Errorf("%d %q; want 503 and nothing", status, body)
+	broken := errors.New("secret detail")
+	r.front.Ready = func() []web.Condition { return []web.Condition{{Name: "store", Err: broken}, {Name: "nats"}} }
+	if status, body := r.ask("GET", "/readyz", "", ""); status != http.StatusServiceUnavailable || body != "store: not ok\nnats: ok\n" {
+		t.Errorf("%d %q; want 503 and which, not why", status, body)
+	}
+	broken = nil
+	if status, body := r.ask("GET", "/readyz", "", ""); status != http.StatusOK || body != "store: ok\nnats: ok\n" {
+		t.Errorf("%d %q; want 200 and what is in order", status, body)
 	}
 	if status, _ := r.ask("GET", "/healthz", "", ""); status != http.StatusNoContent {
 		t.Errorf("healthz: %d", status)

@@ -53,6 +53,9 @@ type Assignment struct {
 	Caches     CacheClass
 	CacheWrite bool
 
+	// Traced says that the build's trace will be sent: steps are told their place in it.
+	Traced bool `json:",omitempty"`
+
 	// Values of parameters that the plan leaves open: build.*, and what was given
 	// for secret ones. Never logged, and sealed to the builder on the wire.
 	Values map[string]string

@@ -3,6 +3,7 @@ package git
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 )
 
 var (
@@ -46,6 +47,13 @@ type RefMovedError struct {
 func (e *RefMovedError) Error() string {
 	return fmt.Sprintf("%s is %s, expected %s", e.Name, orAbsent(e.Got), orAbsent(e.Want))
 }
+
+// races counts the updates of this process that came too late.
+var races atomic.Int64
+
+// Races is how many updates of refs this process has had to give up, and usually
+// tried again, since somebody else had moved a ref.
+func Races() int64 { return races.Load() }
 
 // Is makes errors.Is(err, ErrRefMoved) true.
 func (e *RefMovedError) Is(target error) bool { return target == ErrRefMoved }

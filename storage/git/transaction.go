@@ -54,6 +54,7 @@ func (r *Repository) compare(updates []RefUpdate) (packed packedRefs, err error)
 			got[i], _ = packed.find(update.Name)
 		}
 		if got[i] != update.Old {
+			races.Add(1)
 			return packed, &RefMovedError{Name: update.Name, Want: update.Old, Got: got[i]}
 		}
 	}

@@ -22,6 +22,7 @@ func TestWriteMovesRefs(t *testing.T) {
 	if got := cli(t, dir, "log", "--format=%an <%ae> %ct %s", testRef); got != "Velocity <velocity@localhost> 1700000000 b\nVelocity <velocity@localhost> 1700000000 a" {
 		t.Errorf("git log = %q", got)
 	}
+	before := Races()
 	for _, bad := range []RefUpdate{
 		{testRef, a, b}, {testRef, Zero, a}, {testRef, a, Zero}, {"refs/velocity/s/none", a, b}, {"refs/velocity/s/none", a, Zero},
 	} {
@@ -33,6 +34,9 @@ func TestWriteMovesRefs(t *testing.T) {
 		if _, err := r.Ref("refs/velocity/s/other"); !errors.Is(err, ErrRefNotFound) {
 			t.Errorf("after a failed Write the other ref: %v", err)
 		}
+	}
+	if got := Races() - before; got < 5 { // other tests may lose some, too
+		t.Errorf("%d lost races were counted; want these 5", got)
 	}
 	// Checking and moving at once; a deletion of a ref both loose and packed.
 	err := r.Write(t.Context(), nil, []RefUpdate{{testRef, b, Zero}, {"refs/velocity/s/other", Zero, b}, {"refs/velocity/s/none", Zero, Zero}})

@@ -129,6 +129,9 @@ func (s *Server) Disconnect(name string) {
 	}
 }
 
+// Running reports whether connections are served.
+func (s *Server) Running() bool { return s.nats.Running() }
+
 // Stop ends the server and every connection to it, and returns when it is gone.
 func (s *Server) Stop() {
 	s.mu.Lock()
