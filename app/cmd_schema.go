@@ -21,7 +21,7 @@ func (c *cli) schemaCommand() *cobra.Command {
 
 The files that people write are root, blueprint and pipeline. Those that are kept
 in git are build.json, events.jsonl (the schema of a line), plan.json, tips.json, schedules.json,
-purged.json, report and trigger; docs/format.md says where.`,
+purged.json, report, outbox and trigger; docs/format.md says where.`,
 		Args: arguments(0, 1),
 		RunE: func(_ *cobra.Command, args []string) error { return c.schema(args) },
 	}

@@ -248,6 +248,7 @@ func (c *cli) once(ctx context.Context, o serviceOptions, keep storage.Retention
 		if err := s.architect.WaitIdle(ctx); err != nil {
 			return err
 		}
+		s.options.plugins.settle(ctx)
 		if keep != (storage.Retention{}) || s.keepBlobs != (blob.Retention{}) {
 			s.retainAll(ctx, keep, true)
 		}

@@ -45,6 +45,7 @@ type serverConfig struct {
 	Bots    loginList     `yaml:"bots" help:"logins of bots on the forge that are trusted as people with the same rights are, such as dependabot[bot]; can be repeated (default: none)"`
 	Admins  adminList     `yaml:"admins" help:"people who may do here what an admin token may, beside what their forge lets them: github/583231 or gitlab/ann; can be repeated (default: none)"`
 	Public  bool          `yaml:"public" help:"let everybody fetch from and look at repositories that are public on their forge, with their builds, notes and logs, without a token"`
+	Plugins pluginsConfig `yaml:"plugins"`
 	NATS    natsConfig    `yaml:"nats"`
 	Metrics struct {
 		Listen string `yaml:"listen" help:"address to answer GET /metrics on without a token, such as 127.0.0.1:9464 (default: none; on listen it takes a token)"`
@@ -261,7 +262,7 @@ func (s *serverConfig) check() error {
 	if err := s.NATS.check(s.Listen != ""); err != nil {
 		return err
 	}
-	if err := errors.Join(s.GitHub.check(), s.GitLab.check()); err != nil {
+	if err := errors.Join(s.GitHub.check(), s.GitLab.check(), s.Plugins.check()); err != nil {
 		return err
 	}
 	if s.forged(false) && s.Listen == "" {

@@ -138,9 +138,15 @@ func (r *configReader) sequence(n *yaml.Node, into reflect.Value) {
 		r.errorf(n, "expected a list")
 		return
 	}
+	own, checks := into.Addr().Interface().(textValue)
 	for _, item := range n.Content {
 		one := reflect.New(into.Type().Elem()).Elem()
 		switch {
+		case one.Kind() != reflect.Struct && checks && item.Kind == yaml.ScalarNode:
+			if err := own.Set(item.Value); err != nil {
+				r.errorf(item, "%v", err)
+			}
+			continue
 		case one.Kind() != reflect.Struct:
 			r.scalar(item, one, false)
 		case item.Kind == yaml.ScalarNode:

@@ -97,6 +97,9 @@ func (s setting) list() bool {
 
 // split is the values in a variable.
 func (s setting) split(text string) []string {
+	if own, ok := s.value.Addr().Interface().(interface{ split(string) []string }); ok {
+		return own.split(text)
+	}
 	switch s.value.Kind() {
 	case reflect.Slice:
 		return filepath.SplitList(text)

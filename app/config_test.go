@@ -26,6 +26,12 @@ func samples(s setting) [2]string {
 		return [2]string{"github/ann", "gitlab/7"}
 	case decision:
 		return [2]string{"true", "false"}
+	case pluginKinds:
+		return [2]string{"slack", "webhook"}
+	case hostList:
+		return [2]string{"chat.example.com", "10.0.0.7:8065"}
+	case sitePlugins:
+		return [2]string{"exec=/some/one", "webhook=https://chat.example.com/"}
 	case labels:
 		return [2]string{"pool=one", "pool=two"}
 	case ageValue:
@@ -57,8 +63,12 @@ func fileText(key, value string) string {
 		}
 	}
 	switch key {
-	case "repositories", "github.repositories", "gitlab.repositories", "bots", "admins":
+	case "repositories", "github.repositories", "gitlab.repositories", "bots", "admins", "plugins.allow", "plugins.hosts":
 		value = "[" + value + "]"
+	case "plugins.run":
+		use, address, _ := strings.Cut(value, "=")
+		argument := map[string]string{"exec": "command", "webhook": "url"}[use]
+		value = fmt.Sprintf("[{use: %s, arguments: {%s: %q}}]", use, argument, address)
 	case "builder.labels":
 		value = "{" + strings.ReplaceAll(value, "=", ": ") + "}"
 	}

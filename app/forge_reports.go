@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/velocity-ci/velocity/app/forge"
@@ -26,7 +28,37 @@ func (s *service) newReporter(posters map[forge.Kind]forge.Poster) *report.Repor
 		Posters: posters, Memory: told{s}, Source: shown{s}, Logger: s.log, Now: s.c.now, Jitter: rand.Float64,
 		Notice: func(r forge.Repository, id build.ID, reason string) {
 			s.log.Warn("a build is not shown on its forge", "repo", r.Name, "build", id.String(), "reason", reason)
+			s.unshown(r.Key, id, reason)
 		},
+	}
+}
+
+// Notices of reports on one build: how long writing one may take, and how many there
+// are at most, however many ways a forge finds to refuse it.
+const (
+	noteWithin = 10 * time.Second
+	maxUnshown = 3
+)
+
+// unshown leaves a notice in a build that its forge does not show.
+func (s *service) unshown(key forge.Key, id build.ID, reason string) {
+	h := s.houses.of(key)
+	if h == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), noteWithin)
+	defer cancel()
+	const begin = "not shown on its forge: "
+	b, _, err := h.ledger.Build(ctx, id)
+	if err == nil {
+		before := slices.DeleteFunc(slices.Clone(b.Notices), func(n string) bool { return !strings.HasPrefix(n, begin) })
+		if len(before) >= maxUnshown {
+			return
+		}
+		err = s.c.note(ctx, s.architect, h, id, begin+reason)
+	}
+	if err != nil {
+		s.log.Warn("a notice was not recorded", "build", id.String(), "err", err)
 	}
 }
 

@@ -40,6 +40,7 @@ type served struct {
 	folder string // ours within the git directory
 
 	publisher *publisher // nil if nothing is published
+	plugins   *plugins   // nil if there are none
 	vault     *vault
 
 	key     forge.Key          // of the repository on its forge; zero if it has none
@@ -119,6 +120,7 @@ func (c *cli) settle(ctx context.Context, s *served, configured repositoryConfig
 	}
 	defer func() {
 		if err != nil {
+			s.plugins.leave(s)
 			err = errors.Join(err, ledger.Release(ctx))
 		}
 	}()
@@ -126,6 +128,11 @@ func (c *cli) settle(ctx context.Context, s *served, configured repositoryConfig
 	s.ledger = ledger
 	s.vault = &vault{c: c, repo: s.repo, repository: s.site.Identity()}
 	s.site.Source, s.site.Ledger, s.site.Inbox, s.site.History = s.repo.CommonDir(), ledger, ledger, history{ledger}
+	if s.plugins = o.plugins; s.plugins != nil {
+		if s.site.Ledger, err = s.plugins.move(ctx, s); err != nil {
+			return err
+		}
+	}
 	s.site.Vault, s.site.Clock = s.vault, o.who == holderServe
 	if s.site.Modules, err = modulesOf(ctx, s.repo, configured); err != nil {
 		return err
@@ -191,6 +198,7 @@ func (c *cli) acquire(ctx context.Context, repo *git.Repository, who string, wai
 
 // release gives the repository back. What is unfinished stays so in git.
 func (s *served) release(ctx context.Context) error {
+	s.plugins.leave(s)
 	if err := s.ledger.Release(ctx); err != nil {
 		return fmt.Errorf("release %s: %w", s.site.Called(), err)
 	}

@@ -92,6 +92,8 @@ type serviceOptions struct {
 	log        *slog.Logger
 	metrics    *metrics.Metrics // told what is recorded; may be nil
 
+	plugins *plugins // told of builds; nil if there are none
+
 	publish     string // the remote that builds are published to; "" for none
 	publishLogs bool
 	publishing  chan struct{} // has a place for each repository of a forge that is published at the same time
@@ -116,6 +118,12 @@ func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err
 	s.architect = architect.New(nil, o.log, c.clock)
 	s.architect.Attempts, s.architect.Opened = o.attempts, o.opened
 	s.architect.Gathering = func() bool { return !s.gathered.Load() }
+	if o.configured != nil {
+		if o.plugins, err = s.newPlugins(o.configured); err != nil {
+			return s, err
+		}
+		s.options.plugins = o.plugins
+	}
 	if o.configured.public() {
 		s.architect.Fit, s.architect.Seal = true, sealOf(s.signer)
 	}

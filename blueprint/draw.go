@@ -136,6 +136,7 @@ func (c *Config) draw(req Request, kind plan.Kind, p *pipeline) (*plan.Plan, err
 		Event: req.Trigger.Event, Ref: req.Trigger.Ref, Commit: req.Trigger.Commit, ConfigCommit: req.Config,
 	}
 	out.Concurrency, out.Checks = d.concurrency(&p.Concurrency), p.Checks.Value
+	out.Plugins = c.root.plugins()
 	for i := range p.Stages {
 		if s := d.stage(len(out.Stages), i, &p.Stages[i]); len(s.Tasks) > 0 {
 			out.Stages = append(out.Stages, s)

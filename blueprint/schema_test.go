@@ -46,7 +46,7 @@ func TestSchemasAgreeWithLoad(t *testing.T) {
 	}{
 		{"root", "project: {name: n, logo: l, configPath: .velocityci}\ngit: {depth: 3, submodule: true}", true},
 		{"root", "parameters: [{name: a, default: 1, otherOptions: [2, true]}, {use: x, arguments: {a: b}, exports: {c: d}, secret: true, timeout: 5s}]", true},
-		{"root", "plugins: [{use: x, arguments: {a: 1}, events: [BUILD_START]}]", true},
+		{"root", "plugins: [{use: webhook, arguments: {url: 1}, events: [BUILD_START]}]", true},
 		{"root", "plugins: [{events: [BUILD_START]}]", false},
 		{"root", "proj: {}", false},
 		{"root", "environment: {A: 1}", true},

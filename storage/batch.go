@@ -25,6 +25,7 @@ type batch struct {
 	tips    map[string]plan.Commit // nil if they stay
 	marks   []build.Mark           // nil if they stay
 	reports map[string][]byte      // by their paths on the desk; nil if they stay
+	owed    map[string][]byte      // likewise, of the outbox; a nil record goes
 }
 
 // staged is a build with the changes of this batch.
@@ -33,6 +34,8 @@ type staged struct {
 	before git.Hash // its commit in the repository
 	moves  []build.Move
 	logs   []git.TreeEdit // within the folder of logs
+
+	archived bool // it was folded, and is to have notices
 }
 
 func newBatch(l *Ledger) *batch {
@@ -45,6 +48,17 @@ func (b *batch) add(e entry) error {
 			b.reports = map[string][]byte{}
 		}
 		b.reports[e.path] = e.report
+	}
+	if e.owed.path != "" {
+		if b.owed == nil {
+			b.owed = map[string][]byte{}
+		}
+		b.owed[e.owed.path] = e.owed.data
+	}
+	if e.notice != nil {
+		if err := b.addNotice(e.notice); err != nil {
+			return fmt.Errorf("notice of build %s: %w", e.notice.id, err)
+		}
 	}
 	return b.addChange(e.change)
 }
@@ -89,6 +103,11 @@ func (b *batch) addTips(tips map[string]plan.Commit) {
 func (b *batch) addBuild(c build.Change) error {
 	if c.Build.ID.Store != b.l.store {
 		return fmt.Errorf("it is not of store %s", b.l.store)
+	}
+	if b.tooLate(c) {
+		if _, err := b.late(c.Build.ID); err != nil {
+			return err
+		}
 	}
 	s := b.stage(c.Build.ID)
 	for _, m := range c.Moves {
@@ -191,15 +210,23 @@ func (b *batch) write(ctx context.Context) error {
 		if err := b.commit(s); err != nil {
 			return fmt.Errorf("build %s: %w", s.id, err)
 		}
-		updates = append(updates, git.RefUpdate{Name: liveRef(s.id), Old: s.before, New: s.head})
+		if !s.archived {
+			updates = append(updates, git.RefUpdate{Name: liveRef(s.id), Old: s.before, New: s.head})
+		}
 	}
+	again, err := b.rearchive()
+	if err != nil {
+		return err
+	}
+	updates = append(updates, again.updates...)
 	desk := b.l.desk
-	if b.tips != nil || b.marks != nil || b.reports != nil {
-		var err error
+	if b.tips != nil || b.marks != nil || b.reports != nil || b.owed != nil {
 		if desk, err = b.commitDesk(); err != nil {
 			return err
 		}
-		updates = append(updates, git.RefUpdate{Name: storeRef(b.l.store, "desk"), Old: b.l.desk, New: desk})
+		if desk != b.l.desk {
+			updates = append(updates, git.RefUpdate{Name: storeRef(b.l.store, "desk"), Old: b.l.desk, New: desk})
+		}
 	}
 	settled, err := b.leaveInbox()
 	if err != nil {
@@ -213,7 +240,9 @@ func (b *batch) write(ctx context.Context) error {
 		return explain(err)
 	}
 	for _, n := range b.order {
-		b.l.builds[n] = &b.staged[n].kept
+		if s := b.staged[n]; !s.archived {
+			b.l.builds[n] = &s.kept
+		}
 	}
 	b.l.desk = desk
 	if b.tips != nil {
@@ -232,7 +261,7 @@ func explain(err error) error {
 
 // commit adds the objects of one build.
 func (b *batch) commit(s *staged) error {
-	if err := s.putState(b.objects); err != nil {
+	if err := s.putState(b.objects); err != nil || s.archived {
 		return err
 	}
 	if len(s.logs) > 0 {
@@ -289,6 +318,17 @@ func (b *batch) commitDesk() (git.Hash, error) {
 		}
 		edits = append(edits, reports...)
 		said = append(said, fmt.Sprintf("%d reports", len(b.reports)))
+	}
+	if b.owed != nil {
+		owed, err := b.editOutbox()
+		if err != nil {
+			return git.Zero, err
+		}
+		if len(edits)+len(owed) == 0 {
+			return b.l.desk, nil // it was gone already
+		}
+		edits = append(edits, owed...)
+		said = append(said, fmt.Sprintf("what plugins are told of %d builds", len(b.owed)))
 	}
 	return b.l.editDesk(b.objects, b.l.desk, edits, strings.Join(said, ", "))
 }

@@ -247,6 +247,10 @@ func TestEachFinding(t *testing.T) {
 			h.git("update-ref", h.ref("desk"), h.commit(string(h.commits[0]), map[string]string{
 				"tips.json": `{"version":1,"tips":{}}`, "reports/ab/cd/ef.json": "?"}))
 		}, []storage.Code{storage.UnreadableReport}, nil},
+		"unreadable-outbox": {func(h *hurt) {
+			h.git("update-ref", h.ref("desk"), h.commit(string(h.commits[0]), map[string]string{
+				"tips.json": `{"version":1,"tips":{}}`, "outbox/0000000001.json": `{"version":1,"build":"zzzzzz-1"}`}))
+		}, []storage.Code{storage.UnreadableReport}, nil},
 		"unreadable-trigger": {func(h *hurt) { h.git("update-ref", h.ref("inbox/t9"), h.blob("?")) },
 			[]storage.Code{storage.UnreadableInbox}, []storage.Code{storage.Quarantined}},
 		"unprotected": {func(h *hurt) { h.git("config", "--unset-all", "receive.hideRefs") }, []storage.Code{storage.Unprotected}, nil},

@@ -55,10 +55,7 @@ func (f *fold) write(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	if err := f.blocks("archive", func(k *kept) (string, git.Hash, error) {
-		tree, err := f.objects.Tree(k.state())
-		return archiveRef(k.id), tree, err
-	}); err != nil {
+	if err := f.archived(); err != nil {
 		return err
 	}
 	if err := f.notes(); err != nil {
@@ -76,6 +73,14 @@ func (f *fold) write(ctx context.Context) error {
 	}
 	f.l.noted = f.l.noted[max(0, len(f.l.noted)-keepNoted):]
 	return nil
+}
+
+// archived puts the builds' states into their blocks.
+func (f *fold) archived() error {
+	return f.blocks("archive", func(k *kept) (string, git.Hash, error) {
+		tree, err := f.objects.Tree(k.state())
+		return archiveRef(k.id), tree, err
+	})
 }
 
 // renote writes lines again that somebody's git has dropped: "git notes" reads

@@ -162,6 +162,8 @@ type entry struct {
 	change build.Change
 	path   string // of the report on the desk
 	report []byte // nil if there is none
+	owed   owedEdit
+	notice *lateNotice // nil if there is none
 	done   func(error)
 }
 

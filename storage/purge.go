@@ -12,7 +12,7 @@ import (
 	"github.com/velocity-ci/velocity/storage/git"
 )
 
-// ErrUnfinished means that a build has to end before it can be purged.
+// ErrUnfinished means that a build has to end, and to be in the archive, first.
 var ErrUnfinished = errors.New("the build is not finished")
 
 // Purged tells what a purge did and what it could not reach.

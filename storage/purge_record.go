@@ -64,7 +64,7 @@ func (s *Store) purged(store string) (map[build.ID]time.Time, error) {
 }
 
 // rememberPurged adds a desk that lists id, beside what is on it, and lacks what
-// forges were told of it.
+// forges were told of it and plugins are to be.
 func (l *Ledger) rememberPurged(objects *git.Batch, purged map[build.ID]time.Time, id build.ID) (git.Hash, error) {
 	purged = maps.Clone(purged)
 	purged[id] = l.now()
@@ -76,6 +76,10 @@ func (l *Ledger) rememberPurged(objects *git.Batch, purged map[build.ID]time.Tim
 	if err != nil {
 		return git.Zero, err
 	}
-	edits := append(dropAll(reports), git.TreeEdit{Path: purgedFile, Mode: git.ModeFile, Hash: objects.Blob(data)})
+	owed, err := l.dropOwed(outboxPath(id))
+	if err != nil {
+		return git.Zero, err
+	}
+	edits := append(append(dropAll(reports), owed...), git.TreeEdit{Path: purgedFile, Mode: git.ModeFile, Hash: objects.Blob(data)})
 	return l.editDesk(objects, l.desk, edits, fmt.Sprintf("build %s was purged", id))
 }

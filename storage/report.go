@@ -70,16 +70,7 @@ func (l *Ledger) KeepTold(ctx context.Context, c plan.Commit, name string, r Tol
 	if len(data) > maxReport {
 		return fmt.Errorf("report of check %.80q has %d bytes, at most %d are kept", name, len(data), maxReport)
 	}
-	done := make(chan error, 1)
-	if !l.queue.put(entry{path: k.path(), report: data, done: func(err error) { done <- err }}) {
-		return errReleased
-	}
-	select {
-	case err = <-done:
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return l.await(ctx, entry{path: k.path(), report: data})
 }
 
 // editReports are the edits of the desk that record reports, by their paths. Once in
@@ -164,7 +155,7 @@ func (s *Store) eachReport(desk git.Hash, folder string, visit func(path string,
 	return nil
 }
 
-// reports finds what is kept about forges and cannot be read.
+// reports finds what is kept about forges and plugins and cannot be read.
 func (x *examination) reports(ctx context.Context) error {
 	name := storeRef(x.store, "desk")
 	desk, err := x.repo.Ref(name)
@@ -174,7 +165,7 @@ func (x *examination) reports(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read desk: %w", err)
 	}
-	return x.eachReport(desk, reportsFolder, func(path string, _ Told, why error) error {
+	unreadable := func(path, remedy string, why error) error {
 		switch {
 		case why == nil:
 			return nil
@@ -184,12 +175,20 @@ func (x *examination) reports(ctx context.Context) error {
 			return fmt.Errorf("read %s: %w", path, why)
 		}
 		return x.found(ctx, Finding{
-			Code: UnreadableReport, Severity: Damage, Place: name + ":" + path, Problem: why.Error(),
-			Remedy: "it is dropped; what the forge shows is found out by asking it",
+			Code: UnreadableReport, Severity: Damage, Place: name + ":" + path, Problem: why.Error(), Remedy: remedy,
 			mend: func(ctx context.Context, l *Ledger) (string, error) {
 				return "dropped " + path + ": " + why.Error(), l.dropReport(ctx, path)
 			},
 		})
+	}
+	err = x.eachReport(desk, reportsFolder, func(path string, _ Told, why error) error {
+		return unreadable(path, "it is dropped; what the forge shows is found out by asking it", why)
+	})
+	if err != nil {
+		return err
+	}
+	return x.eachOwed(x.store, desk, func(path string, _ Owed, why error) error {
+		return unreadable(path, "it is dropped; plugins are told no more of that build", why)
 	})
 }
 

@@ -21,13 +21,14 @@ var records = map[string]reflect.Type{
 	schedulesFile: reflect.TypeFor[schedulesRecord](),
 	purgedFile:    reflect.TypeFor[purgedRecord](),
 	reportFile:    reflect.TypeFor[reportRecord](),
+	outboxFile:    reflect.TypeFor[outboxRecord](),
 	"trigger":     reflect.TypeFor[triggerRecord](),
 }
 
 // Schemas returns the JSON Schemas (draft 2020-12) of what is stored, made from
 // the types that it is written from: build.json, events.jsonl (a line of it),
 // plan.json, tips.json, schedules.json, purged.json, report, what a forge was told of
-// a check, and trigger, an inbox record. As within a version fields are only added,
+// a check, outbox, what plugins are to be told, and trigger, an inbox record. As within a version fields are only added,
 // they allow others than those they name.
 func Schemas() (map[string][]byte, error) {
 	schemas := map[string][]byte{}

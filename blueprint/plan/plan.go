@@ -57,6 +57,9 @@ type Plan struct {
 	// Checks is what a forge shows as a check of its own.
 	Checks Checks `json:"checks,omitempty"`
 
+	// Plugins are those of the root file, in its order.
+	Plugins []Plugin `json:"plugins,omitempty"`
+
 	Stages []Stage `json:"stages"`
 }
 

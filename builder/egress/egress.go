@@ -139,6 +139,15 @@ func (f *Files) control(_, address string, _ syscall.RawConn) error {
 	if permit == nil {
 		permit = public
 	}
+	return permitted(address, permit)
+}
+
+// Public is for the Control of a net.Dialer that is to reach public addresses only:
+// it is asked once the address of a connection is final, so that no name leads
+// elsewhere. The error is ErrRefused.
+func Public(_, address string, _ syscall.RawConn) error { return permitted(address, public) }
+
+func permitted(address string, permit func(netip.Addr) bool) error {
 	to, err := netip.ParseAddrPort(address)
 	if err == nil && permit(to.Addr()) {
 		return nil
