@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -35,8 +37,17 @@ type kiosk struct {
 // newKiosk is one whose repository has these blueprints.
 func newKiosk(t *testing.T, blueprints map[string]string) *kiosk {
 	t.Helper()
+	k := foundKiosk(t, blueprints, "builder: {executor: host, capacity: 4}\n")
+	k.serve()
+	k.signIn()
+	return k
+}
+
+// foundKiosk is one without a server, whose configuration has these lines too.
+func foundKiosk(t *testing.T, blueprints map[string]string, config string) *kiosk {
+	t.Helper()
 	k := &kiosk{t: t, root: t.TempDir(), said: newSpeech()}
-	k.write("server.yml", "state: state\nlisten: 127.0.0.1:0\nrepositories: [shop]\nbuilder: {executor: host, capacity: 4}\n")
+	k.write("server.yml", "state: state\nlisten: 127.0.0.1:0\nrepositories: [shop]\n"+config)
 	k.write(".gitconfig", gitConfig)
 	for name, text := range blueprints {
 		k.write("shop/.velocityci/blueprints/"+name+".yml", text)
@@ -44,21 +55,30 @@ func newKiosk(t *testing.T, blueprints map[string]string) *kiosk {
 	for _, args := range [][]string{{"init", "-q"}, {"add", "."}, {"commit", "-qm", "Sell things"}} {
 		k.git(args...)
 	}
-	var out bytes.Buffer
-	if status := run(t.Context(), k.root, "", &out, "token", "create", "ann", "--rights", "admin", "--config", filepath.Join(k.root, "server.yml")); status != 0 {
-		t.Fatalf("token create ended with %d: %s", status, &out)
-	}
-	k.secret = regexp.MustCompile(`vla_\w+`).FindString(out.String())
-	k.serve()
+	k.secret = regexp.MustCompile(`vla_\w+`).FindString(k.must("token", "create", "ann", "--rights", "admin"))
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	k.http = &http.Client{Jar: jar}
-	if status, text := k.post("/login", url.Values{"token": {k.secret}}); status != http.StatusOK {
-		t.Fatalf("sign in: %d %s", status, text)
-	}
 	return k
+}
+
+// must runs a command with the server's configuration, and returns what it said.
+func (k *kiosk) must(args ...string) string {
+	k.t.Helper()
+	var out bytes.Buffer
+	if status := run(k.t.Context(), k.root, "", &out, append(args, "--config", filepath.Join(k.root, "server.yml"))...); status != 0 {
+		k.t.Fatalf("velocity %s ended with %d: %s", strings.Join(args, " "), status, &out)
+	}
+	return out.String()
+}
+
+func (k *kiosk) signIn() {
+	k.t.Helper()
+	if status, text := k.post("/login", url.Values{"token": {k.secret}}); status != http.StatusOK {
+		k.t.Fatalf("sign in: %d %s", status, text)
+	}
 }
 
 // serve starts the server, which ends with the test.
@@ -188,32 +208,40 @@ type event struct{ kind, id, data string }
 // says that it has enough or the stream ends.
 func (k *kiosk) events(path, last string, see func(event) (enough bool)) {
 	k.t.Helper()
+	if err := k.eventsUpTo(path, last, math.MaxInt64, see); err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+// eventsUpTo is events of a connection that breaks off after so many bytes. It may be
+// called by many at once.
+func (k *kiosk) eventsUpTo(path, last string, bytes int64, see func(event) (enough bool)) error {
 	ctx, cancel := context.WithCancel(atHome(k.t))
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, k.url+path, nil)
 	if err != nil {
-		k.t.Fatal(err)
+		return err
 	}
 	if last != "" {
 		req.Header.Set("Last-Event-ID", last)
 	}
 	resp, err := k.http.Do(req)
 	if err != nil {
-		k.t.Fatal(err)
+		return err
 	}
 	defer resp.Body.Close()
 	if kind := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || kind != "text/event-stream" {
-		k.t.Fatalf("%s: %d, %s", path, resp.StatusCode, kind)
+		return fmt.Errorf("%s: %d, %s", path, resp.StatusCode, kind)
 	}
 	var e event
-	lines := bufio.NewReader(resp.Body)
+	lines := bufio.NewReader(io.LimitReader(resp.Body, bytes))
 	for {
 		line, err := lines.ReadString('\n')
 		if errors.Is(err, io.EOF) {
-			return
+			return nil
 		}
 		if err != nil {
-			k.t.Fatalf("%s broke off: %v", path, err)
+			return fmt.Errorf("%s broke off: %w", path, err)
 		}
 		field, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
 		switch field {
@@ -225,7 +253,7 @@ func (k *kiosk) events(path, last string, see func(event) (enough bool)) {
 			e.data = value
 		case "":
 			if e.kind != "" && see(e) {
-				return
+				return nil
 			}
 			e = event{}
 		}

@@ -48,7 +48,7 @@ func (c chronicle) LogFrom(ctx context.Context, id build.ID, task string, attemp
 
 // LogTimes implements web.Record.
 func (c chronicle) LogTimes(ctx context.Context, id build.ID, task string, attempt int) (func(offset int64) time.Duration, error) {
-	_, times, err := c.of.ledger.Log(ctx, id, task, attempt)
+	times, err := c.of.ledger.LogTimes(ctx, id, task, attempt)
 	if errors.Is(err, storage.ErrNoLog) || err == nil && times == nil {
 		return nil, nil
 	}

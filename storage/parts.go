@@ -51,37 +51,6 @@ func (s *Store) joined(folder git.Hash, name string) ([]byte, error) {
 	return content, nil
 }
 
-// ranged reads at most limit bytes of a file from an offset on, from the parts that
-// hold them, or fails with fs.ErrNotExist.
-func (s *Store) ranged(folder git.Hash, name string, offset, limit int64) ([]byte, error) {
-	parts, err := s.parts(folder, name)
-	if err != nil {
-		return nil, err
-	}
-	var content []byte
-	for _, e := range parts {
-		size, err := s.repo.BlobSize(e.Hash)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", e.Name, err)
-		}
-		if offset >= size {
-			offset -= size
-			continue
-		}
-		part, err := s.repo.ReadBlob(e.Hash, maxLog)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", e.Name, err)
-		}
-		part = part[offset:]
-		content = append(content, part[:min(int64(len(part)), limit)]...)
-		limit -= min(int64(len(part)), limit)
-		if offset = 0; limit == 0 {
-			break
-		}
-	}
-	return content, nil
-}
-
 // parts lists the parts of a file in a folder, in order, or fails with
 // fs.ErrNotExist.
 func (s *Store) parts(folder git.Hash, name string) ([]git.TreeEntry, error) {

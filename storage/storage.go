@@ -50,6 +50,7 @@ type Store struct {
 
 	decoded   decoded
 	successes successes
+	seamsRead seamsRead
 }
 
 // Open is a store in repo. It reads nothing yet and writes nothing: a store's id

@@ -119,7 +119,7 @@ func (f *Front) buildLive(w http.ResponseWriter, r *http.Request, s *Server) {
 	if !ok {
 		return
 	}
-	out := events(w)
+	out := f.events(w)
 	defer out.done()
 	watch, ok := s.Architect.Await(r.Context(), b.ID)
 	if !ok { // it is over

@@ -2,11 +2,9 @@ package web
 
 import (
 	"fmt"
-	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/velocity-ci/velocity/app/web/page"
 	"github.com/velocity-ci/velocity/architect/build"
@@ -17,9 +15,6 @@ const (
 	linesAtOnce = 1000
 	bytesAtOnce = 1 << 20   // the page ends with the line that reaches it
 	readAtOnce  = 256 << 10 // bytes; more than the longest line that is shown
-
-	maxMatches = 200
-	maxSearch  = 200 // bytes of what is looked for
 )
 
 // A logView is the log of one attempt that a request is about.
@@ -121,7 +116,7 @@ func (v *logView) fill(q url.Values, to *page.Log) error {
 	}
 	to.Follow, to.From = !ended && !more, c.Place
 	v.neighbours(q, to, at, more)
-	return v.search(q.Get("q"), to)
+	return v.search(q, to)
 }
 
 // begin is where the window begins. ok is false if there is no such line.
@@ -172,62 +167,4 @@ func (v *logView) address(what string, n int, timed bool) string {
 		a.Set("times", "1")
 	}
 	return "?" + a.Encode()
-}
-
-// search looks for a text in all of the log.
-func (v *logView) search(text string, to *page.Log) error {
-	text = build.Clip(text, maxSearch)
-	if text == "" {
-		return nil
-	}
-	to.Search = &page.Search{Text: text}
-	lower := strings.ToLower(text)
-	for c := (page.Cutter{Place: page.Place{Number: 1}}); ; {
-		data, err := v.read(c.Offset, readAtOnce)
-		if err != nil {
-			return err
-		}
-		for _, line := range c.Take(data, len(data) < readAtOnce) {
-			if !line.Has(lower) {
-				continue
-			}
-			if len(to.Search.Found) == maxMatches {
-				to.Search.More = true
-				return nil
-			}
-			to.Search.Found = append(to.Search.Found, page.Match{Line: line, Query: v.address("line", max(1, line.Number-20), false)})
-		}
-		if len(data) < readAtOnce {
-			return nil
-		}
-	}
-}
-
-// logRaw sends a log as it was printed: never as a page that a browser would run.
-func (f *Front) logRaw(w http.ResponseWriter, r *http.Request, s *Server) {
-	v, ok := f.theLog(w, r, s)
-	if !ok {
-		return
-	}
-	data, err := v.read(0, blockSize)
-	if err != nil {
-		f.broken(w, r, err)
-		return
-	}
-	guarded(w)
-	h := w.Header()
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
-	name := fmt.Sprintf("%s.%s.%d.txt", v.b.ID, v.task.Key, v.attempt)
-	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
-	for offset := int64(0); len(data) > 0; {
-		if _, err := w.Write(data); err != nil {
-			return // who has left does not need it
-		}
-		offset += int64(len(data))
-		if data, err = v.read(offset, blockSize); err != nil {
-			f.Log.Warn("log not sent", "build", v.b.ID.String(), "task", v.task.Key, "err", err)
-			panic(http.ErrAbortHandler) // half of it must not look like all
-		}
-	}
 }

@@ -47,21 +47,26 @@ func (f *Front) logLive(w http.ResponseWriter, r *http.Request, s *Server) {
 		f.pageProblem(w, r, http.StatusBadRequest, errors.New("from where on?"))
 		return
 	}
-	out := events(w)
+	out := f.events(w)
 	defer out.done()
-	if err := v.follow(r, out, &page.Cutter{Place: at}); err != nil {
+	if err := v.follow(r, out, at); err != nil {
 		f.Log.Debug("follower left", "build", v.b.ID.String(), "task", v.task.Key, "err", err)
 	}
 }
 
-func (v *logView) follow(r *http.Request, out *eventStream, c *page.Cutter) error {
+// Pace of a log that is followed.
+const (
+	linesEvery = 100 * time.Millisecond // nobody reads faster, and a flood comes in few events
+	liveAtOnce = page.MaxLine + 1       // bytes of a log in one event: any line that is shown whole, and no more
+)
+
+func (v *logView) follow(r *http.Request, out *eventStream, at page.Place) error {
 	watch, here := v.s.Architect.Await(r.Context(), v.b.ID)
 	if here {
 		defer watch.Close()
 	}
-	if err := v.resume(c); err != nil {
-		return err
-	}
+	shared, leave := v.s.relays.join(v.key())
+	defer leave()
 	beat := time.NewTicker(silence)
 	defer beat.Stop()
 	for b := v.b; ; {
@@ -72,14 +77,15 @@ func (v *logView) follow(r *http.Request, out *eventStream, c *page.Cutter) erro
 			left = watch.Left()
 		}
 		ended := over || v.ended(b)
-		if err := v.send(out, c, b, ended); err != nil {
+		var err error
+		if at, err = v.send(out, shared, at, b, ended); err != nil {
 			return err
 		}
 		if ended {
-			return out.send("end", c.String(), v.ending(b))
+			return out.send("end", at.String(), v.ending(b))
 		}
-		if left {
-			return nil // without an end: whoever follows asks again
+		if left || !pause(r.Context(), linesEvery) {
+			return r.Context().Err() // without an end: whoever follows asks again
 		}
 		select {
 		case <-changed:
@@ -93,16 +99,6 @@ func (v *logView) follow(r *http.Request, out *eventStream, c *page.Cutter) erro
 	}
 }
 
-// resume finds out whether the place is within a line that is too long to be shown.
-func (v *logView) resume(c *page.Cutter) error {
-	if c.Offset == 0 {
-		return nil
-	}
-	before, err := v.read(c.Offset-1, 1)
-	c.Skipping = len(before) == 1 && before[0] != '\n'
-	return err
-}
-
 func (v *logView) ending(b *build.Build) liveEnd {
 	t, ok := b.Task(v.task.Key)
 	if !ok {
@@ -111,38 +107,52 @@ func (v *logView) ending(b *build.Build) liveEnd {
 	return liveEnd{State: t.State, Mark: page.Mark(t.State)}
 }
 
-// send sends what has come, step by step.
-func (v *logView) send(out *eventStream, c *page.Cutter, b *build.Build, ended bool) error {
+// send sends what has come behind a place, and returns the place behind that.
+func (v *logView) send(out *eventStream, shared *relay, at page.Place, b *build.Build, ended bool) (page.Place, error) {
 	task, ok := b.Task(v.task.Key)
 	if !ok {
-		return nil
+		return at, nil
 	}
-	for limit := settled(task, ended); ; {
-		want := max(0, min(readAtOnce, limit-c.Offset))
-		data, err := v.read(c.Offset, want)
-		if err != nil {
-			return err
+	limit := settled(task, ended)
+	for {
+		d, err := shared.from(at, func() (drawing, error) { return v.draw(task, at, limit, ended) })
+		if err != nil || d.next == at {
+			return at, err
 		}
-		lines := c.Take(data, ended && int64(len(data)) < want)
-		for len(lines) > 0 {
-			step := page.StepAt(task, lines[0].Offset)
-			n := 1
-			for n < len(lines) && page.StepAt(task, lines[n].Offset) == step {
-				n++
+		if len(d.event) > 0 {
+			if err := out.write(d.event); err != nil {
+				return at, err
 			}
-			id := c.Place
-			if n < len(lines) {
-				id = page.Place{Offset: lines[n].Offset, Number: lines[n].Number}
-			}
-			if err := out.send("lines", id.String(), piece(task, step, lines[:n])); err != nil {
-				return err
-			}
-			lines = lines[n:]
 		}
-		if len(data) < readAtOnce {
-			return nil
-		}
+		at = d.next
 	}
+}
+
+// draw draws the lines of one step behind a place, as many as one event takes.
+func (v *logView) draw(task *build.Task, at page.Place, limit int64, ended bool) (drawing, error) {
+	want := min(liveAtOnce, limit-at.Offset)
+	if want <= 0 {
+		return drawing{next: at}, nil
+	}
+	data, err := v.read(at.Offset, want)
+	if err != nil {
+		return drawing{}, err
+	}
+	c := page.Cutter{Place: at}
+	lines := c.Take(data, ended && int64(len(data)) < want)
+	if len(lines) == 0 {
+		return drawing{next: c.Place}, nil
+	}
+	step, n := page.StepAt(task, lines[0].Offset), 1
+	for n < len(lines) && page.StepAt(task, lines[n].Offset) == step {
+		n++
+	}
+	next := c.Place
+	if n < len(lines) {
+		next = page.Place{Offset: lines[n].Offset, Number: lines[n].Number}
+	}
+	event, err := encodeEvent("lines", next.String(), piece(task, step, lines[:n]))
+	return drawing{event: event, next: next}, err
 }
 
 // settled is how far into a log it is known which step its lines are of. What is

@@ -71,7 +71,8 @@ type Server struct {
 	// read the repository; for "", whether everybody may. nil if it is on no forge.
 	Reads func(ctx context.Context, token string) (bool, error)
 
-	lines lineIndex
+	lines  lineIndex
+	relays relays
 }
 
 // largestBody bounds what a request may send.
@@ -131,7 +132,7 @@ func (s *Server) cancel(w http.ResponseWriter, r *http.Request) {
 	if !s.decode(w, r, &act) {
 		return
 	}
-	b, err := s.Desk.Find(r.Context(), act.Build)
+	b, err := s.lookUp(r.Context(), act.Build)
 	if err != nil {
 		s.problem(w, http.StatusNotFound, err)
 		return

@@ -87,7 +87,7 @@ func examples() map[string]View {
 		"log": Log{
 			Repository: "shop", Build: b, Task: unit, Attempt: 3, Lines: lines, Follow: true, From: Place{Offset: 40, Number: 3}, Times: true, HasTimes: true,
 			First: "?line=1", Previous: "?line=1", Next: "?line=3", Last: "?end=1", Toggle: "?line=1",
-			Search: &Search{Text: "red", Found: []Match{{Line: lines[0], Query: "?line=1"}}, More: true},
+			Search: &Search{Text: "red", Found: []Match{{Line: lines[0], Query: "?line=1"}}, Later: "?attempt=2&q=make&behind=10-3"},
 		},
 		"log_none": Log{Repository: "shop", Build: b, Task: unit, Attempt: 1, None: "There is no such log here."},
 		"builders": Builders{List: []Builder{

@@ -17,6 +17,8 @@ import (
 var functions = template.FuncMap{
 	"asset":      assetPath,
 	"artifacts":  artifactsPath,
+	"badge":      BadgePath,
+	"feed":       feedOf,
 	"builds":     func(repository string) string { return BuildsPath(repository, api.Query{}) },
 	"buildsOf":   func(repository, ref string) string { return BuildsPath(repository, api.Query{Ref: ref}) },
 	"build":      BuildPath,

@@ -49,8 +49,8 @@ func taint(v reflect.Value, text string) {
 // page has, what this package has made of text, and addresses, which are made by us.
 func ours(of reflect.Type, field reflect.StructField) bool {
 	switch of {
-	case reflect.TypeFor[Log](), reflect.TypeFor[Events](), reflect.TypeFor[Builds](), reflect.TypeFor[Match]():
-		if slices.Contains([]string{"First", "Previous", "Next", "Last", "Older", "Newer", "Toggle", "None"}, field.Name) {
+	case reflect.TypeFor[Log](), reflect.TypeFor[Events](), reflect.TypeFor[Builds](), reflect.TypeFor[Match](), reflect.TypeFor[Search]():
+		if slices.Contains([]string{"First", "Previous", "Next", "Last", "Older", "Newer", "Earlier", "Later", "Toggle", "None"}, field.Name) {
 			return true
 		}
 		return field.Name == "Query" && field.Type.Kind() == reflect.String

@@ -23,12 +23,9 @@ type Line struct {
 	Since  time.Duration // when it came, counted from the log's beginning
 }
 
-// A Cutter makes lines of the bytes of a log as they come. It begins at a
-// Place.
-type Cutter struct {
-	Place
-	Skipping bool // what comes up to the end of the line belongs to no line any more
-}
+// A Cutter makes lines of the bytes of a log as they come. It begins at its Place,
+// and moves on with what it takes.
+type Cutter struct{ Place }
 
 // Shown are the spans of the line, with a note at its end if it goes on.
 func (l Line) Shown() []Span {
@@ -43,16 +40,31 @@ func (l Line) Shown() []Span {
 type Place struct {
 	Offset int64 // bytes
 	Number int   // of the line that begins there, or of the next one that does
+	// Within says that the place is in a line of which no more is shown. Whoever goes
+	// on there may be faster than the log, which a builder sends again to a server
+	// that was started anew: the bytes before the place may not be there to be asked.
+	Within bool
 }
 
-func (p Place) String() string { return fmt.Sprintf("%d-%d", p.Offset, p.Number) }
+// within ends the text of a Place that is in a line.
+const within = "w"
+
+func (p Place) String() string {
+	text := fmt.Sprintf("%d-%d", p.Offset, p.Number)
+	if p.Within {
+		text += within
+	}
+	return text
+}
 
 // ParsePlace reads what String wrote.
 func ParsePlace(text string) (p Place, ok bool) {
+	text, p.Within = strings.CutSuffix(text, within)
 	offset, number, _ := strings.Cut(text, "-")
 	at, err := strconv.ParseUint(offset, 10, 62)
 	n, err2 := strconv.ParseUint(number, 10, 31)
-	return Place{int64(at), int(n)}, err == nil && err2 == nil && n > 0
+	p.Offset, p.Number = int64(at), int(n)
+	return p, err == nil && err2 == nil && n > 0
 }
 
 // Take makes lines of data, which begins at Offset, and moves on behind what it has
@@ -60,33 +72,43 @@ func ParsePlace(text string) (p Place, ok bool) {
 // come, and nothing is left.
 func (c *Cutter) Take(data []byte, end bool) []Line {
 	var lines []Line
+	c.Each(data, end, func(at Place, text []byte) {
+		lines = append(lines, LineOf(at, text))
+	})
+	return lines
+}
+
+// Each is Take for lines as they were printed, without their ends. A text that is
+// longer than MaxLine may not be all of the line, and is the caller's only until each
+// returns.
+func (c *Cutter) Each(data []byte, end bool, each func(at Place, text []byte)) {
 	for len(data) > 0 {
 		n := bytes.IndexByte(data, '\n') + 1
 		whole := n > 0
 		if !whole {
 			n = len(data)
 		}
+		at := c.Place
 		switch {
-		case c.Skipping:
-			c.Skipping = !whole
+		case c.Within:
+			c.Within = !whole
 		case whole || end || n > MaxLine:
-			lines = append(lines, c.line(data[:n]))
-			c.Skipping = !whole && !end
+			each(at, bytes.TrimSuffix(data[:n], newline))
+			c.Number++
+			c.Within = !whole && !end
 		default:
-			return lines
+			return
 		}
 		c.Offset += int64(n)
 		data = data[n:]
 	}
-	return lines
 }
 
-func (c *Cutter) line(text []byte) Line {
-	text = bytes.TrimSuffix(text, []byte("\n"))
-	line := Line{Number: c.Number, Offset: c.Offset, Cut: len(text) > MaxLine}
-	line.Spans = Spans(text[:min(len(text), MaxLine)])
-	c.Number++
-	return line
+var newline = []byte("\n")
+
+// LineOf is a line as Each gives it, ready to be shown.
+func LineOf(at Place, text []byte) Line {
+	return Line{Number: at.Number, Offset: at.Offset, Cut: len(text) > MaxLine, Spans: Spans(text[:min(len(text), MaxLine)])}
 }
 
 // A Log is a window of the log of one attempt.
@@ -108,19 +130,6 @@ type Log struct {
 	Toggle                      string // query of this window with times, or without
 	Search                      *Search
 	None                        string // why there is no log; "" if there is one
-}
-
-// A Search is what was looked for in a log, and the lines that have it.
-type Search struct {
-	Text  string
-	Found []Match
-	More  bool // there are more, which were not looked for
-}
-
-// A Match is a line that was found.
-type Match struct {
-	Line
-	Query string // of the window that has it
 }
 
 func (l Log) about() (string, string) {
@@ -189,6 +198,3 @@ func (l Log) step(i int) *build.Step {
 	}
 	return &l.Task.Steps[i]
 }
-
-// Has reports whether a line has a text, in any case.
-func (l Line) Has(lower string) bool { return strings.Contains(strings.ToLower(plain(l.Spans)), lower) }

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"bytes"
 	"reflect"
 	"strings"
 	"testing"
@@ -54,7 +55,7 @@ func TestCutter(t *testing.T) {
 				if !ok || place != c.Place {
 					t.Fatalf("the place %q is read as %v, %v", c.Place, place, ok)
 				}
-				c = &Cutter{Place: place, Skipping: place.Offset > 0 && text[place.Offset-1] != '\n'}
+				c = &Cutter{Place: place}
 			}
 		}
 		if want := shownLines(text); !reflect.DeepEqual(want, got) {
@@ -64,9 +65,43 @@ func TestCutter(t *testing.T) {
 }
 
 func TestParsePlace(t *testing.T) {
-	for _, text := range []string{"", "-", "1", "1-", "-1", "1-0", "1--1", "+1-1", "1-1-1", "99999999999999999999-1", "1-99999999999", "x-1"} {
+	for _, text := range []string{"", "-", "1", "1-", "-1", "1-0", "1--1", "+1-1", "1-1-1", "w", "1-1ww", "1w-1", "1-w", "99999999999999999999-1", "1-99999999999", "x-1"} {
 		if p, ok := ParsePlace(text); ok {
 			t.Errorf("%q is read as %v", text, p)
 		}
 	}
+}
+
+// A line is found by what is shown of it, whether it needs a second look or not.
+func TestNeedle(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		line := []byte(rapid.StringMatching(`([a-cA-Cäß \t]|\x1b\[3[1-7]m|\r|\x{202e}|\x00)*`).Draw(t, "line"))
+		text := rapid.StringMatching(`[a-cA-CäSs+0-9U]{1,3}`).Draw(t, "text")
+		want := strings.Contains(strings.ToLower(plain(Spans(line))), strings.ToLower(text))
+		if got := NewNeedle(text).In(line); got != want {
+			t.Fatalf("%q in %q: %t; want %t", text, line, got, want)
+		}
+	})
+	if NewNeedle("end").In(append(bytes.Repeat([]byte("x"), MaxLine), "end"...)) {
+		t.Error("what is not shown is found")
+	}
+}
+
+// What is read as a place is written as it was read, but for leading zeros.
+func FuzzParsePlace(f *testing.F) {
+	for _, seed := range []string{"0-1", "10-3w", "1-0", "9223372036854775807-1", "01-1w"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, ok := ParsePlace(text)
+		if !ok {
+			return
+		}
+		if p.Offset < 0 || p.Number < 1 {
+			t.Fatalf("%q is read as %+v", text, p)
+		}
+		if again, ok := ParsePlace(p.String()); !ok || again != p {
+			t.Fatalf("%q is read as %+v, and then as %+v", text, p, again)
+		}
+	})
 }

@@ -2,6 +2,8 @@
 // and what differs is put in its place. What has the focus keeps it. Folds are as
 // whoever reads the page has turned them; the others open when something begins in
 // them, and never close: what is below would jump.
+import { read } from "./stream.js";
+
 const live = document.getElementById("live");
 const turned = new WeakSet();
 live.addEventListener("click", (event) => {
@@ -11,16 +13,17 @@ live.addEventListener("click", (event) => {
 if (live.dataset.live) follow(live.dataset.live);
 
 function follow(address) {
-  const source = new EventSource(address);
-  source.addEventListener("build", (event) => {
-    const fresh = new DOMParser().parseFromString(JSON.parse(event.data), "text/html").body;
-    merge(live, fresh);
-    const title = live.querySelector("#outcome .state")?.textContent.trim().split(/\s+/).pop();
-    if (title) document.title = document.title.replace(/^[a-z]+:/, title + ":");
-  });
-  source.addEventListener("end", () => {
-    source.close();
-    delete live.dataset.live;
+  read(() => address, {
+    build(drawn) {
+      const fresh = new DOMParser().parseFromString(drawn, "text/html").body;
+      merge(live, fresh);
+      const title = live.querySelector("#outcome .state")?.textContent.trim().split(/\s+/).pop();
+      if (title) document.title = document.title.replace(/^[a-z]+:/, title + ":");
+    },
+    end() {
+      delete live.dataset.live;
+      return true;
+    },
   });
 }
 

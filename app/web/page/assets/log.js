@@ -1,6 +1,8 @@
 // Marks the lines that an address names (#L10-L20), makes such addresses by
 // clicking on numbers with Shift, and follows a log that is still being written.
 // What comes is text, and is put in as text.
+import { read } from "./stream.js";
+
 const log = document.getElementById("log");
 
 function named() {
@@ -52,29 +54,30 @@ function follow(address) {
   const more = document.getElementById("more"), end = document.getElementById("follow");
   end.closest("label").hidden = false;
   more.textContent = "Following";
-  const source = new EventSource(address);
-  source.addEventListener("lines", (event) => {
-    const piece = JSON.parse(event.data);
-    const into = fold(piece);
-    const rows = document.createDocumentFragment();
-    for (const line of piece.lines) rows.append(row(line));
-    into.append(rows);
-    trim();
-    if (end.checked) more.scrollIntoView({ block: "end" });
-  });
-  source.addEventListener("end", (event) => {
-    source.close();
-    const said = JSON.parse(event.data);
-    const state = document.querySelector("#state .state");
-    state.className = "state " + said.state;
-    state.textContent = said.mark + " " + said.state;
-    more.textContent = ["succeeded", "failed"].includes(said.state) ? "The log is complete." : "This attempt is over: open the page again for the next one.";
-  });
-  source.onerror = () => {
-    const over = source.readyState === EventSource.CLOSED; // it was refused: who was signed in is not any more
-    more.textContent = over ? "The server sends no more: open the page again." : "Connecting again";
+  const from = (last) => {
+    const next = new URL(address, location.href);
+    if (last) next.searchParams.set("from", last);
+    return next;
   };
-  source.onopen = () => { more.textContent = "Following"; };
+  read(from, {
+    lines(piece) {
+      const into = fold(piece);
+      const rows = document.createDocumentFragment();
+      for (const line of piece.lines) rows.append(row(line));
+      into.append(rows);
+      trim();
+      if (end.checked) more.scrollIntoView({ block: "end" });
+    },
+    end(said) {
+      const state = document.querySelector("#state .state");
+      state.className = "state " + said.state;
+      state.textContent = said.mark + " " + said.state;
+      more.textContent = ["succeeded", "failed"].includes(said.state) ? "The log is complete." : "This attempt is over: open the page again for the next one.";
+      return true;
+    },
+  }, (how) => {
+    more.textContent = { open: "Following", again: "Connecting again", closed: "The server sends no more: open the page again." }[how];
+  });
 }
 
 // fold is where lines of a step go.
