@@ -12,6 +12,21 @@ import (
 // press presses keys, as one who has no mouse.
 func (v *viewer) press(keys string) { v.do(chromedp.KeyEvent(keys)) }
 
+// use does with the keys what a click would do to a link, a button or a summary: where
+// it stands on the page does not matter, which may still be loading.
+func (v *viewer) use(selector string) {
+	v.t.Helper()
+	v.do(chromedp.WaitVisible(selector), chromedp.Focus(selector), chromedp.KeyEvent(kb.Enter))
+}
+
+// reloadUntil opens the page again until it has what a selector names.
+func (v *viewer) reloadUntil(selector string) {
+	v.t.Helper()
+	for !see(v, chromedp.Evaluate[bool]("document.querySelector(`"+selector+"`) !== null")) {
+		v.do(chromedp.Reload())
+	}
+}
+
 // tabTo presses Tab until the focus is on what a selector names.
 func (v *viewer) tabTo(selector string) {
 	v.t.Helper()
@@ -97,8 +112,7 @@ func TestKeyboardOnly(t *testing.T) {
 	v.tabTo("#s0t0-steps summary")
 	v.press(kb.Enter)
 	v.do(chromedp.WaitVisible("#s0t0-steps li.succeeded"))
-	v.do(chromedp.Focus("#s0t0 a.main"))
-	v.press(kb.Enter)
+	v.use("#s0t0 a.main")
 	v.do(chromedp.WaitVisible("#L1"))
 	v.tabTo("[name=q]")
 	v.press("sold" + kb.Enter)
@@ -112,28 +126,31 @@ func TestWithoutScripts(t *testing.T) {
 	v.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		return t.Call(ctx, "Emulation.setScriptExecutionDisabled", map[string]any{"value": true}, nil)
 	}))
-	v.do(chromedp.Click(".who button"), chromedp.WaitVisible("#token"), chromedp.SendKeys("#token", v.secret+"\n"), chromedp.WaitVisible(".who"))
+	v.use(".who button")
+	v.do(chromedp.WaitVisible("#token"), chromedp.SendKeys("#token", v.secret+"\n"), chromedp.WaitVisible(".who"))
 	id := v.start("shop")
-	v.do(chromedp.Click(".cards h2 a"), chromedp.WaitVisible(".rows .building"), chromedp.Click("a.main"), chromedp.WaitVisible("#outcome .building"))
-	for !see(v, chromedp.Evaluate[bool](`document.querySelector("#s0t0 a.main") !== null`)) { // it has begun
-		v.do(chromedp.Reload())
-	}
-	v.do(chromedp.Click("#s0t0 a.main"), chromedp.WaitVisible("#log"))
-	for !see(v, chromedp.Evaluate[bool](`document.querySelector("#L1") !== null`)) {
-		v.do(chromedp.Reload())
-	}
+	v.use(".cards h2 a")
+	v.do(chromedp.WaitVisible("h1"), chromedp.WaitVisible(".filter"))
+	v.reloadUntil(".rows .building") // it is in the list as soon as it is recorded
+	v.use("a.main")
+	v.do(chromedp.WaitVisible("#outcome .building"))
+	v.reloadUntil("#s0t0 a.main") // it has begun
+	v.use("#s0t0 a.main")
+	v.do(chromedp.WaitVisible("#log"))
+	v.reloadUntil("#L1")
 	if said := see(v, chromedp.Text("#more")); !strings.Contains(said, "open the page again") {
 		t.Errorf("below a log that is not over stands %q", said)
 	}
 	end.open()
-	for !see(v, chromedp.Evaluate[bool](`document.querySelector("#state .failed") !== null`)) {
-		v.do(chromedp.Reload())
-	}
-	v.do(chromedp.Click(".trail li:last-child a"), chromedp.WaitVisible("#outcome .failed"),
-		chromedp.Click("#s0t0-steps summary"), chromedp.WaitVisible("#s0t0-steps li.failed"),
-		chromedp.Click("#chart-table summary"), chromedp.WaitVisible("#chart-table tbody tr"),
-		chromedp.Click(".links a:first-child"), chromedp.WaitVisible(".plan"),
-		chromedp.Navigate(v.url+"/builds?repository=shop&state=failed"), chromedp.WaitVisible(".rows .failed"),
+	v.reloadUntil("#state .failed")
+	v.use(".trail li:last-child a")
+	v.do(chromedp.WaitVisible("#outcome .failed"))
+	v.use("#s0t0-steps summary")
+	v.do(chromedp.WaitVisible("#s0t0-steps li.failed"))
+	v.use("#chart-table summary")
+	v.do(chromedp.WaitVisible("#chart-table tbody tr"))
+	v.use(".links a:first-child")
+	v.do(chromedp.WaitVisible(".plan"), chromedp.Navigate(v.url+"/builds?repository=shop&state=failed"), chromedp.WaitVisible(".rows .failed"),
 		chromedp.SendKeys("[name=author]", "nobody\n"), chromedp.WaitVisible("[name=author][value=nobody]"))
 	if n := see(v, chromedp.Evaluate[int]("document.querySelectorAll('.row').length")); n != 0 {
 		t.Errorf("%d builds of nobody are listed, such as %s", n, id)

