@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,22 +22,34 @@ func (c *cli) logsCommand() *cobra.Command {
 		Long: `Print the log of a task, or of all tasks that have one.
 
 BUILD is as for velocity show, TASK a name or a key (s0t0). With --follow the
-log of a build that is under way is shown as it is written.`,
+log of a build that is under way is shown as it is written. A task that was tried
+again has a log of each attempt: velocity show lists them, --attempt prints an
+earlier one.`,
 		Args: arguments(1, 2),
 	}
 	from := placeFlags(cmd)
 	times := cmd.Flags().Bool("times", false, "print before each line when it came, in seconds from the beginning")
+	attempt := cmd.Flags().Int("attempt", 0, "print the log of this attempt of TASK, from 1 (default: the newest)")
 	follow := cmd.Flags().BoolP("follow", "f", false, "go on until the build is over")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if *follow {
+		earlier := cmd.Flags().Changed("attempt")
+		switch {
+		case *follow && (*times || earlier):
+			return usage("--follow shows what is written now: --times and --attempt are for what was written")
+		case *follow:
 			return c.followLogs(cmd.Context(), from, args)
+		case earlier && len(args) < 2:
+			return usage("--attempt is for one task").hint("velocity logs %s TASK --attempt %d", args[0], *attempt)
+		case earlier && *attempt < 1:
+			return usage("--attempt %d: attempts are counted from 1", *attempt)
 		}
-		return c.logs(cmd.Context(), from, args, *times)
+		return c.logs(cmd.Context(), from, args, *attempt, *times)
 	}
 	return cmd
 }
 
-func (c *cli) logs(ctx context.Context, from place, args []string, times bool) error {
+// logs prints the log of an attempt, 0 for the newest, or those of all tasks.
+func (c *cli) logs(ctx context.Context, from place, args []string, attempt int, times bool) error {
 	r, err := c.books(ctx, from)
 	if err != nil {
 		return err
@@ -52,9 +65,12 @@ func (c *cli) logs(ctx context.Context, from place, args []string, times bool) e
 	if err != nil {
 		return err
 	}
-	log, err := r.log(ctx, b, t, times)
+	if attempt > t.Attempt {
+		return usage("task %s of build %s has no attempt %d", t.Name, b.ID, attempt).hint("%s", attemptsOf(t))
+	}
+	log, err := r.log(ctx, b, t, cmp.Or(attempt, t.Attempt), times)
 	if errors.Is(err, storage.ErrNoLog) {
-		return noLog(b, t)
+		return noLog(b, t, attempt)
 	}
 	if err != nil {
 		return err
@@ -62,8 +78,22 @@ func (c *cli) logs(ctx context.Context, from place, args []string, times bool) e
 	return c.printLog(log)
 }
 
-// noLog says why there is nothing to print.
-func noLog(b *build.Build, t *build.Task) error {
+// attemptsOf says which there are.
+func attemptsOf(t *build.Task) string {
+	switch t.Attempt {
+	case 0:
+		return "no attempt was made"
+	case 1:
+		return "there was one"
+	}
+	return fmt.Sprintf("there are 1 to %d", t.Attempt)
+}
+
+// noLog says why there is nothing to print of an attempt, 0 for the newest.
+func noLog(b *build.Build, t *build.Task, attempt int) error {
+	if attempt > 0 && attempt < t.Attempt {
+		return &failure{status: statusProblem, err: fmt.Errorf("attempt %d of task %s of build %s left no log here", attempt, t.Name, b.ID)}
+	}
 	said := string(t.State)
 	if reason := b.TaskReason(t); reason != "" {
 		said += ", " + reason
@@ -81,7 +111,7 @@ func (c *cli) allLogs(ctx context.Context, r books, b *build.Build, times bool) 
 	for i := range b.Stages {
 		for j := range b.Stages[i].Tasks {
 			t := &b.Stages[i].Tasks[j]
-			log, err := r.log(ctx, b, t, times)
+			log, err := r.log(ctx, b, t, t.Attempt, times)
 			if errors.Is(err, storage.ErrNoLog) {
 				continue
 			}
@@ -103,9 +133,9 @@ func (c *cli) allLogs(ctx context.Context, r books, b *build.Build, times bool) 
 
 func (c *cli) printLog(log term.Log) error { return c.page().Log(log, term.IsTerminal(c.Out)) }
 
-// log reads the log of a task's current attempt.
-func (r *record) log(ctx context.Context, b *build.Build, t *build.Task, withTimes bool) (term.Log, error) {
-	text, times, err := r.store.Log(ctx, b.ID, t.Key, t.Attempt)
+// log implements books.
+func (r *record) log(ctx context.Context, b *build.Build, t *build.Task, attempt int, withTimes bool) (term.Log, error) {
+	text, times, err := r.store.Log(ctx, b.ID, t.Key, attempt)
 	log := term.Log{Text: text}
 	if err != nil || !withTimes {
 		return log, err

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -44,5 +45,34 @@ func TestGitLabTags(t *testing.T) {
 	w.project.PushAnnotatedTag(t, "v2", noted, "The second")
 	if s := w.is(noted, "success"); s.Ref != "v2" {
 		t.Errorf("the status is of %q; want v2", s.Ref)
+	}
+}
+
+// A build that is under way when the server dies goes on with the next one, although
+// GitLab is down then: what its builder did meanwhile counts, and its one status is
+// taken from running to its end when GitLab is back.
+func TestGitLabKilled(t *testing.T) {
+	faults := forgetest.NewFaults(1, forgetest.Odds{})
+	w := newVillage(t, forgetest.GitLabOptions{Faults: faults})
+	w.builder("b1", "--executor", "host")
+	w.stop()
+	kill := w.spawn()
+	sha := w.push("main", files{"hold": ""})
+	w.is(sha, "running")
+	faults.Set(forgetest.Odds{Refused: 1})
+	kill()
+	w.open()
+	w.serve()
+	w.says("msg=move", "task=s1t0", "to=succeeded")
+	faults.Set(forgetest.Odds{})
+	w.is(sha, "success")
+	if got := w.states(sha); len(got) != 1 || !strings.HasSuffix(got[0], "running success") {
+		t.Errorf("the statuses were %q; want one that ran and succeeded", got)
+	}
+	if n := w.recorded(sha); n != 1 {
+		t.Errorf("%d builds; want one", n)
+	}
+	if strings.Contains(w.said.text(), "attempt=2") {
+		t.Error("what was done while the server was away was done again")
 	}
 }

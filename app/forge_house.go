@@ -51,6 +51,18 @@ func (e estate) Open(ctx context.Context, r forge.Repository) (liaison.House, er
 	return house{e, h}, nil
 }
 
+// Resume implements liaison.Houses.
+func (e estate) Resume(ctx context.Context, r forge.Repository) error {
+	repo, err := e.mirrors.of(r.Key).Open(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err = e.s.admit(ctx, r, repo); err == nil {
+		e.arrived.Store(true)
+	}
+	return err
+}
+
 // At implements liaison.Houses.
 func (e estate) At(key forge.Key) (liaison.House, bool) {
 	h := e.s.houses.of(key)

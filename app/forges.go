@@ -142,6 +142,13 @@ func (f *forges) compared(ctx context.Context) {
 	}
 }
 
+// resume serves what was served before, from its mirrors.
+func (f *forges) resume(ctx context.Context) {
+	if err := f.liaison.Resume(ctx); err != nil && ctx.Err() == nil {
+		f.s.log.Error("repositories of forges are served only when their forges answer", "err", err)
+	}
+}
+
 // run serves until ctx ends.
 func (f *forges) run(ctx context.Context) {
 	group, ctx := errgroup.WithContext(ctx)

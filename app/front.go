@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/velocity-ci/velocity/app/forge"
@@ -140,7 +141,7 @@ func (c *cli) frontOf(s *service, r *roster.Roster, conf *serverConfig) (*web.Fr
 	f := &web.Front{
 		Roster: r, Now: c.now, Log: s.log, Ready: func() error { return nil },
 		Attempt: s.architect.Admits, Members: s.architect.Members, Architect: s.signer.Public(),
-		Changed: func(builder string) { s.turned(builder) }, Sessions: sessionsOf(s.signer, conf),
+		Changed: func(builder string) { s.turned(builder) }, Sessions: sessionsOf(s.signer, conf), Description: sync.OnceValues(describe), URL: conf.URL,
 		Blobs: &web.Blobs{Holds: s.architect.Holds, Store: s.shelves.of, Limit: int64(conf.Blobs.Limit)},
 	}
 	if s.cluster == nil {

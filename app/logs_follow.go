@@ -22,7 +22,7 @@ func (c *cli) followLogs(ctx context.Context, from place, args []string) error {
 		return err
 	}
 	if b.State().Final() {
-		return c.logs(ctx, from, args, false)
+		return c.logs(ctx, from, args, 0, false)
 	}
 	display, closeDisplay := c.progress(c.Out)
 	defer closeDisplay()

@@ -192,6 +192,16 @@ func (m *mirror) fetch(f *fetching) (*git.Repository, error) {
 	return repo, nil
 }
 
+// Open opens the mirror as it is. A fetch that was killed may have left it locked for
+// fetches, which the next one sees to.
+func (m *mirror) Open(ctx context.Context) (*git.Repository, error) {
+	repo, err := git.Open(ctx, m.dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the mirror of %s: %w", m.key, err)
+	}
+	return repo, nil
+}
+
 func (m *mirror) mirrored(ctx context.Context, url string, options git.FetchOptions) (*git.Repository, error) {
 	if err := os.MkdirAll(m.of.folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make a folder for mirrors: %w", err)

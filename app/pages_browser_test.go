@@ -97,7 +97,7 @@ func TestWatchBuildInBrowser(t *testing.T) {
 `})
 	id := v.start("shop")
 	v.do(chromedp.Navigate(v.url+"/builds/"+id), chromedp.WaitVisible("#outcome .building"),
-		chromedp.WaitVisible("#s0t0-steps li.building:nth-child(2)"))
+		chromedp.Click("#s0t0-steps summary"), chromedp.WaitVisible("#s0t0-steps li.building:nth-child(2)"))
 	see(v, chromedp.Evaluate[bool]("window.stayed = true"))
 	begin.open()
 	v.do(chromedp.WaitVisible("#s0t0-steps li.building:nth-child(3)"),

@@ -13,6 +13,7 @@ import (
 	"github.com/velocity-ci/velocity/app/client"
 	"github.com/velocity-ci/velocity/app/term"
 	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/builder/spool"
 	"github.com/velocity-ci/velocity/storage"
 )
 
@@ -112,9 +113,8 @@ func (c *cli) connect(server, ca, repository string) (*client.Client, error) {
 type books interface {
 	// build finds the build that a person means.
 	build(ctx context.Context, which string) (*build.Build, error)
-	// log reads the log of a task's current attempt; storage.ErrNoLog if there is
-	// none.
-	log(ctx context.Context, b *build.Build, t *build.Task, withTimes bool) (term.Log, error)
+	// log reads the log of an attempt of a task; storage.ErrNoLog if there is none.
+	log(ctx context.Context, b *build.Build, t *build.Task, attempt int, withTimes bool) (term.Log, error)
 	// live speaks to the server that has unfinished builds in hand.
 	live() *client.Client
 }
@@ -154,15 +154,22 @@ func decodeSent(data json.RawMessage) (*build.Build, error) {
 	return b, nil
 }
 
-func (r remoteBooks) log(ctx context.Context, b *build.Build, t *build.Task, withTimes bool) (term.Log, error) {
-	if withTimes {
-		return term.Log{}, usage("a server does not send times").hint("--repo PATH reads them from a repository")
-	}
-	text, err := r.server.Log(ctx, b.ID.String(), t.Key, t.Attempt)
+func (r remoteBooks) log(ctx context.Context, b *build.Build, t *build.Task, attempt int, withTimes bool) (term.Log, error) {
+	text, err := r.server.Log(ctx, b.ID.String(), t.Key, attempt)
 	if errors.Is(err, client.ErrNoLog) {
 		err = fmt.Errorf("%w: %w", storage.ErrNoLog, err)
 	}
-	return term.Log{Text: text}, err
+	log := term.Log{Text: text}
+	if err != nil || !withTimes {
+		return log, err
+	}
+	sent, err := r.server.LogTimes(ctx, b.ID.String(), t.Key, attempt)
+	marks := make([]spool.Mark, len(sent))
+	for i, m := range sent {
+		marks[i] = spool.Mark(m)
+	}
+	log.Since = since(marks)
+	return log, err
 }
 
 // remoteBuilds lists a server's builds.

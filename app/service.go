@@ -64,7 +64,8 @@ type service struct {
 	roster   *roster.Roster         // nil without a front
 	fleet    fleet                  // registered builders; none without a front
 	shelves  *shelves
-	forges   *forges // nil if no forge is configured, and none can be
+	forges   *forges     // nil if no forge is configured, and none can be
+	gathered atomic.Bool // set when all that was served before is served again
 
 	keepBlobs blob.Retention
 }
@@ -105,6 +106,7 @@ func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err
 	}
 	s.architect = architect.New(nil, o.log, c.clock)
 	s.architect.Attempts, s.architect.Opened = o.attempts, o.opened
+	s.architect.Gathering = func() bool { return !s.gathered.Load() }
 	if o.configured.public() {
 		s.architect.Fit, s.architect.Seal = true, sealOf(s.signer)
 	}

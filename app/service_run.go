@@ -54,7 +54,14 @@ func (s *service) run(ctx context.Context, work func(ctx context.Context) error)
 		group.Go(func() error { return s.front.serve(lower) })
 	}
 	if s.forges != nil {
-		group.Go(func() error { s.forges.run(lower); return nil })
+		group.Go(func() error {
+			s.forges.resume(lower)
+			s.gathered.Store(true)
+			s.forges.run(lower)
+			return nil
+		})
+	} else {
+		s.gathered.Store(true)
 	}
 	group.Go(func() error { return work(lower) })
 	err = group.Wait()

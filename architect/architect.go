@@ -60,6 +60,10 @@ type Architect struct {
 	// Deaf reports whether the wire is broken: no builder can be heard then, and
 	// none is lost for it. It is called with locks held; nil: it never is.
 	Deaf func() bool
+	// Gathering reports whether sites are yet to be opened whose builds may be under
+	// way: what builders say of builds that nobody knows is asked for again then. It
+	// is called with locks held; nil: there are none.
+	Gathering func() bool
 
 	mu        sync.Mutex
 	sites     []*Site

@@ -2,6 +2,7 @@ package architect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -48,7 +49,7 @@ func (a *Architect) claim(p dispatch.Presence) {
 		}
 	}
 	for _, at := range p.Running {
-		if _, _, err := a.current(p.Builder, at); err != nil {
+		if _, _, err := a.current(p.Builder, at); errors.Is(err, dispatch.ErrStale) {
 			a.recall(p.Builder, at, "no longer wanted")
 		}
 	}

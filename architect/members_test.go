@@ -1,8 +1,10 @@
 package architect_test
 
 import (
+	"errors"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/velocity-ci/velocity/architect/build"
@@ -129,6 +131,40 @@ func TestRetriesDoNotPutOffALoss(t *testing.T) {
 		}
 		if b := g.final(); b.State() != build.Failed || len(b.Stages[0].Tasks[0].Retried) < 10 {
 			t.Errorf("build %s after %d retries; want it failed after many", b.State(), len(b.Stages[0].Tasks[0].Retried))
+		}
+	})
+}
+
+// As long as sites are yet to be opened, a build that nobody knows may be one of
+// theirs: its builder keeps it, and asks again.
+func TestGathering(t *testing.T) {
+	require.Bubble(t, func(t *testing.T) {
+		g := newRig(t, twoStages(), succeed)
+		var gathered atomic.Bool
+		g.a.Gathering = func() bool { return !gathered.Load() }
+		g.run()
+		at := dispatch.Attempt{Build: build.ID{Store: "other0", Number: 1}, Task: "s0t0", Number: 1}
+		stops := make(chan string, 2)
+		g.worker.running = map[dispatch.Attempt]chan string{at: stops}
+		end := func() error {
+			return g.wire.End(t.Context(), dispatch.Result{Attempt: at, Verdict: dispatch.Succeeded, Log: logOf("")})
+		}
+		g.here()
+		if err := end(); err == nil || errors.Is(err, dispatch.ErrStale) {
+			t.Errorf("End while sites are yet to be opened = %v; want an error that has it asked again", err)
+		}
+		synctest.Wait()
+		if len(stops) > 0 {
+			t.Errorf("the attempt was stopped: %s", <-stops)
+		}
+		gathered.Store(true)
+		g.here()
+		if err := end(); !errors.Is(err, dispatch.ErrStale) {
+			t.Errorf("End of what nobody knows = %v; want ErrStale", err)
+		}
+		synctest.Wait()
+		if len(stops) != 1 {
+			t.Errorf("the attempt was stopped %d times; want once", len(stops))
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package architect
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -218,10 +219,16 @@ func (a *Architect) attempts() int {
 	return DefaultAttempts
 }
 
+// errGathering has a builder ask again.
+var errGathering = errors.New("not all repositories are open yet")
+
 // current finds the work and task of an attempt that somebody speaks for.
 func (a *Architect) current(builder string, at dispatch.Attempt) (*work, *build.Task, error) {
 	w, ok := a.works[at.Build]
-	if !ok {
+	switch {
+	case !ok && a.Gathering != nil && a.Gathering():
+		return nil, nil, errGathering
+	case !ok:
 		return nil, nil, dispatch.ErrStale
 	}
 	t, ok := w.b.Task(at.Task)

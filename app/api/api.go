@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// Path is before all paths of the API, below the server's address.
+const Path = "/api/v1/"
+
 // Paths of the API, below the server's address.
 const (
 	PathWake    = "/api/v1/wake"      // POST: look into the inbox now
@@ -18,7 +21,7 @@ const (
 	PathCancel  = "/api/v1/cancel"    // POST Act
 	PathApprove = "/api/v1/approve"   // POST Approval → Approval: as it was recorded
 	PathTrigger = "/api/v1/triggers/" // GET {id}/follow → a stream of Update
-	PathBuild   = "/api/v1/builds/"   // GET {id} → a build; {id}/follow → a stream of Update; {id}/logs/{task}; {id}/why; {id}/artifacts
+	PathBuild   = "/api/v1/builds/"   // GET {id} → a build; {id}/follow → a stream of Update; {id}/logs/{task}; {id}/logs/{task}/times → []Mark; {id}/why; {id}/artifacts
 
 	PathRepositories  = "/api/v1/repositories"      // GET → []string
 	PathBuilds        = "/api/v1/builds"            // GET → []build, by the fields of Query
@@ -28,6 +31,7 @@ const (
 	PathTokens        = "/api/v1/tokens"            // GET → []Token; POST Token → Issued; DELETE /{id}
 	PathSecrets       = "/api/v1/secrets"           // GET → []Secret; POST SetSecret → Secret; DELETE /{name}, by ParamOf
 	PathSelf          = "/api/v1/self"              // GET → Token: whose the token of the request is
+	PathDescription   = "/api/v1/openapi.json"      // GET → all of this, in OpenAPI
 )
 
 // Parameters of paths about builds.
@@ -49,7 +53,7 @@ type Start struct {
 
 // An Act is about one build: its id, number or commit.
 type Act struct {
-	Build  string `json:"build"`
+	Build  string `json:"build,omitempty"`  // not of one about a builder
 	Failed bool   `json:"failed,omitempty"` // of a rerun: keep what succeeded
 	Reason string `json:"reason,omitempty"`
 	Actor  string `json:"actor,omitempty"`
@@ -96,6 +100,13 @@ type Log struct {
 	Attempt int    `json:"attempt"`
 	Offset  int64  `json:"offset"`
 	Data    []byte `json:"data"`
+}
+
+// A Mark says when a piece of a log came: what stands from the offset on, as far as
+// that of the next mark, came so many milliseconds after the log began.
+type Mark struct {
+	Offset int64 `json:"offset"` // bytes
+	Millis int64 `json:"millis"`
 }
 
 // A Query selects builds, as the flags of velocity builds do. Zero fields select

@@ -137,14 +137,26 @@ func (c *Client) Build(ctx context.Context, which string) (json.RawMessage, erro
 // ErrNoLog means that an attempt left no log on the server.
 var ErrNoLog = errors.New("no such log")
 
+// logPath is where the log of an attempt is, or what is below it.
+func (c *Client) logPath(build, task, below string, attempt int) string {
+	v := url.Values{api.ParamAttempt: {strconv.Itoa(attempt)}}
+	if c.repository != "" {
+		v.Set(api.ParamRepository, c.repository)
+	}
+	return api.PathBuild + url.PathEscape(build) + "/logs/" + url.PathEscape(task) + below + "?" + v.Encode()
+}
+
+// LogTimes is when the log of an attempt came, by offsets that only grow. It fails
+// if nobody knows.
+func (c *Client) LogTimes(ctx context.Context, build, task string, attempt int) ([]api.Mark, error) {
+	var marks []api.Mark
+	err := c.get(ctx, c.logPath(build, task, "/times", attempt), &marks)
+	return marks, err
+}
+
 // Log is what an attempt printed.
 func (c *Client) Log(ctx context.Context, build, task string, attempt int) ([]byte, error) {
-	path := c.about(api.PathBuild+url.PathEscape(build)+"/logs/"+url.PathEscape(task), "")
-	sep := "?"
-	if strings.Contains(path, "?") {
-		sep = "&"
-	}
-	resp, err := c.ask(ctx, http.MethodGet, path+sep+api.ParamAttempt+"="+strconv.Itoa(attempt), nil)
+	resp, err := c.ask(ctx, http.MethodGet, c.logPath(build, task, "", attempt), nil)
 	var refused *StatusError
 	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
 		return nil, fmt.Errorf("%w: %w", ErrNoLog, err)

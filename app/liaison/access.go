@@ -36,6 +36,39 @@ func (l *Liaison) survey(ctx context.Context, kind forge.Kind) error {
 	return l.missing(ctx, kind, there)
 }
 
+// Resume serves the repositories that were served when the server ended. Their builds
+// may be under way, and their forges may be away. It is called before Run.
+func (l *Liaison) Resume(ctx context.Context) error {
+	known, err := l.Projects.List(ctx)
+	if err != nil {
+		return fmt.Errorf("list repositories that were served: %w", err)
+	}
+	var group errgroup.Group
+	group.SetLimit(abreast)
+	for _, p := range known {
+		key, ok := forge.ParseKey(p.Key)
+		if !ok || p.State != project.Active || l.forge(key.Kind) == nil {
+			continue
+		}
+		group.Go(func() error {
+			if r := recorded(key, p); l.Wanted(r) {
+				l.resume(ctx, r)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// resume serves one. If that fails it is tried again when forges are compared with
+// what was planned.
+func (l *Liaison) resume(ctx context.Context, r forge.Repository) {
+	err := l.guard(func() error { return l.Houses.Resume(ctx, r) }, "repo", r.Name)
+	if err != nil && ctx.Err() == nil {
+		l.Log.Error("a repository is not served yet", "repo", r.Name, "err", err)
+	}
+}
+
 // visit admits a repository of a survey, if it is to be built.
 func (l *Liaison) visit(ctx context.Context, r forge.Repository) error {
 	done, err := l.turn(ctx, r.Key)

@@ -13,6 +13,9 @@ type Houses interface {
 	// Open serves a repository, unless it is served already, under the name it now
 	// has. Of one that was never served, nothing that is there is built.
 	Open(ctx context.Context, r forge.Repository) (h House, err error)
+	// Resume serves a repository that was served when the server ended, as it was
+	// then: nothing is asked of its forge.
+	Resume(ctx context.Context, r forge.Repository) error
 	// At is a repository that is served.
 	At(key forge.Key) (House, bool)
 	// Close serves one no more. What was built stays.

@@ -141,6 +141,22 @@ func (s *street) Open(_ context.Context, r forge.Repository) (House, error) {
 	return h, nil
 }
 
+func (s *street) Resume(_ context.Context, r forge.Repository) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all[r.ID].served = true
+	return nil
+}
+
+// restart is a server's: the next one serves nothing yet.
+func (s *street) restart() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range s.all {
+		h.served = false
+	}
+}
+
 func (s *street) At(key forge.Key) (House, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -87,12 +87,16 @@ func (r *rig) start() (stop func()) {
 	}
 	r.Add(forge.GitHub, r.hub, ours)
 	ctx, cancel := context.WithCancel(context.Background())
+	if err := r.Resume(ctx); err != nil {
+		r.t.Error(err)
+	}
 	ended := make(chan struct{})
 	go func() { defer close(ended); r.Run(ctx) }()
 	return func() {
 		cancel()
 		<-ended
 		r.inbox.restart()
+		r.houses.restart()
 	}
 }
 

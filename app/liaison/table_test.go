@@ -12,6 +12,7 @@ import (
 	"github.com/velocity-ci/velocity/app/forge"
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/builder/require"
 	"github.com/velocity-ci/velocity/hooks"
 )
 
@@ -260,6 +261,31 @@ func TestWhatComesBack(t *testing.T) {
 		want := []string{"b superseded by k3f9a2-2", "c superseded by k3f9a2-3", "b pull request closed", "b "}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("builds (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// What was served is served again although its forge is away, and nothing else is.
+func TestResume(t *testing.T) {
+	require.Bubble(t, func(t *testing.T) {
+		r := newRig(t)
+		for id, name := range []string{"octo/world", "octo/archived", "octo/gone"} {
+			r.hub.repo(int64(id)+1, name).refs[main] = sha(1)
+		}
+		stop := r.start()
+		synctest.Wait()
+		r.hub.change(2, func(m *model) { m.is.Archived = true })
+		r.hub.change(3, func(m *model) { m.gone = true })
+		r.Add(forge.GitHub, r.hub, ours) // everything is compared
+		synctest.Wait()
+		stop()
+		r.down(errDown)
+		defer r.start()()
+		synctest.Wait()
+		for id, want := range []bool{true, false, false} {
+			if _, served := r.houses.At(forge.Key{Kind: forge.GitHub, ID: int64(id) + 1}); served != want {
+				t.Errorf("%s is served: %v; want %v", r.hub.repos[int64(id)+1].is.Name, served, want)
+			}
 		}
 	})
 }

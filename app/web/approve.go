@@ -22,7 +22,7 @@ func (s *Server) approve(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, http.StatusBadRequest, errors.New("who approves it?"))
 		return
 	}
-	b, err := s.Desk.Find(r.Context(), ask.Build)
+	b, err := s.lookUp(r.Context(), ask.Build)
 	if err != nil {
 		s.problem(w, http.StatusNotFound, err)
 		return

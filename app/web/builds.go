@@ -3,7 +3,6 @@ package web
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 
@@ -49,7 +48,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 
 // find answers for the request if there is no such build.
 func (s *Server) find(w http.ResponseWriter, r *http.Request) (*build.Build, bool) {
-	b, err := s.Desk.Find(r.Context(), r.PathValue("id"))
+	b, err := s.lookUp(r.Context(), r.PathValue("id"))
 	if err != nil {
 		s.problem(w, http.StatusNotFound, err)
 	}
@@ -72,31 +71,8 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request) {
 // log sends what an attempt printed, as it was printed: never as a page that a
 // browser would run.
 func (s *Server) log(w http.ResponseWriter, r *http.Request) {
-	b, ok := s.find(w, r)
+	_, text, ok := s.printed(w, r)
 	if !ok {
-		return
-	}
-	t, ok := taskOf(b, r.PathValue("task"))
-	if !ok {
-		s.problem(w, http.StatusNotFound, fmt.Errorf("build %s has no task %q", b.ID, r.PathValue("task")))
-		return
-	}
-	attempt := t.Attempt
-	if text := r.URL.Query().Get(api.ParamAttempt); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > t.Attempt {
-			s.problem(w, http.StatusBadRequest, fmt.Errorf("attempt %q: there are 1 to %d", text, t.Attempt))
-			return
-		}
-		attempt = n
-	}
-	text, err := s.Desk.Log(r.Context(), b.ID, t.Key, attempt)
-	if err != nil {
-		s.problem(w, http.StatusInternalServerError, err)
-		return
-	}
-	if text == nil {
-		s.problem(w, http.StatusNotFound, fmt.Errorf("task %s of build %s has no log here (%s)", t.Name, b.ID, t.State))
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")

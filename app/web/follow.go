@@ -45,7 +45,7 @@ func (s *Server) followTrigger(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) followBuild(w http.ResponseWriter, r *http.Request) {
-	b, err := s.Desk.Find(r.Context(), r.PathValue("id"))
+	b, err := s.lookUp(r.Context(), r.PathValue("id"))
 	if err != nil {
 		s.problem(w, http.StatusNotFound, err)
 		return

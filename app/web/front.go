@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/velocity-ci/velocity/app/api"
+	"github.com/velocity-ci/velocity/app/web/page"
 	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/storage/roster"
 	"github.com/velocity-ci/velocity/storage/seal"
@@ -66,6 +67,11 @@ type Front struct {
 	// Sessions are of people who look at pages; nil if nobody can sign in.
 	Sessions *Sessions
 
+	// URL is how people reach this server; "" if only they know.
+	URL string
+	// Description is what Describe made; nil if it is not told.
+	Description func() ([]byte, error)
+
 	registrations, logins limiter
 	guesses               limiter      // tokens that a forge refused
 	strangers             atomic.Int32 // fetches under way of those who brought no token
@@ -99,6 +105,7 @@ type Route struct {
 	On      Scope
 
 	page   bool // for people: who asks is known by their session, and hears of problems on a page
+	reader bool // for programs that know names and passwords only: a token may come as password
 	follow bool // an answer that goes on: the token is looked at again once it can be cut off
 	serve  func(f *Front, w http.ResponseWriter, r *http.Request, site *Server)
 }
@@ -122,11 +129,16 @@ func Routes() []Route {
 		{Pattern: "POST " + SetupPath, Need: Anybody, serve: (*Front).setup},
 		{Pattern: "GET " + SetupCallback, Need: Anybody, serve: (*Front).setupBack},
 
+		{Pattern: "GET /badge/{path...}", Need: Anybody, serve: (*Front).badge},
+		{Pattern: "GET " + page.FeedPath, Need: roster.Read, On: OnRepository, reader: true, serve: (*Front).feed},
+
+		{Pattern: "GET " + api.PathDescription, Need: Anybody, serve: (*Front).description},
 		{Pattern: "GET " + api.PathSelf, Need: roster.Read, On: OnServer, serve: (*Front).self},
 		{Pattern: "GET " + api.PathRepositories, Need: roster.Read, On: OnServer, serve: (*Front).repositories},
 		{Pattern: "GET " + api.PathBuilds, Need: roster.Read, On: OnRepository, serve: at((*Server).list)},
 		{Pattern: "GET " + api.PathBuild + "{id}", Need: roster.Read, On: OnRepository, serve: at((*Server).show)},
 		{Pattern: "GET " + api.PathBuild + "{id}/logs/{task}", Need: roster.Read, On: OnRepository, serve: at((*Server).log)},
+		{Pattern: "GET " + api.PathBuild + "{id}/logs/{task}/times", Need: roster.Read, On: OnRepository, serve: at((*Server).logTimes)},
 		{Pattern: "GET " + api.PathBuild + "{id}/artifacts", Need: roster.Read, On: OnRepository, serve: at((*Server).artifacts)},
 		{Pattern: "GET " + api.PathBuild + "{id}/artifacts/{task}", Need: roster.Read, On: OnRepository, serve: at((*Server).artifact)},
 		{Pattern: "GET " + api.PathBuild + "{id}/artifacts/{task}/{path...}", Need: roster.Read, On: OnRepository, serve: at((*Server).artifact)},

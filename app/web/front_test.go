@@ -129,7 +129,8 @@ func newRig(t *testing.T) *rig {
 		NATS:    http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }),
 		Attempt: func(repository, token string) bool { return repository == "shop" && token == "under way" },
 
-		Sessions: &web.Sessions{Key: []byte("of this test")},
+		Sessions:    &web.Sessions{Key: []byte("of this test")},
+		Description: describe,
 	}
 	a := architect.New(nil, log, now)
 	for i, name := range []string{"shop", "bank"} {
@@ -222,6 +223,7 @@ func TestEveryRouteAsEveryRole(t *testing.T) {
 	open["/login"], open["/logout"], open["/assets/{name}"] = true, true, true // TestSignIn, TestAssets
 	open[web.SetupPath], open[web.SetupCallback] = true, true                  // to whom the server printed the address: TestSetup
 	open[web.HooksOfGitHub], open[web.HooksOfGitLab] = true, true              // to forges, which package hooks has prove themselves
+	open[api.PathDescription], open["/badge/{path...}"] = true, true           // tell nothing of a server: TestDescriptionIsServed, TestBadgeTellsNothing
 	for _, asAttempt := range []string{api.PathPacks + "{sum}", api.PathKept, api.PathNeeded + "{n}", api.PathKeptCaches + "{name}"} {
 		open[asAttempt] = true // to those with the credential of an attempt: TestBlobsAreForAttempts
 	}

@@ -47,7 +47,7 @@ func (f *Front) git(w http.ResponseWriter, r *http.Request, _ *Server) {
 		refuseForNow(w, err)
 		return
 	case shown == nothing:
-		w.Header().Set("WWW-Authenticate", `Basic realm="velocity", charset="UTF-8"`)
+		w.Header().Set("WWW-Authenticate", basicChallenge)
 		http.Error(w, "this needs a token that may read the repository", http.StatusUnauthorized)
 		return
 	case site == nil || site.Git == nil:

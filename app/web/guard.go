@@ -108,6 +108,9 @@ func (f *Front) refuse(w http.ResponseWriter, r *http.Request, route Route, err 
 		return
 	}
 	w.Header().Set("WWW-Authenticate", "Bearer")
+	if route.reader {
+		w.Header().Set("WWW-Authenticate", basicChallenge)
+	}
 	f.problem(w, http.StatusUnauthorized, err)
 }
 
@@ -131,8 +134,11 @@ func (f *Front) bearer(r *http.Request) (roster.Token, error) {
 // request is as it came.
 func (f *Front) enter(r *http.Request, route Route) (*http.Request, func(), error) {
 	who := f.bearer
-	if route.page {
+	switch {
+	case route.page:
 		who = f.visitor
+	case route.reader:
+		who = f.subscriber
 	}
 	token, err := who(r)
 	if err != nil {

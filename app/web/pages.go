@@ -41,10 +41,6 @@ func pageRoutes() []Route {
 	}
 }
 
-// policy is what pages may do: load their own style and scripts, and nothing else.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
-	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-
 // page answers with a page that nobody keeps: it is for whoever asked.
 func (f *Front) page(w http.ResponseWriter, r *http.Request, status int, v page.View) {
 	var out bytes.Buffer
@@ -55,7 +51,7 @@ func (f *Front) page(w http.ResponseWriter, r *http.Request, status int, v page.
 	}
 	guarded(w)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", policy)
+	w.Header().Set("Content-Security-Policy", page.Policy)
 	w.WriteHeader(status)
 	_, _ = w.Write(out.Bytes()) // who has left does not need it
 }

@@ -132,7 +132,7 @@ func (s *Server) cancel(w http.ResponseWriter, r *http.Request) {
 	if !s.decode(w, r, &act) {
 		return
 	}
-	b, err := s.Desk.Find(r.Context(), act.Build)
+	b, err := s.lookUp(r.Context(), act.Build)
 	if err != nil {
 		s.problem(w, http.StatusNotFound, err)
 		return

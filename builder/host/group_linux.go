@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/velocity-ci/velocity/storage/git/session"
 )
 
 // adoptOrphans makes this process the parent of every process below it whose
@@ -50,16 +52,18 @@ func (g *group) orphans() []process {
 	started.Lock()
 	defer started.Unlock()
 	var found []process
-	for _, pid := range children() {
-		p, err := readProcess(pid)
-		switch {
-		case err != nil || p.session == ownSession() || isLeader(pid):
-		case p.state == 'Z':
-			_, _ = syscall.Wait4(pid, nil, syscall.WNOHANG, nil)
-		case p.ending || g.owns(p): // whose it was cannot be seen at its end, which is near
-			found = append(found, p)
+	session.Look(func(own func(pid int) bool) {
+		for _, pid := range children() {
+			p, err := readProcess(pid)
+			switch {
+			case err != nil || p.session == ownSession() || isLeader(pid) || own(pid):
+			case p.state == 'Z':
+				_, _ = syscall.Wait4(pid, nil, syscall.WNOHANG, nil)
+			case p.ending || g.owns(p): // whose it was cannot be seen at its end, which is near
+				found = append(found, p)
+			}
 		}
-	}
+	})
 	return found
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/velocity-ci/velocity/builder/executor"
 	"github.com/velocity-ci/velocity/builder/require"
+	"github.com/velocity-ci/velocity/storage/git/session"
 )
 
 var errStopped = errors.New("stopped by a person")
@@ -177,6 +178,36 @@ func TestOtherChildrenAreLeftAlone(t *testing.T) {
 	}
 	_ = other.Process.Kill()
 	_ = other.Wait()
+}
+
+// Commands that this process runs in sessions of their own beside steps are neither
+// ended with one nor reaped by it.
+func TestOwnSessionsAreLeftAlone(t *testing.T) {
+	for range 20 {
+		cmd := exec.Command("sh", "-c", "echo begun; read line; exit 3")
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun, out := io.Pipe()
+		cmd.Stdout = out
+		ended := make(chan error, 1)
+		go func() { ended <- session.Run(cmd) }()
+		if _, err := begun.Read(make([]byte, 16)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := run(t, t.Context(), new(Executor), script(t, ":")); err != nil {
+			t.Fatal(err)
+		}
+		var steps sync.WaitGroup
+		steps.Go(func() { _, _ = run(t, t.Context(), new(Executor), script(t, "sleep 1000 &")) })
+		_ = in.Close()
+		steps.Wait()
+		var exit *exec.ExitError
+		if err := <-ended; !errors.As(err, &exit) || exit.ExitCode() != 3 {
+			t.Fatalf("the command beside steps ended with %v; want exit 3", err)
+		}
+	}
 }
 
 func TestManyStepsAtOnce(t *testing.T) {

@@ -7,8 +7,9 @@
 // adopted by this process (PR_SET_CHILD_SUBREAPER) and told apart by a mark in
 // their environment. Elsewhere it is the process group alone.
 //
-// For that to be safe, nothing else in this process may start children in
-// sessions of their own; children in its own session are left alone.
+// For that to be safe, nothing else in this process may start children in sessions
+// of their own but package session, whose are left alone, as are children in the
+// session of this process.
 //
 // None of this is a boundary: a step can do whatever the user can whom this
 // process runs as. Foreign code belongs into a container.

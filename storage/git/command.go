@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/velocity-ci/velocity/storage/git/session"
 )
 
 // passedOn are the variables a git process inherits from us: where programs and
@@ -124,7 +126,11 @@ func executeIn(ctx context.Context, cmd *exec.Cmd, verb string, group *syscall.S
 		return cmd.Process.Kill()
 	}
 	cmd.WaitDelay = killDelay
-	err := cmd.Run()
+	run := cmd.Run
+	if group.Setsid {
+		run = func() error { return session.Run(cmd) }
+	}
+	err := run()
 	if err == nil {
 		return stdout.Bytes(), nil
 	}

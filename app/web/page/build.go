@@ -1,6 +1,7 @@
 package page
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -46,6 +47,51 @@ type Part struct {
 func (b Build) Part(key string) Part {
 	t, _ := b.Build.Task(key)
 	return Part{b, t}
+}
+
+// Standing is how the task stands.
+func (p Part) Standing() standing { return taskStanding(p.Page.Build, p.Task) }
+
+// Why is the reason of the task, unless its standing or that of the build says it.
+func (p Part) Why() string {
+	reason := p.Page.TaskReason(p.Task)
+	if reason == p.Standing().Word || reason == build.ReasonHeld {
+		return ""
+	}
+	return reason
+}
+
+// Progress is how far the attempt is, in a line: it has the same height throughout.
+func (p Part) Progress() string {
+	said := count(len(p.Steps), "step")
+	for i, s := range p.Steps {
+		place := fmt.Sprintf("Step %d of %d", i+1, len(p.Steps))
+		switch s.State {
+		case build.Building:
+			said = place + ": " + stepName(s)
+		case build.Failed:
+			said = place + " failed: " + stepName(s)
+		}
+	}
+	if p.Lost != nil || p.Retried != nil {
+		said += ", " + count(p.Attempt, "attempt")
+	}
+	return said
+}
+
+// Culprit is the task that the build's reason names, nil if it names none.
+func (b Build) Culprit() *build.Task {
+	if b.Canceled != "" || b.State() != build.Failed {
+		return nil
+	}
+	for i := range b.Stages {
+		for j := range b.Stages[i].Tasks {
+			if t := &b.Stages[i].Tasks[j]; t.State == build.Failed && !t.MayFail {
+				return t
+			}
+		}
+	}
+	return nil
 }
 
 // Kept are the artifacts of a task, nil if there are none any more.
@@ -107,6 +153,14 @@ type Events struct {
 	First int    // the number of the first of them
 	Older string // queries of the pages beside this one; "" if there is none
 	Newer string
+}
+
+// TaskName is how people know a task, by its key.
+func (e Events) TaskName(key string) string {
+	if t, ok := e.Task(key); ok {
+		return t.Name
+	}
+	return key
 }
 
 func (e Events) about() (string, string) { return "events", "Events of " + e.ID.String() }

@@ -58,6 +58,20 @@ func BuildsPath(repository string, q api.Query) string {
 	return "/builds?" + v.Encode()
 }
 
+// FeedPath is where feeds of builds are, which the parameters of BuildsPath select.
+const FeedPath = "/feed"
+
+// feedOf is the address of the feed of a repository.
+func feedOf(repository string) string {
+	return FeedPath + "?" + url.Values{api.ParamRepository: {repository}}.Encode()
+}
+
+// BadgePath is the address of a repository's badge, below the server's.
+func BadgePath(repository string) string {
+	path := &url.URL{Path: repository} // slashes stay
+	return "/badge/" + path.EscapedPath() + ".svg"
+}
+
 // BuildPath is the address of a build's page, below the server's.
 func BuildPath(id build.ID) string { return "/builds/" + url.PathEscape(id.String()) }
 

@@ -17,6 +17,8 @@ import (
 var functions = template.FuncMap{
 	"asset":      assetPath,
 	"artifacts":  artifactsPath,
+	"badge":      BadgePath,
+	"feed":       feedOf,
 	"builds":     func(repository string) string { return BuildsPath(repository, api.Query{}) },
 	"buildsOf":   func(repository, ref string) string { return BuildsPath(repository, api.Query{Ref: ref}) },
 	"build":      BuildPath,
@@ -30,8 +32,12 @@ var functions = template.FuncMap{
 	"first":      first,
 	"short":      func(c plan.Commit) string { return c.Short() },
 	"branch":     branch,
+	"event":      eventName,
+	"person":     person,
+	"moment":     func(at, now time.Time) moment { return moment{at, now} },
 	"mark":       Mark,
 	"shownState": shownState,
+	"standing":   buildStanding,
 	"load":       load,
 	"stepName":   stepName,
 }
@@ -62,39 +68,6 @@ func first(text string) string {
 		line += " …"
 	}
 	return line
-}
-
-// branch is a ref as people call it.
-func branch(ref string) string {
-	if name, ok := strings.CutPrefix(ref, "refs/heads/"); ok {
-		return name
-	}
-	if name, ok := strings.CutPrefix(ref, "refs/tags/"); ok {
-		return "tag " + name
-	}
-	return strings.TrimPrefix(ref, "refs/")
-}
-
-// Mark is a sign for a state, so that colour is not the only one.
-func Mark(s build.State) string {
-	switch s {
-	case build.Succeeded:
-		return "✓"
-	case build.Failed:
-		return "✗"
-	case build.Building:
-		return "●"
-	}
-	return "○"
-}
-
-// shownState is the state of a task or stage as it is told: what waits in a build
-// that is over never ran.
-func shownState(b *build.Build, s build.State) string {
-	if s == build.Waiting && b.State().Final() {
-		return "never ran"
-	}
-	return string(s)
 }
 
 // load is how much of its capacity a builder uses, for a meter.

@@ -10,108 +10,157 @@ import (
 )
 
 // A chart shows what of a build ran when, and what it waited for. All places are
-// parts of the chart's width, so that it fits any screen.
+// parts of the chart's width, so that it fits any screen. It has all tasks from the
+// beginning on: rows that came later would move what is below.
 type chart struct {
 	Ticks []tick
-	Rows  []row
+	Now   string // percent; "" if the build is over
+	Lanes []lane
+	More  int // tasks that have no row
 }
 
-// A tick is a mark on the axis of time.
-type tick struct {
-	At    string // percent
-	Label string // time since the build was submitted
+// A lane is one stage.
+type lane struct {
+	Name string
+	Edge string // percent: where its turn came; "" if it was the first, or has not come
+	Rows []row
 }
 
 // A row is one task.
 type row struct {
 	Key, Name string
-	Said      string // all that the bars say, in words
+	Begun     bool   // it has a log
+	Note      string // why there is no attempt to show
+	NoteAt    string // percent
 	Bars      []bar
+	state     string
 }
 
 // A bar is a time in which something went on.
 type bar struct {
 	Class    string
 	X, Width string // percent
-	Said     string
+	What     string
+	From     string // since the build was submitted
+	Took     string
 }
+
+// Said is what a bar shows, in words.
+func (b bar) Said() string { return b.What + ": " + b.Took }
+
+// Said is all that the row shows, in words.
+func (r row) Said() string {
+	words := []string{r.Name, r.state}
+	for _, b := range r.Bars {
+		words = append(words, b.Said())
+	}
+	return strings.Join(words, ", ")
+}
+
+// Spans are the bars that stand beside each other: those of steps lie upon others.
+func (r row) Spans() []bar {
+	var all []bar
+	for _, b := range r.Bars {
+		if b.Class != stepBar {
+			all = append(all, b)
+		}
+	}
+	return all
+}
+
+const stepBar = "step"
 
 // maxRows bounds a chart. Beyond it, a picture says less than a table does.
 const maxRows = 400
 
-// scale puts times on an axis.
-type scale struct {
-	from time.Time
-	span time.Duration
-}
-
 // chartOf draws a build as it stands at a time.
 func chartOf(b *build.Build, now time.Time) chart {
-	end := b.Finished
-	if end.IsZero() {
-		end = now
-	}
+	end := orAt(b.Finished, now)
 	s := scale{from: b.Created, span: max(end.Sub(b.Created), time.Millisecond)}
-	c := chart{Ticks: s.ticks()}
+	c := chart{}
+	if b.Finished.IsZero() {
+		s.span += s.span / 25 // room for the word behind the line that is now
+		c.Now = s.at(end)
+	}
+	c.Ticks = s.ticks()
+	rows := 0
 	for i := range b.Stages {
+		l := lane{Name: b.Stages[i].Name}
+		var turn time.Time
 		for j := range b.Stages[i].Tasks {
-			if t := &b.Stages[i].Tasks[j]; len(c.Rows) < maxRows && !t.Ready.IsZero() {
-				c.Rows = append(c.Rows, s.row(b, i, t, end))
+			t := &b.Stages[i].Tasks[j]
+			if rows++; rows > maxRows {
+				c.More++
+				continue
 			}
+			if began := begun(t); i > 0 && !began.IsZero() && (turn.IsZero() || began.Before(turn)) {
+				turn, l.Edge = began, s.at(began)
+			}
+			l.Rows = append(l.Rows, s.row(b, i, t, end))
+		}
+		if l.Rows != nil {
+			c.Lanes = append(c.Lanes, l)
 		}
 	}
 	return c
 }
 
+// begun is when the turn of a task came: a task that is tried again is ready anew.
+func begun(t *build.Task) time.Time {
+	if len(t.Retried) > 0 && t.Retried[0].Started.Before(t.Ready) {
+		return t.Retried[0].Started
+	}
+	return t.Ready
+}
+
 // row tells of one task: it waited for the stages before, then for a builder, then
 // its attempts ran, each with its steps.
 func (s scale) row(b *build.Build, stage int, t *build.Task, end time.Time) row {
-	r := row{Key: t.Key, Name: t.Name}
+	r := row{Key: t.Key, Name: t.Name, Begun: t.Attempt > 0, state: taskStanding(b, t).Word}
 	add := func(class string, from, to time.Time, format string, args ...any) {
 		if from.IsZero() || to.Before(from) {
 			return
 		}
-		said := fmt.Sprintf(format, args...) + " " + term.Duration(to.Sub(from))
-		r.Bars = append(r.Bars, bar{Class: class, X: s.at(from), Width: s.width(from, to), Said: said})
+		r.Bars = append(r.Bars, bar{
+			Class: class, X: s.at(from), Width: s.width(from, to), What: fmt.Sprintf(format, args...),
+			From: term.Duration(from.Sub(s.from)), Took: term.Duration(to.Sub(from)),
+		})
 	}
-	begun := t.Ready
-	for _, past := range t.Retried {
-		add("again", past.Started, past.Ended, "attempt %d on %s, %s:", past.Attempt, past.Builder, past.Reason)
-		if past.Started.Before(begun) {
-			begun = past.Started
-		}
+	turn := begun(t)
+	if turn.IsZero() && !b.State().Final() {
+		turn = end
 	}
-	if stage > 0 {
-		add("before", b.Created, begun, "waited for the stage %s:", b.Stages[stage-1].Name)
+	switch {
+	case turn.IsZero():
+	case stage > 0:
+		add("before", b.Created, turn, "waited for the stage %s", b.Stages[stage-1].Name)
+	case t.Ready.IsZero():
+		add("before", b.Created, turn, "waited for the build to begin")
 	}
-	started := t.Started
-	if started.IsZero() {
-		started = end
-		if t.State.Final() {
-			started = t.Finished
-		}
+	switch {
+	case t.Reason == build.ReasonSkipped || t.Reason == build.ReasonReused:
+		r.Note, r.NoteAt = t.Reason, s.at(t.Ready)
+	case t.Ready.IsZero():
+	default:
+		s.attempts(t, end, add)
 	}
-	if t.Reason != build.ReasonSkipped && t.Reason != build.ReasonReused {
-		add("queued", t.Ready, started, "waited for a builder:")
-	}
-	s.attempt(t, end, add)
-	words := []string{t.Name, string(t.State)}
-	for _, b := range r.Bars {
-		words = append(words, b.Said)
-	}
-	r.Said = strings.Join(words, ", ")
 	return r
 }
 
-// attempt adds the current attempt, and over it its steps.
-func (s scale) attempt(t *build.Task, end time.Time, add func(string, time.Time, time.Time, string, ...any)) {
+// attempts adds what was tried, and over the last attempt its steps.
+func (s scale) attempts(t *build.Task, end time.Time, add func(string, time.Time, time.Time, string, ...any)) {
+	for _, past := range t.Retried {
+		add("again", past.Started, past.Ended, "attempt %d on %s, %s", past.Attempt, past.Builder, past.Reason)
+	}
+	last := orAt(t.Finished, end)
+	add("queued", t.Ready, orAt(t.Started, last), "waited for a builder")
 	if t.Started.IsZero() {
 		return
 	}
-	add("run "+string(t.State), t.Started, orAt(t.Finished, end), "attempt %d on %s:", t.Attempt, t.Builder)
+	add("run "+string(t.State), t.Started, last, "attempt %d on %s", t.Attempt, t.Builder)
 	for i := range t.Steps {
 		if step := &t.Steps[i]; !step.Started.IsZero() {
-			add("step", step.Started, orAt(step.Finished, end), "%s, %s:", step.Name, step.State)
+			add(stepBar, step.Started, orAt(step.Finished, end), "%s, %s", step.Name, step.State)
 		}
 	}
 }
@@ -122,59 +171,4 @@ func orAt(t, other time.Time) time.Time {
 		return other
 	}
 	return t
-}
-
-func (s scale) at(t time.Time) string { return percent(t.Sub(s.from), s.span) }
-
-// width is never nothing: what took no time is still to be seen.
-func (s scale) width(from, to time.Time) string {
-	return percent(max(to.Sub(from), s.span/400), s.span)
-}
-
-func percent(part, of time.Duration) string {
-	return fmt.Sprintf("%.2f%%", 100*min(1, max(0, float64(part)/float64(of))))
-}
-
-// steps of the axis, of which the smallest is taken that makes at most maxTicks.
-var tickSteps = []time.Duration{
-	time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond,
-	100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond,
-	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second, 30 * time.Second,
-	time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute,
-	time.Hour, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour,
-}
-
-const maxTicks = 5
-
-func (s scale) ticks() []tick {
-	step := tickSteps[len(tickSteps)-1]
-	for _, candidate := range tickSteps {
-		if s.span/candidate < maxTicks {
-			step = candidate
-			break
-		}
-	}
-	for s.span/step >= maxTicks {
-		step *= 2
-	}
-	ticks := []tick{}
-	for at := time.Duration(0); at < s.span*19/20; at += step { // a label at the very end would be cut off
-		ticks = append(ticks, tick{At: percent(at, s.span), Label: tickLabel(at)})
-	}
-	return ticks
-}
-
-// tickLabel is a duration without what is nothing: 0, 500ms, 5s, 1m, 2h.
-func tickLabel(d time.Duration) string {
-	if d == 0 {
-		return "0"
-	}
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
 }

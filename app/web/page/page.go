@@ -17,6 +17,11 @@ import (
 	"time"
 )
 
+// Policy is what pages may do, as in Content-Security-Policy: load their own style and
+// scripts, and nothing else.
+const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
 // A Frame is what all pages have around them.
 type Frame struct {
 	User  string // who is signed in; "" for nobody
@@ -48,6 +53,7 @@ var templates = func() map[string]*template.Template {
 // framed is what templates are given.
 type framed struct {
 	Frame
+	Name  string // of the template
 	Title string
 	Page  View
 }
@@ -62,7 +68,7 @@ func Live(w io.Writer, f Frame, v View) error { return draw(w, "live", f, v) }
 func draw(w io.Writer, part string, f Frame, v View) error {
 	name, title := v.about()
 	var out bytes.Buffer // an error must not leave half a page behind
-	if err := templates[name].ExecuteTemplate(&out, part, framed{Frame: f, Title: title, Page: v}); err != nil {
+	if err := templates[name].ExecuteTemplate(&out, part, framed{Frame: f, Name: name, Title: title, Page: v}); err != nil {
 		return fmt.Errorf("draw the page %s: %w", name, err)
 	}
 	_, err := w.Write(visible(out.Bytes()))

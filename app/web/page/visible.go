@@ -28,6 +28,9 @@ func visible(text []byte) []byte {
 	return out
 }
 
+// Visible is text as pages show it.
+func Visible(text string) string { return string(visible([]byte(text))) }
+
 func suspect(r rune) bool { return r == utf8.RuneError || control(r) || hidden(r) }
 
 // control reports what only machines act on. Tabs and ends of lines are text.
