@@ -4,13 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
@@ -144,63 +141,4 @@ func TestLogStreamResumes(t *testing.T) {
 			t.Errorf("the lines are of the steps %s", steps)
 		}
 	}
-}
-
-// A thousand follow one log at once. Each sees all of it, and nothing of them is left.
-func TestThousandFollowers(t *testing.T) {
-	const many = 1000
-	begin, end := newGate(t), newGate(t)
-	k := newKiosk(t, map[string]string{"talk": `steps:
-- type: run
-  script: |
-    echo here
-    read go <` + begin.path + `
-    i=0; while [ $i -lt 500 ]; do echo "line $i"; i=$((i+1)); done
-    read go <` + end.path + `
-    printf over
-`})
-	path := "/builds/" + k.start("talk") + "/log/s0t0"
-	before := openFiles(t)
-	followers := make([]follower, many)
-	var here, most atomic.Int32
-	var all errgroup.Group
-	for i := range followers {
-		all.Go(func() error {
-			come, had := false, false
-			return followers[i].follow(k, path+"/live?from=0-1", func() int64 { return math.MaxInt64 }, func(lines int) {
-				if !come && here.Add(1) == many {
-					begin.open()
-				}
-				come = true
-				if !had && lines == 501 {
-					if had = true; most.Add(1) == many {
-						end.open()
-					}
-				}
-			})
-		})
-	}
-	if err := all.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	_, text := k.open(path + "/raw")
-	want := whole(text)
-	if len(want) != 502 {
-		t.Fatalf("the raw log has %d lines", len(want))
-	}
-	for i := range followers {
-		followers[i].same(t, want)
-	}
-	k.http.CloseIdleConnections()
-	(&yard{t: t}).eventually("connections to be closed", func() bool { return openFiles(t) <= before+10 })
-}
-
-// openFiles is how many files and connections this process has open.
-func openFiles(t *testing.T) int {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(entries)
 }

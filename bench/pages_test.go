@@ -18,6 +18,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
+
+	"github.com/velocity-ci/velocity/blueprint/plan"
 )
 
 // A window is a server of pages, with a builder of its own, and a browser.
@@ -94,7 +96,7 @@ func BenchmarkLogPage(b *testing.B) {
 	file := logFile(b)
 	step := fmt.Sprintf("- type: run\n    command: [cat, %q]\n", file)
 	w := openWindow(b, step+"  "+step)
-	run(b, w.clone, "sh", "-c", "exec "+program(b)+" start default --follow --repo "+w.bare+" >/dev/null")
+	w.await(b, []plan.Commit{plan.Commit(git(b, w.clone, "rev-parse", "HEAD"))}) // a new server builds it
 	id := w.newest(b).ID.String()
 	log := "/builds/" + id + "/log/s0t0"
 	lines := strings.Count(w.all(b, log+"/raw"), "\n")
@@ -135,8 +137,20 @@ func benchmarkFollowers(b *testing.B, many int) {
 	if err := unix.Mkfifo(gate, 0o600); err != nil {
 		b.Fatal(err)
 	}
+	pass, err := os.OpenFile(gate, os.O_RDWR, 0) // held open: what was written stays until it is read
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer pass.Close()
 	const size = 8 << 20
 	w := openWindow(b, fmt.Sprintf("- type: run\n    script: 'echo here; read go <%s; head -c %d %s'\n", gate, size, logFile(b)))
+	let := func() {
+		if _, err := pass.WriteString("go\n"); err != nil {
+			b.Fatal(err)
+		}
+	}
+	let()
+	w.await(b, []plan.Commit{plan.Commit(git(b, w.clone, "rev-parse", "HEAD"))}) // a new server builds it
 	var samples []sample
 	for b.Loop() {
 		out, err := exec.Command(program(b), "start", "default", "--repo", w.bare).CombinedOutput()
@@ -149,17 +163,18 @@ func benchmarkFollowers(b *testing.B, many int) {
 		here.Add(many)
 		var all errgroup.Group
 		for range many {
-			all.Go(func() error { return w.follow("/builds/"+id+"/log/s0t0/live?from=0-1", here.Done) })
+			all.Go(func() error { return w.follow("/builds/"+id+"/log/s0t0/live?from=0-1", size, here.Done) })
 		}
 		here.Wait()
 		joined, began := resident(b, w.process.Pid), time.Now()
-		if err := os.WriteFile(gate, []byte("go\n"), 0); err != nil {
-			b.Fatal(err)
-		}
+		let()
 		if err := all.Wait(); err != nil {
 			b.Fatal(err)
 		}
 		samples = append(samples, sample{wall: time.Since(began)})
+		if _, log := w.get(b, "/builds/"+id+"/log/s0t0/raw"); len(log) < size {
+			b.Fatalf("the log has %d bytes: %s", len(log), log[:min(len(log), 500)])
+		}
 		b.ReportMetric(float64(joined-idle)/1e3/float64(many), "kB/follower")
 		b.ReportMetric(float64(resident(b, w.process.Pid))/1e6, "MB")
 		b.ReportMetric((cpu(b, w.process.Pid) - before).Seconds(), "cpu-s")
@@ -167,16 +182,19 @@ func benchmarkFollowers(b *testing.B, many int) {
 	report(b, samples)
 }
 
-// follow follows a log to its end, and calls here at the first line.
-func (w window) follow(path string, here func()) error {
+// follow follows a log of at least so many bytes to its end, and calls here at the
+// first line.
+func (w window) follow(path string, size int, here func()) error {
 	resp, err := w.http.Get("http://" + w.address + path)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
 	lines := bufio.NewReader(resp.Body)
+	read := 0
 	for first := true; ; {
 		line, err := lines.ReadSlice('\n')
+		read += len(line)
 		switch {
 		case err == bufio.ErrBufferFull: // of data nothing more is looked at
 		case err != nil:
@@ -185,6 +203,9 @@ func (w window) follow(path string, here func()) error {
 			here()
 			first = false
 		case strings.HasPrefix(string(line), "event: end"):
+			if read < size {
+				return fmt.Errorf("it ended after %d bytes", read)
+			}
 			return nil
 		}
 	}

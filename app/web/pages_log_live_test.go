@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/velocity-ci/velocity/app/api"
 	"github.com/velocity-ci/velocity/app/web"
 	"github.com/velocity-ci/velocity/architect"
@@ -129,5 +131,44 @@ func TestSlowFollowerIsCut(t *testing.T) {
 	next := make([]byte, 1000) // fits into the connection, however slow this machine is
 	if _, err := io.ReadFull(resp.Body, next); err != nil || !strings.Contains(string(next), `"lines":[{"n":`+number+`,`) {
 		t.Errorf("behind %s comes %.200q, %v", last, next, err)
+	}
+}
+
+// A thousand follow one log at once, and each is sent all of it.
+func TestThousandFollowers(t *testing.T) {
+	const many = 1000
+	r := newRig(t)
+	_, path := r.record(strings.Repeat("a line of a log\n", 1000))
+	secret, _ := r.token(roster.Read)
+	session := r.signIn(secret)
+	var all errgroup.Group
+	sent := make([]string, many)
+	for i := range sent {
+		all.Go(func() error {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+path+"/live?from=0-1", nil)
+			if err != nil {
+				return err
+			}
+			req.AddCookie(session)
+			resp, err := r.http.Do(req)
+			if err != nil {
+				return err
+			}
+			defer resp.Body.Close()
+			text, err := io.ReadAll(resp.Body)
+			sent[i] = string(text)
+			return err
+		})
+	}
+	if err := all.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Count(sent[0], `{"n":`); lines != 1000 || !strings.Contains(sent[0], "event: end") {
+		t.Fatalf("%d lines were sent: %.200q", lines, sent[0])
+	}
+	for i := range sent {
+		if sent[i] != sent[0] {
+			t.Fatalf("follower %d was sent something else than the first: %.200q", i, sent[i])
+		}
 	}
 }
