@@ -10,6 +10,7 @@ import (
 	"github.com/velocity-ci/velocity/app/metrics"
 	"github.com/velocity-ci/velocity/app/traces"
 	"github.com/velocity-ci/velocity/architect"
+	"github.com/velocity-ci/velocity/hooks/plugin"
 	"github.com/velocity-ci/velocity/storage/git"
 )
 
@@ -34,7 +35,7 @@ func (s *service) observe(ctx context.Context, o *serviceOptions) (err error) {
 		program := programVersion()
 		s.metrics = metrics.New(metrics.Sources{
 			Version: program.Version, Commit: program.Commit,
-			Load: s.architect.Load, Races: git.Races, Reports: s.reportStats, Dropped: dropped,
+			Load: s.architect.Load, Races: git.Races, Reports: s.reportStats, Plugins: s.pluginStats, Dropped: dropped,
 		})
 		o.metrics = s.metrics
 	}
@@ -63,6 +64,14 @@ func (s *service) reportStats() (stats report.Stats, ok bool) {
 		return stats, false
 	}
 	return s.forges.reporter.Stats(), true
+}
+
+// pluginStats is how it goes with plugins; ok is false if there are none.
+func (s *service) pluginStats() (stats plugin.Stats, ok bool) {
+	if s.options.plugins == nil {
+		return stats, false
+	}
+	return s.options.plugins.runner.Stats(), true
 }
 
 // sendTraces begins to send traces, if that is asked for. The function that comes

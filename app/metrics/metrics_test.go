@@ -15,6 +15,7 @@ import (
 	"github.com/velocity-ci/velocity/app/metrics"
 	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/architect/build"
+	"github.com/velocity-ci/velocity/hooks/plugin"
 	"github.com/velocity-ci/velocity/architect/dispatch"
 )
 
@@ -27,6 +28,9 @@ func sources() metrics.Sources {
 		},
 		Races:   func() int64 { return 6 },
 		Dropped: func() int64 { return 1 },
+		Plugins: func() (plugin.Stats, bool) {
+			return plugin.Stats{Sent: 12, Retries: 5, Lost: 1, Waiting: 8, Broken: 2}, true
+		},
 		Reports: func() (report.Stats, bool) {
 			return report.Stats{Posts: 11, Retries: 2, LimitPauses: 1, Parked: 3, Waiting: 4, OldestWait: 2500 * time.Millisecond}, true
 		},
@@ -116,6 +120,11 @@ func TestScrape(t *testing.T) {
 		`velocity_http_requests_total{code="4xx",route="GET /builds/{id}"} 2`,
 		`velocity_http_requests_total{code="4xx",route="none"} 2`,
 		`velocity_log_received_bytes_total 42`,
+velocity_plugin_events_lost_total 1
+velocity_plugin_events_total 12
+velocity_plugin_retries_total 5
+velocity_plugins_broken 2
+velocity_plugins_waiting 8
 		`velocity_queue_oldest_wait_seconds 90`,
 		`velocity_queue_tasks 5`,
 		`velocity_ref_races_total 6`,

@@ -5,6 +5,7 @@ import (
 
 	"github.com/velocity-ci/velocity/app/forge/report"
 	"github.com/velocity-ci/velocity/architect"
+	"github.com/velocity-ci/velocity/hooks/plugin"
 )
 
 // Sources are asked at each scrape. They answer at once.
@@ -13,6 +14,7 @@ type Sources struct {
 	Load            func() architect.Load
 	Races           func() int64                     // updates of refs that came too late
 	Reports         func() (s report.Stats, ok bool) // ok is false as long as there is no forge
+	Plugins         func() (s plugin.Stats, ok bool) // ok is false if there are no plugins
 	Dropped         func() int64                     // traces that were not sent
 }
 
@@ -48,6 +50,12 @@ var (
 	reportPosts   = newReading(prometheus.CounterValue, "report_posts_total", "Posts about checks that a forge answered, well or not.")
 	reportRetries = newReading(prometheus.CounterValue, "report_retries_total", "Posts about checks that failed and were tried again.")
 	reportPauses  = newReading(prometheus.CounterValue, "report_limit_pauses_total", "Times that a forge asked for a pause.")
+
+	pluginWaiting = newReading(prometheus.GaugeValue, "plugins_waiting", "Plugins that have something to be told of a build, one for each build.")
+	pluginBroken  = newReading(prometheus.GaugeValue, "plugins_broken", "Plugins that failed so often that they are left alone for a while.")
+	pluginSent    = newReading(prometheus.CounterValue, "plugin_events_total", "Events that plugins took.")
+	pluginRetries = newReading(prometheus.CounterValue, "plugin_retries_total", "Events that plugins did not take and that were tried again.")
+	pluginLost    = newReading(prometheus.CounterValue, "plugin_events_lost_total", "Events that plugins were never told of; their builds have a notice.")
 )
 
 // Describe implements prometheus.Collector.
@@ -55,6 +63,7 @@ func (s Sources) Describe(to chan<- *prometheus.Desc) {
 	for _, r := range []reading{
 		info, unfinished, queued, oldest, attempts, builders, slots, busy, races, dropped,
 		reportLag, reportWaiting, reportParked, reportPosts, reportRetries, reportPauses,
+		pluginWaiting, pluginBroken, pluginSent, pluginRetries, pluginLost,
 	} {
 		to <- r.desc
 	}
@@ -80,5 +89,12 @@ func (s Sources) Collect(to chan<- prometheus.Metric) {
 		reportPosts.send(to, float64(stats.Posts))
 		reportRetries.send(to, float64(stats.Retries))
 		reportPauses.send(to, float64(stats.LimitPauses))
+	}
+	if stats, ok := s.Plugins(); ok {
+		pluginWaiting.send(to, float64(stats.Waiting))
+		pluginBroken.send(to, float64(stats.Broken))
+		pluginSent.send(to, float64(stats.Sent))
+		pluginRetries.send(to, float64(stats.Retries))
+		pluginLost.send(to, float64(stats.Lost))
 	}
 }
