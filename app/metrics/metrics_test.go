@@ -15,8 +15,8 @@ import (
 	"github.com/velocity-ci/velocity/app/metrics"
 	"github.com/velocity-ci/velocity/architect"
 	"github.com/velocity-ci/velocity/architect/build"
-	"github.com/velocity-ci/velocity/hooks/plugin"
 	"github.com/velocity-ci/velocity/architect/dispatch"
+	"github.com/velocity-ci/velocity/hooks/plugin"
 )
 
 // sources are of a server with something of everything.
@@ -120,11 +120,11 @@ func TestScrape(t *testing.T) {
 		`velocity_http_requests_total{code="4xx",route="GET /builds/{id}"} 2`,
 		`velocity_http_requests_total{code="4xx",route="none"} 2`,
 		`velocity_log_received_bytes_total 42`,
-velocity_plugin_events_lost_total 1
-velocity_plugin_events_total 12
-velocity_plugin_retries_total 5
-velocity_plugins_broken 2
-velocity_plugins_waiting 8
+		`velocity_plugin_events_lost_total 1`,
+		`velocity_plugin_events_total 12`,
+		`velocity_plugin_retries_total 5`,
+		`velocity_plugins_broken 2`,
+		`velocity_plugins_waiting 8`,
 		`velocity_queue_oldest_wait_seconds 90`,
 		`velocity_queue_tasks 5`,
 		`velocity_ref_races_total 6`,
