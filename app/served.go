@@ -143,7 +143,7 @@ func (c *cli) settle(ctx context.Context, s *served, configured repositoryConfig
 	}
 	s.site.Logs = logs
 	if o.metrics != nil {
-		s.site.Ledger, s.site.Logs = o.metrics.Ledger(ledger, c.now), o.metrics.Logs(logs)
+		s.site.Ledger, s.site.Logs = o.metrics.Ledger(s.site.Ledger, c.now), o.metrics.Logs(logs)
 	}
 	return a.Open(ctx, s.site)
 }
