@@ -122,10 +122,11 @@ type Route struct {
 	Need    roster.Right
 	On      Scope
 
-	page   bool // for people: who asks is known by their session, and hears of problems on a page
-	reader bool // for programs that know names and passwords only: a token may come as password
-	follow bool // an answer that goes on: the token is looked at again once it can be cut off
-	serve  func(f *Front, w http.ResponseWriter, r *http.Request, site *Server)
+	programs bool // not for people: whoever has a login on the forge could ask for it
+	page     bool // for people: who asks is known by their session, and hears of problems on a page
+	reader   bool // for programs that know names and passwords only: a token may come as password
+	follow   bool // an answer that goes on: the token is looked at again once it can be cut off
+	serve    func(f *Front, w http.ResponseWriter, r *http.Request, site *Server)
 }
 
 // Routes is the table.
@@ -147,7 +148,7 @@ func Routes() []Route {
 		{Pattern: "POST " + SetupPath, Need: Anybody, serve: (*Front).setup},
 		{Pattern: "GET " + SetupCallback, Need: Anybody, serve: (*Front).setupBack},
 
-		{Pattern: "GET /metrics", Need: roster.Read, On: OnServer, serve: (*Front).metrics},
+		{Pattern: "GET /metrics", Need: roster.Read, On: OnServer, programs: true, serve: (*Front).metrics},
 		{Pattern: "GET /badge/{path...}", Need: Anybody, serve: (*Front).badge},
 		{Pattern: "GET " + page.FeedPath, Need: roster.Read, On: OnRepository, reader: true, serve: (*Front).feed},
 

@@ -57,6 +57,8 @@ func (f *Front) admitToServer(ctx context.Context, c caller, route Route) error 
 			return statusError{http.StatusForbidden, fmt.Errorf("this needs a token with the right %s; this one has %s", route.Need, c.token.Rights)}
 		}
 		return nil
+	case route.programs:
+		return statusError{http.StatusForbidden, errors.New("this needs an API token: a login on a forge is not enough")}
 	case route.On == OnRepository || route.Need == roster.Read:
 		return nil // the repositories are what counts
 	case c.stranger:

@@ -25,10 +25,11 @@ const (
 
 // A row is what one route is said to need.
 type row struct {
-	need  roster.Right
-	on    web.Scope
-	shape shape
-	by    string // of what is open to anybody: what proves who asks, and its test
+	need   roster.Right
+	on     web.Scope
+	shape  shape
+	tokens bool   // and not people
+	by     string // of what is open to anybody: what proves who asks, and its test
 }
 
 var (
@@ -85,7 +86,7 @@ var routes = map[string]row{
 	"POST /builders/{name}/resume": adminsPage,
 	"GET /deliveries":              adminsPage,
 	"POST /deliveries/{key}/retry": adminsPage,
-	"GET /metrics":                 serverAPI,
+	"GET /metrics":                 {need: roster.Read, on: web.OnServer, shape: anAPI, tokens: true},
 
 	"GET /{$}":                                 serverPage,
 	"GET /queue":                               serverPage,
@@ -215,7 +216,7 @@ func (a row) want(who role, method, origin string) string {
 		return "to sign in"
 	case who.server == "":
 		return "401"
-	case cookie && foreign && method != http.MethodGet:
+	case cookie && foreign && method != http.MethodGet, a.tokens && who.person:
 		return "403"
 	case !who.person && !who.server.Includes(a.need), a.on == web.OnServer && !who.server.Includes(a.need):
 		return "403"
