@@ -150,6 +150,12 @@ func (x *examination) withoutNote(ctx context.Context, b *build.Build) error {
 	if err != nil || !b.State().Final() {
 		return nil //nolint:nilerr // a build of nothing that git could show a note of
 	}
+	if err := x.unreadableNote(h); err != nil {
+		return x.found(ctx, Finding{
+			Code: MissingNote, Severity: Damage, Place: b.ID.String(), Problem: err.Error(),
+			Remedy: fmt.Sprintf("a backup or a clone may have the note; git notes --ref=velocity remove %s takes it out, and the line of this build is added then", commit),
+		})
+	}
 	return x.found(ctx, Finding{
 		Code: MissingNote, Severity: Leftover, Place: b.ID.String(), Problem: "no note of " + string(commit) + " tells of the build",
 		Remedy: "the line is added",
@@ -157,6 +163,17 @@ func (x *examination) withoutNote(ctx context.Context, b *build.Build) error {
 			return fmt.Sprintf("added the line of build %s to the note of %s", b.ID, commit), l.addNote(ctx, h, b)
 		},
 	})
+}
+
+// unreadableNote says why the note of a commit cannot be read although there is one.
+// That the ref of all notes is broken is found with the refs.
+func (x *examination) unreadableNote(commit git.Hash) error {
+	_, err := x.repo.Note(NotesRef, commit)
+	var broken *git.BrokenRef
+	if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, git.ErrRefNotFound) || errors.As(err, &broken) || !damage(err) {
+		return nil
+	}
+	return fmt.Errorf("read the note of %s: %w", commit, err)
 }
 
 // addNote writes the line of one archived build.

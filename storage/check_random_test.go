@@ -15,6 +15,7 @@ import (
 
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint/plan"
+	"github.com/velocity-ci/velocity/storage"
 	"github.com/velocity-ci/velocity/storage/ledgertest"
 )
 
@@ -126,6 +127,7 @@ func TestRandomDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	ledgertest.Record(t, l, build.Change{Tips: map[string]plan.Commit{"refs/heads/main": commits[0]}})
+	tell(t, l, commits[0], "velocity / default", storage.Told{External: "k3f9a2-1", ID: 7, State: storage.ToldFinal, At: start})
 	release()
 	rounds := 16
 	if testing.Short() {

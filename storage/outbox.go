@@ -116,14 +116,15 @@ func (s *Store) Owed(context.Context) (owed []Owed, damaged []error, err error) 
 	return owed, damaged, err
 }
 
-// eachOwed visits the outbox of a desk, also what cannot be read of it.
+// eachOwed visits the outbox of a desk, also what cannot be read of it. Errors: those
+// of visit, or a *folderError.
 func (s *Store) eachOwed(store string, desk git.Hash, visit func(path string, o Owed, err error) error) error {
 	files, err := s.repo.Walk(desk, outboxFolder, maxOwed)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return err
+		return &folderError{outboxFolder, err}
 	}
 	for _, f := range files {
 		path := outboxFolder + "/" + f.Name

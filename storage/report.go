@@ -129,8 +129,17 @@ func (l *Ledger) reportsOf(id build.ID) (found []string, err error) {
 // maxReports is above all that a repository has, with 14 days of them.
 const maxReports = 1 << 24
 
+// A folderError is about a folder of the desk that cannot be read as a whole.
+type folderError struct {
+	folder string
+	err    error
+}
+
+func (e *folderError) Error() string { return fmt.Sprintf("read %s: %v", e.folder, e.err) }
+func (e *folderError) Unwrap() error { return e.err }
+
 // eachReport visits the reports in a folder of a desk, also those that cannot be
-// read.
+// read. Errors: those of visit, or a *folderError.
 func (s *Store) eachReport(desk git.Hash, folder string, visit func(path string, r Told, err error) error) error {
 	if desk.IsZero() {
 		return nil
@@ -140,7 +149,7 @@ func (s *Store) eachReport(desk git.Hash, folder string, visit func(path string,
 		return nil
 	}
 	if err != nil {
-		return err
+		return &folderError{folder, err}
 	}
 	for _, f := range files {
 		path := folder + "/" + f.Name
@@ -159,8 +168,8 @@ func (s *Store) eachReport(desk git.Hash, folder string, visit func(path string,
 func (x *examination) reports(ctx context.Context) error {
 	name := storeRef(x.store, "desk")
 	desk, err := x.repo.Ref(name)
-	if errors.Is(err, git.ErrRefNotFound) {
-		return nil
+	if _, _, broken := x.tips(x.store); broken != nil || errors.Is(err, git.ErrRefNotFound) {
+		return nil // that nothing of it can be read is for others to find
 	}
 	if err != nil {
 		return fmt.Errorf("read desk: %w", err)
@@ -184,12 +193,20 @@ func (x *examination) reports(ctx context.Context) error {
 	err = x.eachReport(desk, reportsFolder, func(path string, _ Told, why error) error {
 		return unreadable(path, "it is dropped; what the forge shows is found out by asking it", why)
 	})
+	var whole *folderError
+	if errors.As(err, &whole) {
+		err = unreadable(whole.folder, "it is dropped; what forges show is found out by asking them", whole.err)
+	}
 	if err != nil {
 		return err
 	}
-	return x.eachOwed(x.store, desk, func(path string, _ Owed, why error) error {
+	err = x.eachOwed(x.store, desk, func(path string, _ Owed, why error) error {
 		return unreadable(path, "it is dropped; plugins are told no more of that build", why)
 	})
+	if errors.As(err, &whole) {
+		err = unreadable(whole.folder, "it is dropped; plugins are told no more of the builds that are there", whole.err)
+	}
+	return err
 }
 
 // dropReport takes one report from the desk that is there now.

@@ -68,8 +68,12 @@ func workOff(b *Inbox) error {
 			return err
 		}
 		for _, key := range keys[:min(len(keys), 3)] {
-			if more, err := b.Begin(ctx, key); err != nil || !more {
-				return fmt.Errorf("begin %s: %v, %w", key, more, err)
+			more, err := b.Begin(ctx, key)
+			if err != nil {
+				return fmt.Errorf("begin %s: %w", key, err)
+			}
+			if !more {
+				continue // it was under way whenever children died: it is put away
 			}
 			if err := b.Done(ctx, key, "nothing", ""); err != nil {
 				return err
