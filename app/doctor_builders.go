@@ -35,7 +35,7 @@ func (d *doctor) builders(ctx context.Context) []symptom {
 		}
 	}
 	if len(found) == 0 {
-		found = append(found, fine("%d builders; each of %d kinds of tasks has one", len(offers), len(asked)))
+		found = append(found, fine("builders: %d; kinds of tasks: %d, and each has a builder", len(offers), len(asked)))
 	}
 	return found
 }
