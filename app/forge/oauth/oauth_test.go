@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -73,17 +74,17 @@ func TestExchange(t *testing.T) {
 		}, "", 0, false},
 		"a broken connection": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "", 0, false},
 	} {
-		asked := 0
+		var asked atomic.Int32
 		client := forgeThat(t, func(w http.ResponseWriter, r *http.Request) {
-			asked++
+			asked.Add(1)
 			if r.PostFormValue("code") != "CODE7" || r.PostFormValue("client_secret") != "hush" || r.PostFormValue("code_verifier") != "verifier" || r.URL.RawQuery != "" {
 				t.Errorf("%s: sent %v, %q", what, r.PostForm, r.URL.RawQuery)
 			}
 			c.answer(w, r)
 		})
 		got, err := client.Exchange(t.Context(), "CODE7", "verifier")
-		if got.Token != c.token || (err == nil) != (c.token != "") || errors.Is(err, ErrRefused) != c.refused || asked != 1 {
-			t.Errorf("%s: %q, %v, asked %d times; want %q, refused %t", what, got.Token, err, asked, c.token, c.refused)
+		if got.Token != c.token || (err == nil) != (c.token != "") || errors.Is(err, ErrRefused) != c.refused || asked.Load() != 1 {
+			t.Errorf("%s: %q, %v, asked %d times; want %q, refused %t", what, got.Token, err, asked.Load(), c.token, c.refused)
 		}
 		if lives := got.Until.Sub(noon).Round(time.Minute); c.lives != 0 && lives != c.lives || c.lives == 0 && !got.Until.IsZero() {
 			t.Errorf("%s: it lives until %s; want %s", what, got.Until, c.lives)
