@@ -169,7 +169,7 @@ func (x *examination) reports(ctx context.Context) error {
 	name := storeRef(x.store, "desk")
 	desk, err := x.repo.Ref(name)
 	if _, _, broken := x.tips(x.store); broken != nil || errors.Is(err, git.ErrRefNotFound) {
-		return nil // that nothing of it can be read is for others to find
+		return nil //nolint:nilerr // that nothing of it can be read is for others to find
 	}
 	if err != nil {
 		return fmt.Errorf("read desk: %w", err)
