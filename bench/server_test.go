@@ -189,8 +189,14 @@ func (s served) await(b *testing.B, commits []plan.Commit) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			if done = len(known) > 0; done {
-				break
+			if len(known) > 0 {
+				one, _, err := builds.Build(b.Context(), known[0].ID)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if done = one.State().Final(); done {
+					break
+				}
 			}
 			select {
 			case <-look.C:
