@@ -3,15 +3,13 @@ package app_test
 import (
 	"context"
 	"net/url"
-	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/chromedp/chromedp"
 
-	"github.com/velocity-ci/velocity/builder/require"
+	"github.com/velocity-ci/velocity/app/web/browsertest"
 )
 
 // A viewer looks at the pages of a kiosk with Chromium.
@@ -32,29 +30,10 @@ func newViewer(t *testing.T, blueprints map[string]string) *viewer {
 func browse(k *kiosk, more ...chromedp.ExecAllocatorOption) *viewer {
 	t := k.t
 	t.Helper()
-	program, err := exec.LookPath("chromium")
-	require.Have(t, "chromium", err)
-	v := &viewer{kiosk: k}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox) // tests may run as root, for whom it has no sandbox
-	allocator, end := chromedp.NewExecAllocator(atHome(t), append(options, more...)...)
-	t.Cleanup(end)
-	tab, closeTab := chromedp.NewContext(allocator)
-	v.tab = tab
-	listening, stop := context.WithCancel(tab)
-	messages := chromedp.Console(listening)
-	var said []string
-	var over sync.WaitGroup
-	over.Go(func() {
-		for m, err := range messages {
-			if err == nil {
-				said = append(said, m.String())
-			}
-		}
-	})
+	tab := browsertest.Open(atHome(t), t, more...)
+	v := &viewer{kiosk: k, tab: tab}
 	t.Cleanup(func() {
-		stop()
-		over.Wait()
-		closeTab()
+		said := tab.Close()
 		if v.cut {
 			said = slices.DeleteFunc(said, func(line string) bool { return strings.Contains(line, "net::ERR_") || strings.Contains(line, "502") })
 		}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -16,7 +15,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"github.com/velocity-ci/velocity/builder/require"
+	"github.com/velocity-ci/velocity/app/web/browsertest"
 )
 
 // A glass is a tab of Chromium that looks at pages as a server sends them: with their
@@ -37,8 +36,6 @@ type glass struct {
 // said on the console, breached the policy, or been asked for that is not there.
 func newGlass(t *testing.T) *glass {
 	t.Helper()
-	program, err := exec.LookPath("chromium")
-	require.Have(t, "chromium", err)
 	g := &glass{t: t, stream: make(chan string), pages: map[string][]byte{}}
 	server := httptest.NewServer(http.HandlerFunc(g.serve))
 	t.Cleanup(func() {
@@ -48,28 +45,11 @@ func newGlass(t *testing.T) *glass {
 	g.url = server.URL
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 5*time.Minute)
 	t.Cleanup(cancel)
-	allocator, end := chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(program), chromedp.NoSandbox, // tests may run as root, for whom it has no sandbox
-		chromedp.Flag("hide-scrollbars", true))...)
-	t.Cleanup(end)
-	tab, closeTab := chromedp.NewContext(allocator)
+	tab := browsertest.Open(ctx, t, chromedp.Flag("hide-scrollbars", true))
 	g.tab = tab
-	listening, stop := context.WithCancel(tab)
-	messages := chromedp.Console(listening)
-	var said []string
-	var over sync.WaitGroup
-	over.Go(func() {
-		for m, err := range messages {
-			if err == nil {
-				said = append(said, m.String())
-			}
-		}
-	})
 	t.Cleanup(func() {
 		g.do(chromedp.Navigate("about:blank")) // what is still under way is said before
-		stop()
-		over.Wait()
-		closeTab()
+		said := tab.Close()
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		if len(said)+len(g.strange) > 0 {
