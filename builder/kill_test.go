@@ -98,15 +98,16 @@ func (w wire) End(_ context.Context, r dispatch.Result) error {
 // A Witness is an architect that gives attempts out and remembers what it hears.
 // Its exported methods are called over net/rpc.
 type Witness struct {
-	mu      sync.Mutex
-	changed *sync.Cond
-	next    int
-	enough  bool // nothing more is given
-	given   map[dispatch.Attempt]bool
-	boot    string // of the process that was heard last
-	texts   map[dispatch.Attempt][]byte
-	ends    map[dispatch.Attempt][]dispatch.Result
-	random  *rand.Rand
+	mu        sync.Mutex
+	changed   *sync.Cond
+	next      int
+	enough    bool // nothing more is given
+	succeeded bool // an attempt has
+	given     map[dispatch.Attempt]bool
+	boot      string // of the process that was heard last
+	texts     map[dispatch.Attempt][]byte
+	ends      map[dispatch.Attempt][]dispatch.Result
+	random    *rand.Rand
 }
 
 func newWitness(random *rand.Rand) *Witness {
@@ -216,6 +217,7 @@ func (w *Witness) current(a dispatch.Attempt) error {
 func (w *Witness) settle(a dispatch.Attempt, r dispatch.Result) {
 	delete(w.given, a)
 	w.ends[a] = append(w.ends[a], r)
+	w.succeeded = w.succeeded || r.Verdict == dispatch.Succeeded
 	w.changed.Broadcast()
 }
 
@@ -228,10 +230,14 @@ func (w *Witness) more(n int) {
 	}
 }
 
-// rest gives nothing more and waits for what was given.
+// rest gives nothing more once an attempt has succeeded, and waits for what was
+// given.
 func (w *Witness) rest() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	for !w.succeeded {
+		w.changed.Wait()
+	}
 	w.enough = true
 	for len(w.given) > 0 {
 		w.changed.Wait()
@@ -287,7 +293,7 @@ func TestKilledBuilderLosesNothing(t *testing.T) {
 			t.Errorf("attempt %s failed: %s", a, all[0].Reason)
 		}
 	}
-	if len(w.ends) != w.next || verdicts[dispatch.Succeeded] == 0 {
+	if len(w.ends) != w.next {
 		t.Errorf("%d attempts were given, %d have an end: %v", w.next, len(w.ends), verdicts)
 	}
 	t.Logf("%d attempts: %v", w.next, verdicts)
