@@ -58,6 +58,7 @@ func TestScripts(t *testing.T) {
 			"registry":   startRegistry,
 			"serving":    serving,
 			"signal":     sendSignal,
+			"toolchain":  toolchain,
 			"waitfor":    waitFor,
 		},
 	})
