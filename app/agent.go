@@ -105,6 +105,9 @@ func (a *agent) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := unshown(ctx, b, a.state); err != nil {
+		return usage("%w", err).hint("%s; --executor host runs steps in this container", showing(a.state))
+	}
 	if err := b.Reap(ctx); err != nil {
 		a.log.Warn("leftovers of an earlier process stay", slog.Any("error", err))
 	}

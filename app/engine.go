@@ -2,14 +2,18 @@ package app
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/velocity-ci/velocity/builder"
 	"github.com/velocity-ci/velocity/builder/compose"
 	"github.com/velocity-ci/velocity/builder/docker"
+	"github.com/velocity-ci/velocity/builder/executor"
 	"github.com/velocity-ci/velocity/builder/host"
 )
 
@@ -33,6 +37,30 @@ func (c *cli) engine(b *builder.Builder, home string, limits docker.Limits, log 
 		}
 	}
 	return nil
+}
+
+// engineTime is how long the engine may take to say what a builder runs in.
+const engineTime = 10 * time.Second
+
+// unshown is what keeps containers from seeing workspaces below home, where the
+// builder itself runs in a container; nil if nothing does, or if no engine answers
+// now: then each step says so by itself.
+func unshown(ctx context.Context, b *builder.Builder, home string) error {
+	engine, ok := b.Docker.(*docker.Executor)
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, engineTime)
+	defer cancel()
+	if err := engine.Shows(ctx, home); !errors.Is(err, executor.ErrEngine) {
+		return err
+	}
+	return nil
+}
+
+// showing is how a folder of a container comes to be shown to others.
+func showing(folder string) string {
+	return "start this container with a volume there, --volume velocity:" + folder + ", or with a folder of the engine's machine"
 }
 
 // pluginDirs are where the docker command looks for plugins of all users.

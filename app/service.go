@@ -188,6 +188,9 @@ func (s *service) embed(ctx context.Context, o serviceOptions) error {
 	if o.configured != nil {
 		b.Labels = o.configured.Builder.Labels
 	}
+	if err := unshown(ctx, b, home); err != nil {
+		s.log.Warn("steps in containers will fail", "err", err, "advice", showing(home))
+	}
 	if err := b.Reap(ctx); err != nil {
 		s.log.Warn("leftovers of an earlier process stay", "err", err)
 	}
