@@ -105,8 +105,8 @@ func (a *agent) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := unshown(ctx, b, a.state); err != nil {
-		return usage("%w", err).hint("%s; --executor host runs steps in this container", showing(a.state))
+	if hidden := unshown(ctx, b.Docker, a.state); hidden != nil {
+		return hidden
 	}
 	if err := b.Reap(ctx); err != nil {
 		a.log.Warn("leftovers of an earlier process stay", slog.Any("error", err))

@@ -179,8 +179,8 @@ func (d *doctor) shown(ctx context.Context, engine *docker.Executor, forged bool
 		if err == nil && folder == state && !forged { // then there are no mirrors in it
 			continue
 		}
-		if err := engine.Shows(ctx, folder); err != nil {
-			found = append(found, problem("steps with an image cannot see their files: %v", err).mend("%s", showing(folder)))
+		if hidden := unshown(ctx, engine, folder); hidden != nil {
+			found = append(found, problem("steps with an image cannot see their files: %v", hidden).mend("%s", hidden.advice))
 		}
 	}
 	return found

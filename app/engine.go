@@ -42,25 +42,22 @@ func (c *cli) engine(b *builder.Builder, home string, limits docker.Limits, log 
 // engineTime is how long the engine may take to say what a builder runs in.
 const engineTime = 10 * time.Second
 
-// unshown is what keeps containers from seeing workspaces below home, where the
-// builder itself runs in a container; nil if nothing does, or if no engine answers
-// now: then each step says so by itself.
-func unshown(ctx context.Context, b *builder.Builder, home string) error {
-	engine, ok := b.Docker.(*docker.Executor)
+// unshown says why the engine's containers cannot see what is made in folder, because
+// this process runs in a container itself; nil if they can, or if no engine answers
+// now: then each step says so.
+func unshown(ctx context.Context, engine builder.ContainerExecutor, folder string) *failure {
+	to, ok := engine.(*docker.Executor)
 	if !ok {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, engineTime)
 	defer cancel()
-	if err := engine.Shows(ctx, home); !errors.Is(err, executor.ErrEngine) {
-		return err
+	err := to.Shows(ctx, folder)
+	var start *executor.StartError
+	if errors.Is(err, executor.ErrEngine) || !errors.As(err, &start) {
+		return nil
 	}
-	return nil
-}
-
-// showing is how a folder of a container comes to be shown to others.
-func showing(folder string) string {
-	return "start this container with a volume there, --volume velocity:" + folder + ", or with a folder of the engine's machine"
+	return usage("%s", start.What).hint("%s", start.Hint)
 }
 
 // pluginDirs are where the docker command looks for plugins of all users.

@@ -58,6 +58,7 @@ func TestScripts(t *testing.T) {
 			"registry":   startRegistry,
 			"serving":    serving,
 			"signal":     sendSignal,
+			"vessel":     vessel,
 			"waitfor":    waitFor,
 		},
 	})

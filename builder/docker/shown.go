@@ -26,14 +26,14 @@ func (e *Executor) Source(ctx context.Context, path string) (source string, read
 	case err != nil:
 		return "", false, err
 	case len(all) > 1:
-		return "", false, cannotShow(path, fmt.Sprintf("%s is mounted in it", filepath.Join(path, all[1].Target)), "name a folder without mounts")
+		return "", false, cannotShow(path, fmt.Errorf("%s is mounted in it", filepath.Join(path, all[1].Target)))
 	}
 	return all[0].Source, all[0].ReadOnly, nil
 }
 
 // Shows returns nil if what is made in dir can be shown to containers; dir itself
-// need not be there yet. The error is an *executor.StartError, without a hint unless
-// it wraps executor.ErrEngine because no engine answers.
+// need not be there yet. The error is an *executor.StartError, and wraps
+// executor.ErrEngine if no engine answers.
 func (e *Executor) Shows(ctx context.Context, dir string) error {
 	o, err := e.around(ctx)
 	if o == nil || err != nil {
@@ -48,7 +48,7 @@ func (e *Executor) Shows(ctx context.Context, dir string) error {
 			_, _, err = o.place(real)
 		}
 		if err != nil {
-			return cannotShow(dir, err.Error(), "")
+			return cannotShow(dir, err)
 		}
 		return nil
 	}
@@ -66,21 +66,39 @@ func (e *Executor) show(ctx context.Context, dir, target string, readOnly bool) 
 	}
 	all, err := o.show(dir, target, readOnly)
 	if err != nil {
-		return nil, cannotShow(dir, err.Error(), wayOut)
+		return nil, cannotShow(dir, err)
 	}
 	return all, nil
 }
 
-// wayOut is what helps most who see that something cannot be shown.
-const wayOut = "put it on a volume or a folder of the engine's machine, as in --volume velocity:/var/lib/velocity for the state of a builder"
+// A hiddenError says why no other container can see something, and what helps.
+type hiddenError struct{ why, hint string }
+
+func (e *hiddenError) Error() string { return e.why }
+
+// hidden is for what lies on a mount that only this container has.
+func hidden(on mounted) error {
+	if on.kind == "tmpfs" {
+		return &hiddenError{
+			why: "it is in that container's own memory",
+			hint: "mount a volume in memory there: --mount type=volume,source=NAME,target=" + on.point +
+				",volume-opt=type=tmpfs,volume-opt=device=tmpfs",
+		}
+	}
+	return &hiddenError{
+		why:  "it is on no volume",
+		hint: "put it on one, or on a folder of the engine's machine, as in --volume velocity:/var/lib/velocity for a builder's state",
+	}
+}
 
 // cannotShow is why a container is not made: what it would see in the folder's
 // place is an empty one.
-func cannotShow(dir, why, hint string) error {
-	return &executor.StartError{
-		What: fmt.Sprintf("%s in the builder's container cannot be shown to other containers: %s", dir, why),
-		Hint: hint,
+func cannotShow(dir string, why error) error {
+	e := &executor.StartError{What: fmt.Sprintf("%s in the builder's container cannot be shown to other containers: %v", dir, why)}
+	if h := (*hiddenError)(nil); errors.As(why, &h) {
+		e.Hint = h.hint
 	}
+	return e
 }
 
 // show is the mount of dir, and those of what is mounted in it. Whoever is mounted
@@ -127,11 +145,8 @@ func plain(point string) error {
 func (o *own) place(real string) (source string, readOnly bool, err error) {
 	on, ok := innermost(o.mounts, real)
 	given, known := o.given[on.point]
-	switch {
-	case ok && !known && on.kind == "tmpfs":
-		return "", false, errors.New("it is in that container's own memory")
-	case !known:
-		return "", false, errors.New("it is on no volume")
+	if !ok || !known {
+		return "", false, hidden(on)
 	}
 	if err := bindable(given); err != nil {
 		return "", false, err
