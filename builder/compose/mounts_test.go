@@ -45,12 +45,14 @@ func TestEngineElsewhere(t *testing.T) {
 			bind("/engine$$1/dir/sub", "/x", ""), `{"type": "volume", "source": "v", "target": "/y"}`,
 		}, ", ") + "]",
 		"secrets": `[{"source": "nobody's"}]`,
-		"configs": "null",
 		"build":   strings.ReplaceAll(`{"context": "ROOT/dir", "dockerfile": "ROOT/dir/Dockerfile", "secrets": [{"source": "s"}]}`, "ROOT", p.root),
 	} {
 		if diff := cmp.Diff(decoded(t, want), service[field]); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", field, diff)
 		}
+	}
+	if configs, there := service["configs"]; there { // the plugin wants a list
+		t.Errorf("configs: %v", configs)
 	}
 	if diff := cmp.Diff(map[string]any{"s": map[string]any{"file": p.root + "/file"}}, passed["secrets"]); diff != "" {
 		t.Errorf("secrets (-want +got):\n%s", diff)
