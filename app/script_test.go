@@ -59,6 +59,7 @@ func TestScripts(t *testing.T) {
 			"serving":    serving,
 			"signal":     sendSignal,
 			"toolchain":  toolchain,
+			"vessel":     vessel,
 			"waitfor":    waitFor,
 		},
 	})
