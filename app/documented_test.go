@@ -88,7 +88,8 @@ func documentedBlock(ts *testscript.TestScript, path, language, which string) bl
 
 // shows is a command of scripts, `shows PAGE HEADING/NUMBER`: what the last command
 // wrote to stdout is what the page shows in this block of output, apart from ids,
-// commits and times. A line of the page with nothing but … stands for any lines.
+// commits and times. In the page … stands for anything in its line, and alone on a line
+// for any lines.
 func shows(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: shows PAGE HEADING/NUMBER")
@@ -109,7 +110,7 @@ func asShown(page string) *regexp.Regexp {
 			pattern.WriteString(`(?:.*\n)*`)
 			continue
 		}
-		pattern.WriteString(regexp.QuoteMeta(line))
+		pattern.WriteString(strings.ReplaceAll(regexp.QuoteMeta(line), "…", ".*"))
 	}
 	return regexp.MustCompile(`^` + pattern.String() + `$`)
 }
@@ -122,7 +123,7 @@ var various = []struct {
 	{regexp.MustCompile(`\b[a-z0-9]{6}-([0-9]+)\b`), "STORE-$1"},
 	{regexp.MustCompile(`\b[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z| ?[+-][0-9]{2}:?[0-9]{2})?`), "TIME"},
 	{regexp.MustCompile(`\b(?:[0-9]+h)?(?:[0-9]+m)?[0-9]+(?:\.[0-9]+)?(?:s|ms|µs)\b`), "SHORT"},
-	{regexp.MustCompile(`\b[0-9a-f]{40}\b`), "COMMIT"},
+	{regexp.MustCompile(`\b[0-9a-f]{40}(?:[0-9a-f]{24})?\b`), "COMMIT"},
 	{regexp.MustCompile(`\b[0-9a-f]{7}\b`), "COMMIT"},
 	{regexp.MustCompile(`[ \t]+\n`), "\n"},
 	{regexp.MustCompile(` {2,}`), "  "}, // columns are as wide as what is in them
