@@ -50,7 +50,6 @@ func TestEveryCommandBlockIsRun(t *testing.T) {
 
 // undone are pages whose blocks have no stories yet.
 var undone = []string{
-	"README.md",
 	"docs/artifacts.md",
 	"docs/benchmarks.md",
 	"docs/builders.md",
@@ -113,8 +112,8 @@ func useOf(story string, words []string) (use, error) {
 	if err != nil {
 		return use{}, err
 	}
-	runs := regexp.MustCompile(`(?m)^(?:! )?(?:exec|exits|waitfor) .*\b` + regexp.QuoteMeta(take.file) + `\b`)
-	if !runs.MatchString(story) {
+	runs := regexp.MustCompile(`(?m)^(?:! )?(?:exec|exits|waitfor) .*[\s'"]` + regexp.QuoteMeta(take.file) + `(?:[\s'"]|$)`)
+	if filepath.Ext(take.file) != ".yml" && !runs.MatchString(story) {
 		return use{}, errors.New(take.file + " is taken from " + u.page + " and not run")
 	}
 	return u, nil

@@ -5,20 +5,22 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// documented is a command of scripts that takes a block of commands from a page, to
-// be run by the script: what the page promises is what the script does.
+// documented is a command of scripts that takes a block from a page, of commands to be
+// run by the script, or of a file that they need: what the page promises is what the
+// script does.
 //
 //	documented PAGE NAME ['OLD => NEW'...]
 //	documented PAGE HEADING/NUMBER FILE ['OLD => NEW'...]
 //
 // PAGE is a path from docs. The block's first line is a comment that begins with
-// NAME, and it is written to that file as it is; or it is the block of this number
+// NAME, and it is written to that file as it is; or it is the sh block of this number
 // below the heading with this anchor, and is written to FILE behind `set -e`, since
 // somebody who types it stops at what fails. What cannot be run as it stands, such as
 // an address, is replaced: each OLD must be there, and all of them are replaced.
@@ -27,7 +29,7 @@ func documented(ts *testscript.TestScript, neg bool, args []string) {
 	if err != nil || neg {
 		ts.Fatalf("usage: documented PAGE NAME|HEADING/NUMBER FILE ['OLD => NEW'...]")
 	}
-	b := documentedBlock(ts, args[0], "sh", take.block)
+	b := documentedBlock(ts, args[0], take.block, "sh", "yaml", "json", "ini")
 	text := b.text
 	if take.block == b.place {
 		text = "set -e\n" + text
@@ -71,18 +73,19 @@ func parseTaking(args []string) (taking, error) {
 	return t, nil
 }
 
-// documentedBlock finds a block of a page by its name or place.
-func documentedBlock(ts *testscript.TestScript, path, language, which string) block {
+// documentedBlock finds a block of a page by its name, or by its place among those of
+// the first language.
+func documentedBlock(ts *testscript.TestScript, path, which string, languages ...string) block {
 	text, err := os.ReadFile(filepath.Join(top, "docs", path))
 	ts.Check(err)
 	p, err := parsePage("docs/"+path, string(text))
 	ts.Check(err)
 	for _, b := range p.blocks {
-		if b.language == language && (b.name == which || b.place == which) {
+		if b.language == languages[0] && b.place == which || slices.Contains(languages, b.language) && b.name == which {
 			return b
 		}
 	}
-	ts.Fatalf("docs/%s has no %s block %s", path, language, which)
+	ts.Fatalf("docs/%s has no %s block %s", path, languages[0], which)
 	return block{}
 }
 
@@ -94,7 +97,7 @@ func shows(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: shows PAGE HEADING/NUMBER")
 	}
-	want := documentedBlock(ts, args[0], "output", args[1]).text
+	want := documentedBlock(ts, args[0], args[1], "output").text
 	got := ts.ReadFile("stdout")
 	if !asShown(want).MatchString(sameEverywhere(got)) {
 		ts.Fatalf("docs/%s shows in %s\n%sbut this was written:\n%s", args[0], args[1], want, got)
