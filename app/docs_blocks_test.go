@@ -61,13 +61,14 @@ func stories(t *testing.T) map[use]bool {
 	for _, path := range glob(t, "testdata/script/*.txt") {
 		story, _, _ := strings.Cut(readText(t, "app/"+path), "\n-- ")
 		for line := range strings.Lines(story) {
-			if words := splitLine(line); len(words) > 0 && (words[0] == "documented" || words[0] == "shows") {
-				u, err := useOf(story, words)
-				if err != nil {
-					t.Errorf("%s: %v", path, err)
-				}
-				taken[u] = true
+			if !strings.HasPrefix(line, "documented ") && !strings.HasPrefix(line, "shows ") {
+				continue
 			}
+			u, err := useOf(story, splitLine(line))
+			if err != nil {
+				t.Errorf("%s: %v", path, err)
+			}
+			taken[u] = true
 		}
 	}
 	whole := regexp.MustCompile(`commandsOf\(t, "([^"]+)"\)`)
@@ -100,10 +101,13 @@ func useOf(story string, words []string) (use, error) {
 	return u, nil
 }
 
+// word is one argument of a line, quoted or not.
+var word = regexp.MustCompile(`(?:'[^']*'|[^\s'#]+)+`)
+
 // splitLine splits a line of a story as testscript does, without its variables.
 func splitLine(line string) []string {
 	var words []string
-	for _, m := range regexp.MustCompile(`(?:'[^']*'|[^\s'#]+)+`).FindAllString(line, -1) {
+	for _, m := range word.FindAllString(line, -1) {
 		words = append(words, strings.ReplaceAll(m, "'", ""))
 	}
 	return words
