@@ -21,6 +21,7 @@ func TestWalk(t *testing.T) {
 	}
 	folder := t.TempDir()
 	w := walker{t, strangersEnv(t, folder)}
+	w.run(folder, "go", "telemetry", "off") // it has a process of its own, that would outlive the folder
 	w.run(folder, "git", "clone", "-q", from, "clone")
 	clone := filepath.Join(folder, "clone")
 	w.run(clone, "sh", "-ec", firstCommand(t, filepath.Join(clone, "README.md")))
