@@ -59,6 +59,7 @@ func TestScripts(t *testing.T) {
 			"serving":    serving,
 			"shows":      shows,
 			"signal":     sendSignal,
+			"toolchain":  toolchain,
 			"waitfor":    waitFor,
 		},
 	})
