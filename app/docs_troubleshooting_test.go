@@ -18,10 +18,12 @@ var (
 	ellipses = regexp.MustCompile(`…[…]+`)
 	headline = regexp.MustCompile("(?m)^### `([^`]+)`$")
 	also     = regexp.MustCompile("\\bAlso (`[^`]+`(?:, `[^`]+`)*)")
+	logLine  = regexp.MustCompile(`\bmsg="([^"]+)"`)
 )
 
 // Every message by which docs/troubleshooting.md can be searched, a headline that
-// is nothing else or what follows "Also", is still one that the program has.
+// is nothing else or what follows "Also", is still one that the program has, and so
+// is every line of the log that a page names.
 func TestTroubleshootingQuotesTheProgram(t *testing.T) {
 	page := readText(t, "docs/troubleshooting.md")
 	var quoted []string
@@ -36,6 +38,11 @@ func TestTroubleshootingQuotesTheProgram(t *testing.T) {
 	if len(quoted) < 100 {
 		t.Fatalf("only %d messages were found: %q", len(quoted), quoted)
 	}
+	for _, path := range userPages(t) {
+		for _, m := range logLine.FindAllStringSubmatch(readText(t, path), -1) {
+			quoted = append(quoted, m[1])
+		}
+	}
 	texts := strings.Join(programTexts(t), "\n")
 	for _, q := range quoted {
 		want := strings.Trim(strings.ReplaceAll(q, `"…"`, "…"), "…: ")
@@ -43,7 +50,7 @@ func TestTroubleshootingQuotesTheProgram(t *testing.T) {
 			t.Errorf("%q is too little to know a message by", q)
 		}
 		if !strings.Contains(texts, want) {
-			t.Errorf("docs/troubleshooting.md has %q, which the program never says", q)
+			t.Errorf("the pages quote %q, which the program never says", q)
 		}
 	}
 }
