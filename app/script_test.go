@@ -57,6 +57,7 @@ func TestScripts(t *testing.T) {
 			"record":     record,
 			"registry":   startRegistry,
 			"serving":    serving,
+			"shows":      shows,
 			"signal":     sendSignal,
 			"toolchain":  toolchain,
 			"vessel":     vessel,

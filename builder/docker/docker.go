@@ -25,6 +25,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
@@ -105,13 +106,14 @@ func (e *Executor) Available(ctx context.Context) error {
 	return nil
 }
 
-// noEngine is the answer to a step that names an image where no engine is.
+// noEngine is the answer to a step that names an image where no engine is, or
+// none that this user may use.
 func noEngine(err error) error {
-	return &executor.StartError{
-		What: "no Docker engine: " + err.Error(),
-		Hint: "use --executor host or name no image",
-		Err:  errors.Join(executor.ErrEngine, err),
+	hint := "start it, use --executor host, or name no image"
+	if errors.Is(err, fs.ErrPermission) {
+		hint = "let this user use it, as members of the group docker may, or use --executor host"
 	}
+	return &executor.StartError{What: "no Docker engine: " + err.Error(), Hint: hint, Err: errors.Join(executor.ErrEngine, err)}
 }
 
 // broke marks err as the machinery's failure while doing what verb says.
