@@ -57,6 +57,7 @@ func TestScripts(t *testing.T) {
 			"record":     record,
 			"registry":   startRegistry,
 			"serving":    serving,
+			"shows":      shows,
 			"signal":     sendSignal,
 			"waitfor":    waitFor,
 		},
@@ -80,6 +81,10 @@ func setUp(env *testscript.Env) error {
 	env.Values[clustered{}] = nodes
 	env.Defer(nodes.stop)
 	home := filepath.Join(env.WorkDir, ".home")
+	built, err := goCache()
+	if err != nil {
+		return err
+	}
 	if err := os.Mkdir(home, 0o777); err != nil {
 		return err
 	}
@@ -95,11 +100,21 @@ func setUp(env *testscript.Env) error {
 		"COMPOSE_PLUGIN":      os.Getenv("VELOCITY_COMPOSE"),
 		"BUILDX":              os.Getenv("VELOCITY_BUILDX"),
 		"PREVIOUS":            os.Getenv("VELOCITY_PREVIOUS"),
+		"GOCACHE":             built,               // not one in the home folder, which is empty
 		"GORACE":              "atexit_sleep_ms=0", // else each command takes a second
 	} {
 		env.Setenv(name, value)
 	}
 	return os.WriteFile(filepath.Join(home, ".gitconfig"), []byte(gitConfig), 0o666)
+}
+
+// goCache is the folder of what the go command has built here before.
+func goCache() (string, error) {
+	if folder := os.Getenv("GOCACHE"); folder != "" {
+		return folder, nil
+	}
+	folder, err := os.UserCacheDir()
+	return filepath.Join(folder, "go-build"), err
 }
 
 // exits runs a command, `exits STATUS COMMAND ARGUMENT...`, that must end with
