@@ -1,8 +1,10 @@
 package app_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	gobuild "go/build"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -53,6 +55,7 @@ func TestScripts(t *testing.T) {
 			"keep":       keep,
 			"leaks":      leaks,
 			"listening":  listening,
+			"machine":    machine,
 			"more":       more,
 			"record":     record,
 			"registry":   startRegistry,
@@ -85,6 +88,10 @@ func setUp(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
+	source, err := filepath.Abs(top)
+	if err != nil {
+		return err
+	}
 	if err := os.Mkdir(home, 0o777); err != nil {
 		return err
 	}
@@ -100,7 +107,10 @@ func setUp(env *testscript.Env) error {
 		"COMPOSE_PLUGIN":      os.Getenv("VELOCITY_COMPOSE"),
 		"BUILDX":              os.Getenv("VELOCITY_BUILDX"),
 		"PREVIOUS":            os.Getenv("VELOCITY_PREVIOUS"),
+		"RELEASE":             os.Getenv("VELOCITY_RELEASE"),
+		"SOURCE":              source,
 		"GOCACHE":             built,               // not one in the home folder, which is empty
+		"GOMODCACHE":          goModules(),
 		"GORACE":              "atexit_sleep_ms=0", // else each command takes a second
 	} {
 		env.Setenv(name, value)
@@ -115,6 +125,11 @@ func goCache() (string, error) {
 	}
 	folder, err := os.UserCacheDir()
 	return filepath.Join(folder, "go-build"), err
+}
+
+// goModules is the folder of the modules that the go command has fetched here before.
+func goModules() string {
+	return cmp.Or(os.Getenv("GOMODCACHE"), filepath.Join(filepath.SplitList(gobuild.Default.GOPATH)[0], "pkg", "mod"))
 }
 
 // exits runs a command, `exits STATUS COMMAND ARGUMENT...`, that must end with
