@@ -109,7 +109,7 @@ func setUp(env *testscript.Env) error {
 		"PREVIOUS":            os.Getenv("VELOCITY_PREVIOUS"),
 		"RELEASE":             os.Getenv("VELOCITY_RELEASE"),
 		"SOURCE":              source,
-		"GOCACHE":             built,               // not one in the home folder, which is empty
+		"GOCACHE":             built, // not one in the home folder, which is empty
 		"GOMODCACHE":          goModules(),
 		"GORACE":              "atexit_sleep_ms=0", // else each command takes a second
 	} {
