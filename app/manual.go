@@ -22,7 +22,7 @@ type edition struct {
 
 // write appends the page of a command.
 func (e edition) write(to *bytes.Buffer, cmd *cobra.Command) {
-	fmt.Fprintf(to, ".TH %s 1 %q %q Velocity\n.nh\n.ad l\n", strings.ToUpper(roff(pageName(cmd))), roff(e.date), "velocity "+roff(e.version))
+	fmt.Fprintf(to, ".TH %s 1 \"%s\" \"%s\" Velocity\n.nh\n.ad l\n", strings.ToUpper(roff(pageName(cmd))), roff(e.date), "velocity "+roff(e.version))
 	fmt.Fprintf(to, ".SH NAME\n%s \\- %s\n", roff(pageName(cmd)), roff(cmd.Short))
 	fmt.Fprintf(to, ".SH SYNOPSIS\n.B %s\n", roff(cmd.UseLine()))
 	if subs := documentedCommands(cmd)[1:]; len(subs) > 0 {
