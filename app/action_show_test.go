@@ -119,18 +119,3 @@ func TestActionFindings(t *testing.T) {
 		t.Errorf("the summary has %d bytes", len(r.summary))
 	}
 }
-
-// What a step without an image cannot find in the action's container has a way out.
-func TestActionLacksProgram(t *testing.T) {
-	s := newStep(t, one("no-such-program-here"))
-	r := s.run(nil)
-	r.check(t, 1, failed)
-	hasNot(t, "the summary", r.summary, "without an image")
-	s = newStep(t, one("true"))
-	s.write(map[string]string{"seen": "x"})
-	r = s.run(map[string]string{"INPUT_EXECUTOR": "host"})
-	r.check(t, 0, succeeded)
-	if _, err := os.Stat(filepath.Join(s.workspace, "seen")); err != nil {
-		t.Error(err)
-	}
-}
