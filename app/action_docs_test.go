@@ -38,6 +38,7 @@ func readManifest(t *testing.T) (m manifest) {
 // docs/action.md has the inputs and outputs of action.yml, with their defaults, and
 // the program reads and writes those and no others.
 func TestActionIsDocumented(t *testing.T) {
+	t.Parallel()
 	m, page := readManifest(t), readText(t, "docs/action.md")
 	documented := map[string]string{}
 	for _, row := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\| (?:`(\\w+)` )?\\| ").FindAllStringSubmatch(section(t, page, "Inputs"), -1) {
@@ -94,6 +95,7 @@ func section(t *testing.T, page, heading string) string {
 // GitHub would take every workflow of docs/action.md, and the inputs and outputs in
 // them are those of the action.
 func TestActionWorkflows(t *testing.T) {
+	t.Parallel()
 	program := os.Getenv("VELOCITY_ACTIONLINT")
 	_, missing := os.Stat(program)
 	require.Have(t, "actionlint", missing)

@@ -11,6 +11,7 @@ const facts = `echo "branch=[$VELOCITY_GIT_BRANCH] tag=[$VELOCITY_GIT_TAG] sha=$
 // On a commit that is checked out as such the branch or tag is the one that the
 // workflow runs for; on any other commit there is none.
 func TestActionKnowsRef(t *testing.T) {
+	t.Parallel()
 	s := newStep(t, one(facts))
 	sha := s.env["GITHUB_SHA"]
 	hostile := "refs/heads/$(touch x);`id`::error::"
@@ -40,6 +41,7 @@ func TestActionKnowsRef(t *testing.T) {
 
 // A pull request is compared with what it is for as far as the checkout has it.
 func TestActionComparesPullRequests(t *testing.T) {
+	t.Parallel()
 	s := newStep(t, map[string]string{
 		".velocityci/pipelines/default.yml": `stages:
   - name: all

@@ -8,6 +8,7 @@ import (
 // Wrong inputs are errors of the step that name the input and what it can be, and
 // show no value of a parameter.
 func TestActionInputs(t *testing.T) {
+	t.Parallel()
 	files := one("true")
 	files[".velocityci/pipelines/release.yml"] = "stages: [{name: s, blueprints: [default]}]\n"
 	s := newStep(t, files)
@@ -39,6 +40,7 @@ func TestActionInputs(t *testing.T) {
 
 // What keeps a build from being made is an error of the step, too.
 func TestActionCannotBegin(t *testing.T) {
+	t.Parallel()
 	s := newStep(t, map[string]string{".velocityci/blueprints/default.yml": "steps:\n  - {type: rnu}\n"})
 	r := s.run(nil)
 	r.check(t, 2, map[string]string{})

@@ -52,6 +52,7 @@ func (s *jobStep) foreign() (all []string) {
 // As root the action goes on as the owner of the workspace: that is who steps are and
 // whose files are left, and steps cannot read what the action was given.
 func TestActionGoesOnAsOwner(t *testing.T) {
+	t.Parallel()
 	s := newStep(t, one(`echo "I am $(id -u):$(id -g) $(id -G)"
 touch made
 tr '\0' '\n' </proc/$PPID/environ || echo closed`))
@@ -77,6 +78,7 @@ tr '\0' '\n' </proc/$PPID/environ || echo closed`))
 
 // A checkout that somebody else made in the workspace is still the job's.
 func TestActionTrustsWorkspace(t *testing.T) {
+	t.Parallel()
 	s := newStep(t, one("echo built"))
 	s.handOver()
 	if err := os.Lchown(filepath.Join(s.workspace, ".git"), 1234, 1234); err != nil {

@@ -28,6 +28,7 @@ func (s *jobStep) cloned() (origin string) {
 
 // A recorded build is a note at origin, beside those of others.
 func TestActionRecords(t *testing.T) {
+	t.Parallel()
 	s := newStep(t, one("echo recorded >left-behind; "+facts))
 	s.git("commit", "-q", "--allow-empty", "-m", "two")
 	s.env["GITHUB_SHA"] = s.git("rev-parse", "HEAD")
@@ -69,6 +70,7 @@ func TestActionRecords(t *testing.T) {
 // A runner that cancels the job interrupts the step, which ends what it began and
 // tells how far it came.
 func TestActionCanceled(t *testing.T) {
+	t.Parallel()
 	s := newStep(t, one("sleep 1000 & echo $$ $! >begun; wait; echo never"))
 	path := filepath.Join(s.workspace, "begun")
 	if err := syscall.Mkfifo(path, 0o666); err != nil {

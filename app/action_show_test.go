@@ -17,6 +17,7 @@ import (
 // Tasks that run at the same time are shown one after the other, a group for each
 // step, and nothing that they print speaks to the runner.
 func TestActionGroups(t *testing.T) {
+	t.Parallel()
 	s := newStep(t, map[string]string{
 		".velocityci/pipelines/default.yml": "stages:\n  - {name: both, blueprints: [a, b]}\n",
 		".velocityci/blueprints/a.yml": `steps:
@@ -57,6 +58,7 @@ func TestActionGroups(t *testing.T) {
 // Secrets are hidden before anything else is said, line by line, and steps see
 // nothing of what is the action's alone.
 func TestActionSecrets(t *testing.T) {
+	t.Parallel()
 	files := map[string]string{".velocityci/blueprints/default.yml": `parameters: [{name: key, secret: true}, {name: who}]
 steps:
   - {type: run, secrets: [key], script: 'echo "key: $key"; echo "for $who"; env | cut -d= -f1'}
@@ -92,6 +94,7 @@ steps:
 // Findings of test reports and compilers are annotations as far as the runner takes
 // them, and all of them are in the summary.
 func TestActionFindings(t *testing.T) {
+	t.Parallel()
 	var cases, lines strings.Builder
 	for i := range 12 {
 		fmt.Fprintf(&cases, `<testcase classname="shop" name="Test%02d"><failure message="Failed">cart_test.go:%d: got, 100%%: wrong</failure></testcase>`, i, i+1)
