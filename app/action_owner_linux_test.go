@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -16,14 +17,14 @@ const runner = 1001
 
 // handOver makes everything of the job another user's, as it is where a Docker action
 // is root and the runner is not.
-func (s *jobStep) handOver() {
+func (s *jobStep) handOver(uid int) {
 	s.t.Helper()
 	if os.Geteuid() != 0 {
 		require.Have(s.t, "root", errors.New("only root can be two users"))
 	}
 	err := os.Chmod(filepath.Dir(s.folder), 0o755) // which tests have for themselves
 	err = errors.Join(err, filepath.WalkDir(s.folder, func(path string, _ fs.DirEntry, err error) error {
-		return errors.Join(err, os.Lchown(path, runner, runner))
+		return errors.Join(err, os.Lchown(path, uid, uid))
 	}))
 	if err != nil {
 		s.t.Fatal(err)
@@ -57,7 +58,7 @@ func TestActionGoesOnAsOwner(t *testing.T) {
 touch made
 tr '\0' '\n' </proc/$PPID/environ || echo closed`))
 	s.fresh()
-	s.handOver()
+	s.handOver(runner)
 	r := s.run(map[string]string{"INPUT_PARAMETERS": ""})
 	r.check(t, 0, succeeded)
 	has(t, "the step", r.log.In("default"), "I am 1001:1001", "closed")
@@ -76,11 +77,29 @@ tr '\0' '\n' </proc/$PPID/environ || echo closed`))
 	}
 }
 
+// So it is where the runner runs the action as itself.
+func TestActionOfRunner(t *testing.T) {
+	t.Parallel()
+	a, _, _ := newMembers(t)
+	s := newStep(t, one("tr '\\0' '\\n' </proc/$PPID/environ || echo closed"))
+	s.fresh()
+	s.handOver(int(a.uid))
+	cmd, stdout, stderr := s.command(nil)
+	cmd.Path = filepath.Join(strings.Split(a.path, ":")[0], "velocity")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: a.uid, Gid: a.uid}}
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v: %s%s", err, stdout, stderr)
+	}
+	r := s.result(cmd, stdout, stderr)
+	r.check(t, 0, succeeded)
+	has(t, "the step", r.log.In("default"), "closed")
+}
+
 // A checkout that somebody else made in the workspace is still the job's.
 func TestActionTrustsWorkspace(t *testing.T) {
 	t.Parallel()
 	s := newStep(t, one("echo built"))
-	s.handOver()
+	s.handOver(runner)
 	if err := os.Lchown(filepath.Join(s.workspace, ".git"), 1234, 1234); err != nil {
 		t.Fatal(err)
 	}

@@ -84,6 +84,7 @@ func TestLinesAreNoCommands(t *testing.T) {
 // signs around a property.
 func FuzzAnnotate(f *testing.F) {
 	f.Add("a.go", "title, with: all=of % %0A\r\n", "message ::error:: %25\n")
+	f.Add("C::a.go", "a::b, c: d", "x::y")
 	f.Add(" =", "##[error]", "\r")
 	f.Fuzz(func(t *testing.T, file, title, message string) {
 		var out strings.Builder
