@@ -21,7 +21,7 @@ func TestActionGroups(t *testing.T) {
 	s := newStep(t, map[string]string{
 		".velocityci/pipelines/default.yml": "stages:\n  - {name: both, blueprints: [a, b]}\n",
 		".velocityci/blueprints/a.yml": `steps:
-  - {type: run, description: "first ::error::", script: "echo a-one >&2; echo x >ping; cat pong; printf '::set-output name=outcome::mine\\n::endgroup::\\n##[endgroup]\\n::stop-commands::x\\n'"}
+  - {type: run, description: "first ::error::", script: "echo a-one; echo x >ping; cat pong; printf '::set-output name=outcome::mine\\n::endgroup::\\n##[endgroup]\\n::stop-commands::x\\n'"}
   - {type: run, description: "##[error]second", script: "echo a-two; echo '::add-mask::a-two'"}
 `,
 		".velocityci/blueprints/b.yml": `steps:
