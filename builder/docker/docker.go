@@ -5,7 +5,8 @@
 // printed reaches the writers before its container is removed; an engine that
 // vanishes is an error and never a pass; and whatever was made on an attempt's
 // behalf carries the attempt's labels, so that Reap finds what a dead builder
-// left behind.
+// left behind. In a container of the same engine it works by that engine's names
+// for its files, and refuses what the engine could not show to others.
 //
 // What cannot be said here cannot be asked for: there is no way to name a
 // privileged container, a device, a capability, a host namespace or a mount
@@ -67,7 +68,9 @@ type Executor struct {
 	pause    func(context.Context, time.Duration) error
 
 	mu       sync.Mutex
-	rootless *bool // nil until the engine was asked
+	rootless *bool  // nil until the engine was asked
+	proc     string // where the kernel tells of this process, until the engine was asked; see around
+	own      *own   // what this process runs in; nil if that is not the engine's
 }
 
 // New checks the connection options and dials nothing: whether an engine answers
@@ -86,6 +89,7 @@ func New(c Config) (*Executor, error) {
 	return &Executor{
 		api: api, builder: c.Builder, limits: c.Limits, buildx: c.Buildx, log: c.Log,
 		uid: os.Getuid(), gid: os.Getgid(), patience: patience, pause: pause,
+		proc: "/proc",
 	}, nil
 }
 
