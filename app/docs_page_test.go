@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"unicode"
 )
@@ -37,15 +38,23 @@ var (
 	named   = regexp.MustCompile(`^# (\.?[\w-]+(?:/[\w.-]+)*(?:\.[\w-]+)+)(?:, .*)?\n`)
 	code    = regexp.MustCompile("`[^`]*`")
 	linked  = regexp.MustCompile(`\]\(([^)\s]+)\)|\b(?:href|src|srcset)="([^"\s]+)"|^\[[^\]]+\]: *(\S+)`)
+	titled  = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
 	anchor  = regexp.MustCompile(`<a (?:id|name)="([^"]+)">`)
 )
 
+// known are pages that were read: many tests look at each of them.
+var known sync.Map
+
 func readPage(t *testing.T, path string) markdown {
 	t.Helper()
+	if p, ok := known.Load(path); ok {
+		return p.(markdown)
+	}
 	p, err := parsePage(path, readText(t, path))
 	if err != nil {
 		t.Fatal(err)
 	}
+	known.Store(path, p)
 	return p
 }
 
@@ -87,6 +96,9 @@ func parsePage(path, text string) (markdown, error) {
 
 // prose notes what a line outside of blocks links to.
 func (p *markdown) prose(n int, line string) {
+	if !strings.ContainsAny(line, "[<") {
+		return
+	}
 	line = code.ReplaceAllString(line, "")
 	for _, m := range linked.FindAllStringSubmatch(line, -1) {
 		p.links = append(p.links, link{n, m[1] + m[2] + m[3]})
@@ -100,7 +112,7 @@ func (p *markdown) prose(n int, line string) {
 // hyphens and underscores in lower case, blanks as hyphens, and a number behind
 // what was there before.
 func (p *markdown) anchor(heading string) string {
-	text := regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`).ReplaceAllString(heading, "$1")
+	text := titled.ReplaceAllString(heading, "$1")
 	slug := strings.Map(func(r rune) rune {
 		switch {
 		case r == ' ':

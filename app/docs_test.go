@@ -159,22 +159,3 @@ func TestMonorepoExampleIsTheStory(t *testing.T) {
 		}
 	}
 }
-
-// Every command that a code block of the README shows exists.
-func TestReadmeCommandsExist(t *testing.T) {
-	help := readHelp(t)
-	for _, m := range regexp.MustCompile(`(?m)^velocity ([a-z]+)`).FindAllStringSubmatch(readText(t, "README.md"), -1) {
-		if !strings.Contains(help, "\n  "+m[1]+" ") {
-			t.Errorf("README uses velocity %s, which velocity help does not list", m[1])
-		}
-	}
-}
-
-func readHelp(t *testing.T) string {
-	t.Helper()
-	var out strings.Builder
-	if status := app.Main(t.Context(), []string{"help"}, app.Streams{Out: &out, Err: &out}, nil); status != 0 {
-		t.Fatalf("velocity help ended with %d", status)
-	}
-	return out.String()
-}

@@ -34,19 +34,15 @@ func documented(ts *testscript.TestScript, neg bool, args []string) {
 	if take.block == b.place {
 		text = "set -e\n" + text
 	}
-	for _, pair := range take.instead {
-		if !strings.Contains(text, pair[0]) {
-			ts.Fatalf("docs/%s: the block %s has no %q to be replaced", args[0], take.block, pair[0])
-		}
-		text = strings.ReplaceAll(text, pair[0], pair[1])
-	}
+	text, err = replaced(text, take.instead)
+	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(take.file), []byte(text), 0o666))
 }
 
 // A taking is what the arguments of documented say.
 type taking struct {
 	block, file string
-	instead     [][2]string
+	instead     []string // OLD => NEW
 }
 
 // placed is how a block is called that has no name of its own.
@@ -63,14 +59,20 @@ func parseTaking(args []string) (taking, error) {
 		}
 		t.file, rest = rest[0], rest[1:]
 	}
-	for _, pair := range rest {
-		old, instead, ok := strings.Cut(pair, " => ")
-		if !ok || old == "" {
-			return taking{}, fmt.Errorf("%q: want OLD => NEW", pair)
-		}
-		t.instead = append(t.instead, [2]string{old, instead})
-	}
+	t.instead = rest
 	return t, nil
+}
+
+// replaced is text with all OLD => NEW carried out, each of which must find something.
+func replaced(text string, pairs []string) (string, error) {
+	for _, pair := range pairs {
+		old, instead, ok := strings.Cut(pair, " => ")
+		if !ok || !strings.Contains(text, old) {
+			return "", fmt.Errorf("%q is not OLD => NEW, or the block does not have it:\n%s", pair, text)
+		}
+		text = strings.ReplaceAll(text, old, instead)
+	}
+	return text, nil
 }
 
 // documentedBlock finds a block of a page by its name, or by its place among those of
@@ -89,15 +91,16 @@ func documentedBlock(ts *testscript.TestScript, path, which string, languages ..
 	return block{}
 }
 
-// shows is a command of scripts, `shows PAGE HEADING/NUMBER`: what the last command
-// wrote to stdout is what the page shows in this block of output, apart from ids,
-// commits and times. In the page … stands for anything in its line, and alone on a line
-// for any lines.
+// shows is a command of scripts, `shows PAGE HEADING/NUMBER ['OLD => NEW'...]`: what the
+// last command wrote to stdout is what the page shows in this block of output, apart from
+// ids, commits, times and what is replaced. In the page … stands for anything in its line,
+// and alone on a line for any lines.
 func shows(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: shows PAGE HEADING/NUMBER")
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: shows PAGE HEADING/NUMBER ['OLD => NEW'...]")
 	}
-	want := documentedBlock(ts, args[0], args[1], "output").text
+	want, err := replaced(documentedBlock(ts, args[0], args[1], "output").text, args[2:])
+	ts.Check(err)
 	got := ts.ReadFile("stdout")
 	if !asShown(want).MatchString(sameEverywhere(got)) {
 		ts.Fatalf("docs/%s shows in %s\n%sbut this was written:\n%s", args[0], args[1], want, got)

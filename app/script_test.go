@@ -62,6 +62,8 @@ func TestScripts(t *testing.T) {
 			"serving":    serving,
 			"shows":      shows,
 			"signal":     sendSignal,
+			"toolchain":  toolchain,
+			"vessel":     vessel,
 			"waitfor":    waitFor,
 		},
 	})
