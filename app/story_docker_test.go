@@ -31,7 +31,7 @@ var dockerMissing = sync.OnceValue(func() error {
 func condition(name string) (bool, error) {
 	check, ok := map[string]func() error{
 		"docker": dockerMissing, "registry": registryMissing, "buildx": buildxMissing, "compose": composeMissing,
-		"previous": previousMissing, "mount": mountMissing,
+		"previous": previousMissing, "mount": mountMissing, "tree": treeMissing,
 	}[name]
 	if !ok {
 		return false, fmt.Errorf("unknown condition %q", name)
