@@ -24,7 +24,6 @@ func (c *cli) answerHealth(ctx context.Context, log *slog.Logger) (end func(), e
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, noHealth(err)
 	}
-	ctx = context.WithoutCancel(ctx)
 	l, err := socket.Listen(ctx, folder)
 	if err != nil {
 		return nil, noHealth(err)
