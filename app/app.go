@@ -110,6 +110,7 @@ func (c *cli) commands() []*cobra.Command {
 		c.purgeCommand(),
 		c.fetchCommand(),
 		c.publishCommand(),
+		c.manualCommand(),
 		c.versionCommand(),
 	}
 }
