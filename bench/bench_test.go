@@ -69,7 +69,7 @@ var goEnvironment = os.Environ()
 type sample struct {
 	wall time.Duration
 	cpu  time.Duration // of the process and those it waited for; 0 if it is not known
-	rss  int64         // bytes
+	rss  int64         // bytes; 0 if it is not known
 }
 
 // run runs a command to its end.
@@ -84,11 +84,22 @@ func run(b *testing.B, dir string, argv ...string) sample {
 	if err != nil {
 		b.Fatalf("%v: %v\n%s", argv, err, out.String())
 	}
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok && usage.Maxrss > own(b) {
 		s.rss = usage.Maxrss << 10
 	}
 	s.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	return s
+}
+
+// own is the largest resident set of this process, in kB. What it starts has that, too,
+// for the moment before it is another program, so that less cannot be told.
+func own(b *testing.B) int64 {
+	b.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return usage.Maxrss
 }
 
 // report prints the medians.
@@ -106,6 +117,8 @@ func report(b *testing.B, samples []sample) {
 	b.ReportMetric(milliseconds(samples[0].wall), "ms-best")
 	if rss > 0 {
 		b.ReportMetric(float64(rss)/1e6, "MB")
+	}
+	if cpu > 0 {
 		b.ReportMetric(milliseconds(cpu)/float64(len(samples)), "cpu-ms")
 	}
 }
