@@ -128,6 +128,7 @@ const idle = 150 * time.Second
 // builds as there are iterations, and when it was idle afterwards.
 func BenchmarkServeIdle(b *testing.B) {
 	w := openWindow(b, `command: "true"`)
+	git(b, w.clone, "remote", "add", "origin", w.bare)
 	w.get(b, "/")
 	w.occupied(b, "begun")
 	for b.Loop() {
