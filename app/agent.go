@@ -105,6 +105,9 @@ func (a *agent) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if hidden := unshown(ctx, b.Docker, a.state); hidden != nil {
+		return hidden
+	}
 	if err := b.Reap(ctx); err != nil {
 		a.log.Warn("leftovers of an earlier process stay", slog.Any("error", err))
 	}

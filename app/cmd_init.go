@@ -22,8 +22,11 @@ func (c *cli) initCommand() *cobra.Command {
 		Use:   "init",
 		Short: "Write a working configuration for the languages found here",
 		Long: `Write blueprints and a default pipeline below .velocityci/ for what is found at
-the top of the repository: Go, Node, Python, Rust, a Makefile, else an example.
-The steps use the tools of this machine and no images. Nothing is overwritten.`,
+the top of the repository: Go, Node, Deno, Python, Rust, CMake, Maven, Gradle,
+Ruby, PHP, .NET, else a Makefile. If there is nothing, the folders at the top are
+looked into for the same languages; if there is nothing either, an example is
+written. The steps use the tools of this machine and no images, and prefer the
+project's own wrapper and lock file. Nothing is overwritten.`,
 		Args: arguments(0, 0),
 	}
 	repo := repoFlag(cmd)
@@ -47,7 +50,7 @@ func (c *cli) initialise(ctx context.Context, path string) error {
 	if err := notConfigured(root); err != nil {
 		return err
 	}
-	starters, err := project{root.FS()}.starters()
+	starters, err := project{files: root.FS()}.starters()
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"gopkg.in/yaml.v3"
+
 	"github.com/velocity-ci/velocity/app"
 	"github.com/velocity-ci/velocity/blueprint"
 )
@@ -26,12 +28,12 @@ func readText(t *testing.T, path string) string {
 	return string(text)
 }
 
-// pages are all Markdown files.
+// pages are all Markdown files that people read.
 func pages(t *testing.T) []string {
 	t.Helper()
 	var all []string
 	err := fs.WalkDir(os.DirFS(top), ".", func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() && path != "." && strings.HasPrefix(d.Name(), ".") {
+		if err == nil && d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata") {
 			return fs.SkipDir
 		}
 		if strings.HasSuffix(path, ".md") {
@@ -43,21 +45,6 @@ func pages(t *testing.T) []string {
 		t.Fatalf("pages %v, %v", all, err)
 	}
 	return all
-}
-
-// Every link within the documentation leads somewhere.
-func TestDocumentationLinks(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#]+)(#[^)]*)?\)`)
-	for _, page := range pages(t) {
-		for _, m := range link.FindAllStringSubmatch(readText(t, page), -1) {
-			if strings.Contains(m[1], "://") {
-				continue
-			}
-			if _, err := os.Stat(filepath.Join(top, filepath.Dir(page), m[1])); err != nil {
-				t.Errorf("%s links to %s: %v", page, m[1], err)
-			}
-		}
-	}
 }
 
 // Every direct dependency has its reason in docs/dependencies.md, and every
@@ -101,31 +88,64 @@ func (f tree) Read(path string) ([]byte, error) {
 	return nil, fs.ErrNotExist
 }
 
-// The examples of these pages are configurations without a finding.
+// The examples of configurations load without a finding: those for repositories as
+// one repository a page, others alone.
 func TestExamplesLoad(t *testing.T) {
-	for page, want := range map[string]string{"docs/language.md": "10 5", "docs/monorepo.md": "4 1"} {
-		config, findings, err := blueprint.Load(examples(t, page))
+	counts := map[string]string{}
+	for _, path := range pages(t) {
+		config, findings, err := blueprint.Load(examples(t, path))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, f := range findings {
-			t.Errorf("%s: %v", page, f)
+			t.Errorf("%s: %v", path, f)
 		}
-		if got := fmt.Sprint(len(config.Blueprints()), len(config.Pipelines())); got != want {
-			t.Errorf("%s blueprints and pipelines were found in %s; want %s", got, page, want)
+		counts[path] = fmt.Sprint(len(config.Blueprints()), " ", len(config.Pipelines()))
+		for _, b := range readPage(t, path).blocks {
+			if b.language == "yaml" && !ofRepository(b.name) {
+				if err := settings(b); err != nil {
+					t.Errorf("%s:%d: %v", path, b.line, err)
+				}
+			}
+		}
+	}
+	for path, want := range map[string]string{"docs/language.md": "10 5", "docs/monorepo.md": "4 1"} {
+		if counts[path] != want {
+			t.Errorf("%s blueprints and pipelines were found in %s; want %s", counts[path], path, want)
 		}
 	}
 }
 
-// examples are the configuration files that a page shows.
-func examples(t *testing.T, page string) tree {
+// ofRepository reports whether a file is what Velocity reads of repositories.
+func ofRepository(name string) bool {
+	return name == ".velocity.yml" || strings.HasPrefix(name, ".velocityci/")
+}
+
+// settings reads a block of YAML that is not for a repository: a server's
+// configuration, unless its first line says that it is another file.
+func settings(b block) error {
+	switch b.name {
+	case "", "velocity-server.yml":
+		return app.ReadServerSettings(b.text)
+	case "builder.yml":
+		return app.ReadBuilderSettings(b.text)
+	}
+	var any yaml.Node // a file of another program
+	return yaml.Unmarshal([]byte(b.text), &any)
+}
+
+// examples are the configuration files of a repository that a page shows.
+func examples(t *testing.T, path string) tree {
 	t.Helper()
 	shown := tree{}
-	for _, m := range regexp.MustCompile("(?s)```yaml\n# (\\S+)\n(.*?)```").FindAllStringSubmatch(readText(t, page), -1) {
-		if _, twice := shown[m[1]]; twice {
-			t.Errorf("two examples of %s are %s", page, m[1])
+	for _, b := range readPage(t, path).blocks {
+		if b.language != "yaml" || !ofRepository(b.name) {
+			continue
 		}
-		shown[m[1]] = m[2]
+		if _, twice := shown[b.name]; twice {
+			t.Errorf("two examples of %s are %s", path, b.name)
+		}
+		_, shown[b.name], _ = strings.Cut(b.text, "\n")
 	}
 	return shown
 }
@@ -138,23 +158,4 @@ func TestMonorepoExampleIsTheStory(t *testing.T) {
 			t.Errorf("the story does not have %s as the page has it", name)
 		}
 	}
-}
-
-// Every command that a code block of the README shows exists.
-func TestReadmeCommandsExist(t *testing.T) {
-	help := readHelp(t)
-	for _, m := range regexp.MustCompile(`(?m)^velocity ([a-z]+)`).FindAllStringSubmatch(readText(t, "README.md"), -1) {
-		if !strings.Contains(help, "\n  "+m[1]+" ") {
-			t.Errorf("README uses velocity %s, which velocity help does not list", m[1])
-		}
-	}
-}
-
-func readHelp(t *testing.T) string {
-	t.Helper()
-	var out strings.Builder
-	if status := app.Main(t.Context(), []string{"help"}, app.Streams{Out: &out, Err: &out}, nil); status != 0 {
-		t.Fatalf("velocity help ended with %d", status)
-	}
-	return out.String()
 }

@@ -159,12 +159,28 @@ func (d *doctor) docker(ctx context.Context) []symptom {
 			mend("start Docker and let this user reach it, or say builder.executor: host if no step names an image")}
 	}
 	found := []symptom{fine("the engine answers")}
+	found = append(found, d.shown(ctx, engine, forged)...)
 	for _, plugin := range []struct{ name, steps string }{{"docker-buildx", "build"}, {"docker-compose", "compose"}} {
 		if path := d.c.dockerPlugin(plugin.name); path != "" {
 			found = append(found, fine("%s is %s", plugin.name, path))
 		} else {
 			found = append(found, warning("the plugin %s is not here: steps of the type %s are limited or cannot run", plugin.name, plugin.steps).
 				mend("install the package %s-plugin of Docker", plugin.name))
+		}
+	}
+	return found
+}
+
+// shown looks whether an engine can show containers what steps see: workspaces, and
+// the repositories that these borrow from. It can, unless this is a container itself.
+func (d *doctor) shown(ctx context.Context, engine *docker.Executor, forged bool) (found []symptom) {
+	state, err := d.c.stateFolder(d.conf.State)
+	for _, folder := range d.folders(ctx) {
+		if err == nil && folder == state && !forged { // then there are no mirrors in it
+			continue
+		}
+		if hidden := unshown(ctx, engine, folder); hidden != nil {
+			found = append(found, problem("steps with an image cannot see their files: %v", hidden).mend("%s", hidden.advice))
 		}
 	}
 	return found

@@ -2,14 +2,18 @@ package app
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/velocity-ci/velocity/builder"
 	"github.com/velocity-ci/velocity/builder/compose"
 	"github.com/velocity-ci/velocity/builder/docker"
+	"github.com/velocity-ci/velocity/builder/executor"
 	"github.com/velocity-ci/velocity/builder/host"
 )
 
@@ -33,6 +37,27 @@ func (c *cli) engine(b *builder.Builder, home string, limits docker.Limits, log 
 		}
 	}
 	return nil
+}
+
+// engineTime is how long the engine may take to say what a builder runs in.
+const engineTime = 10 * time.Second
+
+// unshown says why the engine's containers cannot see what is made in folder, because
+// this process runs in a container itself; nil if they can, or if no engine answers
+// now: then each step says so.
+func unshown(ctx context.Context, engine builder.ContainerExecutor, folder string) *failure {
+	to, ok := engine.(*docker.Executor)
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, engineTime)
+	defer cancel()
+	err := to.Shows(ctx, folder)
+	var start *executor.StartError
+	if errors.Is(err, executor.ErrEngine) || !errors.As(err, &start) {
+		return nil
+	}
+	return usage("%s", start.What).hint("%s", start.Hint)
 }
 
 // pluginDirs are where the docker command looks for plugins of all users.

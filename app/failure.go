@@ -2,9 +2,13 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/velocity-ci/velocity/app/client"
@@ -60,6 +64,7 @@ func diagnose(err error) *failure {
 		missing  *blueprint.MissingError
 		value    *blueprint.ValueError
 		refused  *client.StatusError
+		sent     *url.Error
 	)
 	switch {
 	case errors.As(err, &known):
@@ -80,8 +85,30 @@ func diagnose(err error) *failure {
 		return usage("%w", err).hint("velocity builds lists those that are recorded here")
 	case errors.Is(err, git.ErrRefNotFound), errors.Is(err, git.ErrUnsupported):
 		return usage("%w", err)
+	case errors.As(err, &sent):
+		return &failure{status: statusProblem, err: err, advice: unanswered(sent)}
 	}
 	return &failure{status: statusProblem, err: err}
+}
+
+// unanswered is advice about a request that got no answer; "" if there is none.
+func unanswered(err *url.Error) string {
+	var (
+		authority x509.UnknownAuthorityError
+		plain     tls.RecordHeaderError
+		network   *net.OpError
+	)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return ""
+	case errors.As(err, &authority):
+		return "--ca FILE names the certificate of an authority of your own; velocity login URL --ca FILE remembers it"
+	case errors.As(err, &plain), errors.Is(err, http.ErrSchemeMismatch):
+		return "what answers there does not speak TLS: is it another port?"
+	case errors.As(err, &network):
+		return "see that a server runs there, and that name and port are right"
+	}
+	return ""
 }
 
 // complain prints what went wrong, in as many lines as the error has, and

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/velocity-ci/velocity/app/forge"
@@ -196,13 +197,25 @@ func listenPublic(ctx context.Context, conf *serverConfig, s *service) (net.List
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", conf.Listen)
 	if err != nil {
-		return nil, usage("listen: %w", err)
+		return nil, unheard(err)
 	}
 	s.log.Info("listening", "address", l.Addr().String(), "tls", secure != nil)
 	if secure != nil {
 		l = tls.NewListener(l, secure)
 	}
 	return l, nil
+}
+
+// unheard is an address that nobody can be answered on.
+func unheard(err error) *failure {
+	f := usage("listen: %w", err)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return f.hint("another process listens there: end it, or name another port")
+	case errors.Is(err, fs.ErrPermission):
+		return f.hint("ports below 1024 take the capability CAP_NET_BIND_SERVICE; or put a proxy before another port")
+	}
+	return f
 }
 
 // endWithin is how long requests under way may take to end when the server does.

@@ -329,18 +329,6 @@ func TestExamplesOfTheAPI(t *testing.T) {
 	_, err := exec.LookPath("curl")
 	require.Have(t, "curl", err)
 	bytesOf(t)
-	text, err := os.ReadFile("../docs/api.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var script strings.Builder
-	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllSubmatch(text, -1)
-	for _, block := range blocks {
-		script.Write(block[1])
-	}
-	if len(blocks) < 5 {
-		t.Fatalf("there are %d examples", len(blocks))
-	}
 	k := shopOf(t)
 	k.write("shop/.velocityci/pipelines/default.yml", "on: {manual: true}\nstages: [{name: all, blueprints: [make]}]\n")
 	k.git("add", ".")
@@ -348,7 +336,7 @@ func TestExamplesOfTheAPI(t *testing.T) {
 	w := newWitness(t, k)
 	folder := t.TempDir()
 	cmd := exec.CommandContext(t.Context(), "sh", "-eu") //nolint:forbidigo // as people run it
-	cmd.Dir, cmd.Stdin = folder, strings.NewReader(script.String())
+	cmd.Dir, cmd.Stdin = folder, strings.NewReader(commandsOf(t, "docs/api.md"))
 	cmd.Env = []string{"HOME=" + folder, "PATH=" + os.Getenv("PATH"), "VELOCITY_SERVER=" + w.url, "VELOCITY_TOKEN=" + k.secret}
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -57,7 +57,10 @@ func TestScripts(t *testing.T) {
 			"record":     record,
 			"registry":   startRegistry,
 			"serving":    serving,
+			"shows":      shows,
 			"signal":     sendSignal,
+			"toolchain":  toolchain,
+			"vessel":     vessel,
 			"waitfor":    waitFor,
 		},
 	})

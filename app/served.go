@@ -182,7 +182,8 @@ func (c *cli) acquire(ctx context.Context, repo *git.Repository, who string, wai
 			return nil, err
 		}
 		if !wait || strings.HasPrefix(held.Holder, holderServe) {
-			return nil, &failure{status: statusProblem, err: err}
+			f := &failure{status: statusProblem, err: fmt.Errorf("%s: %w", nameOf(repo), err)}
+			return nil, f.hint("one process records in a repository: end that one, or wait until it has ended")
 		}
 		if !told {
 			fmt.Fprintf(c.Err, "velocity: waiting for %s\n", held.Holder)

@@ -188,6 +188,9 @@ func (s *service) embed(ctx context.Context, o serviceOptions) error {
 	if o.configured != nil {
 		b.Labels = o.configured.Builder.Labels
 	}
+	if hidden := unshown(ctx, b.Docker, home); hidden != nil {
+		s.log.Warn("steps in containers will fail", "err", hidden, "advice", hidden.advice)
+	}
 	if err := b.Reap(ctx); err != nil {
 		s.log.Warn("leftovers of an earlier process stay", "err", err)
 	}

@@ -1,11 +1,10 @@
 package app
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
+	"regexp"
 	"strings"
 )
 
@@ -15,6 +14,7 @@ type starter struct {
 	name        string
 	because     string // the file that gave it away
 	description string
+	dir         string // where its steps run, below the top; "" is the top
 	steps       []starterStep
 }
 
@@ -27,16 +27,41 @@ type starterStep struct {
 	environment string // NAME=value
 }
 
-// A project is the part of a checkout that detection looks at: files at its top.
-type project struct{ files fs.FS }
+// A project is the part of a checkout that detection looks at: a folder of it.
+type project struct {
+	files fs.FS
+	dir   string // its name at the top; "" is the top itself
+}
+
+// languages says what is looked for. Each entry reports whether it is there.
+var languages = []func(project) (starter, bool, error){
+	project.golang, project.node, project.deno, project.python, project.rust, project.cmake,
+	project.java, project.ruby, project.php, project.dotnet,
+}
 
 // starters lists blueprints for all that is found: one for each language, a
-// Makefile's only where there is no language, and an example as the last resort.
+// Makefile's only where there is no language, those of folders only where there is
+// nothing at the top, and an example as the last resort.
 func (p project) starters() ([]starter, error) {
+	found, err := p.languages()
+	if err != nil || len(found) > 0 {
+		return found, err
+	}
+	s, ok, err := p.makefile()
+	if err != nil || ok {
+		return []starter{s}, err
+	}
+	found, err = p.below()
+	if err != nil || len(found) > 0 {
+		return found, err
+	}
+	return []starter{example}, nil
+}
+
+// languages lists a blueprint for each language of the folder.
+func (p project) languages() ([]starter, error) {
 	var found []starter
-	for _, detect := range []func(project) (starter, bool, error){
-		project.golang, project.node, project.python, project.rust,
-	} {
+	for _, detect := range languages {
 		s, ok, err := detect(p)
 		if err != nil {
 			return nil, err
@@ -45,14 +70,40 @@ func (p project) starters() ([]starter, error) {
 			found = append(found, s)
 		}
 	}
-	if len(found) > 0 {
-		return found, nil
+	return found, nil
+}
+
+// plainName is what a folder must be called to be looked into: it becomes a part of
+// file names, of names of blueprints and of what is written in them.
+var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
+
+// below lists the blueprints of the folders at the top, each named after its folder
+// and its language.
+func (p project) below() ([]starter, error) {
+	entries, err := fs.ReadDir(p.files, ".")
+	if err != nil {
+		return nil, fmt.Errorf("list the folders: %w", err)
 	}
-	s, ok, err := p.makefile()
-	if err != nil || ok {
-		return []starter{s}, err
+	var all []starter
+	for _, entry := range entries {
+		dir := entry.Name()
+		if !entry.IsDir() || !plainName.MatchString(dir) || foreign[dir] {
+			continue
+		}
+		files, err := fs.Sub(p.files, dir)
+		if err != nil {
+			return nil, fmt.Errorf("open folder %s: %w", dir, err)
+		}
+		found, err := project{files, dir}.languages()
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range found {
+			s.name, s.because, s.dir = path.Join(dir, s.name), path.Join(dir, s.because), dir
+			all = append(all, s)
+		}
 	}
-	return []starter{example}, nil
+	return all, nil
 }
 
 // example is for repositories in which nothing was recognised.
@@ -65,34 +116,6 @@ var example = starter{
 	}},
 }
 
-// has reports whether one of the names is a file, and which.
-func (p project) has(names ...string) (string, bool) {
-	for _, name := range names {
-		if info, err := fs.Stat(p.files, name); err == nil && info.Mode().IsRegular() {
-			return name, true
-		}
-	}
-	return "", false
-}
-
-// isDir reports whether name is a folder.
-func (p project) isDir(name string) bool {
-	info, err := fs.Stat(p.files, name)
-	return err == nil && info.IsDir()
-}
-
-// read returns a file's text, or "" if there is none.
-func (p project) read(name string) (string, error) {
-	if _, ok := p.has(name); !ok {
-		return "", nil
-	}
-	data, err := fs.ReadFile(p.files, name)
-	if err != nil {
-		return "", fmt.Errorf("read %s: %w", name, err)
-	}
-	return string(data), nil
-}
-
 // blueprint is the starter as a file.
 func (s starter) blueprint() string {
 	var b strings.Builder
@@ -103,6 +126,9 @@ func (s starter) blueprint() string {
 			fmt.Fprintf(&b, "    script: |\n      %s\n", strings.ReplaceAll(step.script, "\n", "\n      "))
 		} else {
 			fmt.Fprintf(&b, "    command: %s\n", step.command)
+		}
+		if s.dir != "" {
+			fmt.Fprintf(&b, "    workingDir: %q\n", s.dir)
 		}
 		if step.environment != "" {
 			fmt.Fprintf(&b, "    environment:\n      - %s\n", step.environment)
@@ -119,36 +145,4 @@ func starterPipeline(starters []starter) string {
 		fmt.Fprintf(&b, "      - %s\n", s.name)
 	}
 	return b.String()
-}
-
-// A newFile is a file to be written.
-type newFile struct{ path, text string }
-
-// create writes files that must not exist yet, below a folder that they cannot
-// leave. If one cannot be written, none is left behind.
-func create(root *os.Root, files []newFile) (err error) {
-	var made []string
-	defer func() {
-		if err == nil {
-			return
-		}
-		for _, name := range made {
-			err = errors.Join(err, root.Remove(name))
-		}
-	}()
-	for _, f := range files {
-		if err := root.MkdirAll(path.Dir(f.path), 0o777); err != nil {
-			return fmt.Errorf("create folder: %w", err)
-		}
-		file, err := root.OpenFile(f.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-		if err != nil {
-			return fmt.Errorf("create file: %w", err)
-		}
-		made = append(made, f.path)
-		_, err = file.WriteString(f.text)
-		if err = errors.Join(err, file.Close()); err != nil {
-			return fmt.Errorf("write %s: %w", f.path, err)
-		}
-	}
-	return nil
 }

@@ -1,149 +1,141 @@
 package app
 
 import (
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"path"
 	"regexp"
-	"strings"
 )
 
+// golang asks for less where there are no packages yet, as both vet and test fail then.
 func (p project) golang() (starter, bool, error) {
-	file, ok := p.has("go.mod", "go.work")
-	s := starter{name: "go", because: file, description: "Vet and test the Go packages"}
-	for _, step := range []starterStep{{description: "Vet", command: "go vet"}, {description: "Test", command: "go test"}} {
-		if file == "go.work" { // no module at the top: each has its own packages
-			step.script, step.command = "go list -f '{{.Dir}}/...' -m | xargs "+step.command, ""
-		} else {
-			step.command += " ./..."
-		}
-		s.steps = append(s.steps, step)
-	}
-	return s, ok, nil
-}
-
-// node uses the package manager whose lock file is there and the scripts that the
-// package has.
-func (p project) node() (starter, bool, error) {
-	const file = "package.json"
-	if _, ok := p.has(file); !ok {
-		return starter{}, false, nil
-	}
-	text, err := p.read(file)
-	if err != nil {
-		return starter{}, false, err
-	}
-	var pkg struct {
-		Scripts         map[string]string `json:"scripts"`
-		Dependencies    map[string]any    `json:"dependencies"`
-		DevDependencies map[string]any    `json:"devDependencies"`
-	}
-	if err := json.Unmarshal([]byte(strings.TrimPrefix(text, "\ufeff")), &pkg); err != nil {
-		return starter{}, false, usage("%s is not valid: %w", file, err)
-	}
-	s := starter{name: "node", because: file, description: "Install, build and test the Node package"}
-	manager, install := p.packageManager()
-	if len(pkg.Dependencies)+len(pkg.DevDependencies) > 0 {
-		s.steps = append(s.steps, starterStep{description: "Install", command: install})
-	}
-	for _, script := range []string{"lint", "typecheck", "build", "test"} {
-		code := pkg.Scripts[script]
-		if code == "" || strings.Contains(code, "no test specified") { // what `npm init` puts there fails
-			continue
-		}
-		s.steps = append(s.steps, starterStep{description: "Run " + script, command: manager + " run " + script})
-	}
-	if len(s.steps) == 0 {
-		s.steps = []starterStep{{description: "No script to run was found", command: "node --version"}}
-	}
-	return s, true, nil
-}
-
-// packageManager tells the program and how it installs exactly what is locked.
-func (p project) packageManager() (manager, install string) {
-	if _, ok := p.has("pnpm-lock.yaml"); ok {
-		return "pnpm", "pnpm install --frozen-lockfile"
-	}
-	if _, ok := p.has("yarn.lock"); ok {
-		if _, modern := p.has(".yarnrc.yml"); modern {
-			return "yarn", "yarn install --immutable"
-		}
-		return "yarn", "yarn install --frozen-lockfile"
-	}
-	if _, ok := p.has("package-lock.json", "npm-shrinkwrap.json"); ok {
-		return "npm", "npm ci"
-	}
-	return "npm", "npm install --no-package-lock"
-}
-
-func (p project) python() (starter, bool, error) {
-	file, ok := p.has("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt")
+	file, ok := p.has("go.work", "go.mod")
 	if !ok {
 		return starter{}, false, nil
 	}
-	s := starter{name: "python", because: file, description: "Test the Python package"}
-	pytest, err := p.usesPytest()
+	code, err := p.find(".", func(name string) (bool, error) { return path.Ext(name) == ".go", nil })
 	if err != nil {
 		return starter{}, false, err
 	}
-	test := starterStep{description: "Test", command: "python3 -m pytest"}
-	switch {
-	case pytest:
-	case p.isDir("tests") && !p.isPackage("tests"):
-		test.command = "python3 -m unittest discover -s tests"
-	case p.isPackage("tests") || p.hasTests():
-		test.command = "python3 -m unittest discover"
-	default: // discovering no tests is a failure
-		test = starterStep{description: "Compile, for no tests were found", command: "python3 -m compileall -q ."}
-		s.description = "Compile the Python package"
+	s := starter{name: "go", because: file, description: "Vet and test the Go packages"}
+	s.steps = []starterStep{{description: "Vet", command: "go vet"}, {description: "Test", command: "go test"}}
+	if !code {
+		s.description = "Build the Go packages"
+		s.steps = []starterStep{{description: "Build, for no packages were found", command: "go build"}}
 	}
-	if p.isDir("src") {
-		test.environment = "PYTHONPATH=src"
+	for i, step := range s.steps {
+		if file == "go.work" { // there need not be a module at the top: each has its own packages
+			s.steps[i].script, s.steps[i].command = "go list -f '{{.Dir}}/...' -m | xargs "+step.command, ""
+		} else {
+			s.steps[i].command += " ./..."
+		}
 	}
-	s.steps = []starterStep{test}
 	return s, true, nil
 }
 
-// usesPytest looks for pytest's settings, and for its name among the requirements.
-func (p project) usesPytest() (bool, error) {
-	if _, ok := p.has("pytest.ini", "conftest.py", "tests/conftest.py"); ok {
-		return true, nil
-	}
-	for _, name := range []string{"pyproject.toml", "setup.cfg", "setup.py", "tox.ini", "requirements.txt", "requirements-dev.txt", "dev-requirements.txt"} {
-		text, err := p.read(name)
-		if err != nil {
-			return false, err
-		}
-		if strings.Contains(text, "pytest") {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-func (p project) isPackage(dir string) bool {
-	_, ok := p.has(path.Join(dir, "__init__.py"))
-	return ok
-}
-
-// hasTests reports whether unittest would find tests at the top.
-func (p project) hasTests() bool {
-	files, err := fs.Glob(p.files, "test*.py")
-	return err == nil && len(files) > 0
-}
+// workspace is the section of a Cargo.toml that makes it speak for other crates.
+var workspace = regexp.MustCompile(`(?m)^\s*\[workspace[].]`)
 
 func (p project) rust() (starter, bool, error) {
-	file, ok := p.has("Cargo.toml")
-	locked := ""
+	const file = "Cargo.toml"
+	_, ok := p.has(file)
+	text, err := p.read(file)
+	flags := ""
+	if workspace.MatchString(text) {
+		flags += " --workspace"
+	}
 	if _, has := p.has("Cargo.lock"); has {
-		locked = " --locked"
+		flags += " --locked"
 	}
 	return starter{
 		name: "rust", because: file, description: "Build and test the Rust crates",
 		steps: []starterStep{
-			{description: "Build", command: "cargo build" + locked},
-			{description: "Test", command: "cargo test" + locked},
+			{description: "Build", command: "cargo build" + flags},
+			{description: "Test", command: "cargo test" + flags},
+		},
+	}, ok, err
+}
+
+func (p project) cmake() (starter, bool, error) {
+	file, ok := p.has("CMakeLists.txt")
+	return starter{
+		name: "cmake", because: file, description: "Build and test with CMake",
+		steps: []starterStep{
+			{description: "Configure", command: "cmake -B build"},
+			{description: "Build", command: "cmake --build build"},
+			{description: "Test", command: "ctest --test-dir build --output-on-failure"},
+		},
+	}, ok, nil
+}
+
+// java is Maven's or Gradle's, whatever language of the machine it is in.
+func (p project) java() (starter, bool, error) {
+	if file, ok := p.has("pom.xml"); ok {
+		return starter{
+			name: "maven", because: file, description: "Build and test with Maven",
+			steps: []starterStep{{description: "Verify", command: p.wrapper("mvnw", "mvn") + " -B verify"}},
+		}, true, nil
+	}
+	file, ok := p.has("settings.gradle", "settings.gradle.kts", "build.gradle", "build.gradle.kts")
+	return starter{
+		name: "gradle", because: file, description: "Build and test with Gradle",
+		steps: []starterStep{{description: "Build", command: p.wrapper("gradlew", "gradle") + " --no-daemon build"}},
+	}, ok, nil
+}
+
+// wrapper prefers the script that brings the tool in the version that the project
+// wants; those who work on Windows forget to make it executable.
+func (p project) wrapper(script, tool string) string {
+	if _, ok := p.has(script); !ok {
+		return tool
+	}
+	if info, err := fs.Stat(p.files, script); err == nil && info.Mode()&0o111 == 0 {
+		return "sh ./" + script
+	}
+	return "./" + script
+}
+
+func (p project) ruby() (starter, bool, error) {
+	file, ok := p.has("Gemfile")
+	s := starter{name: "ruby", because: file, description: "Install and test the Ruby code"}
+	install := starterStep{description: "Install", command: "bundle install"}
+	if _, locked := p.has("Gemfile.lock"); locked {
+		install.environment = "BUNDLE_FROZEN=true"
+	}
+	s.steps = []starterStep{install}
+	if _, has := p.has("Rakefile", "rakefile", "Rakefile.rb", "rakefile.rb"); has {
+		s.steps = append(s.steps, starterStep{description: "Rake", command: "bundle exec rake"})
+	} else if p.isDir("spec") {
+		s.steps = append(s.steps, starterStep{description: "Test", command: "bundle exec rspec"})
+	}
+	return s, ok, nil
+}
+
+// php runs the script called test, as Composer's own commands do, or else PHPUnit
+// where that has its settings.
+func (p project) php() (starter, bool, error) {
+	const file = "composer.json"
+	var composer struct {
+		Scripts map[string]any `json:"scripts"`
+	}
+	ok, err := p.decode(file, &composer)
+	s := starter{name: "php", because: file, description: "Install and test the PHP code"}
+	s.steps = []starterStep{{description: "Install", command: "composer install --no-interaction"}}
+	if _, has := composer.Scripts["test"]; has {
+		s.steps = append(s.steps, starterStep{description: "Test", command: "composer run-script test"})
+	} else if _, has := p.has("phpunit.xml", "phpunit.xml.dist"); has {
+		s.steps = append(s.steps, starterStep{description: "Test", command: "vendor/bin/phpunit"})
+	}
+	return s, ok, err
+}
+
+func (p project) dotnet() (starter, bool, error) {
+	pattern, ok := p.hasLike("*.sln", "*.slnx", "*.csproj", "*.fsproj", "*.vbproj")
+	return starter{
+		name: "dotnet", because: pattern, description: "Build and test with .NET",
+		steps: []starterStep{
+			{description: "Build", command: "dotnet build"},
+			{description: "Test", command: "dotnet test --no-build"},
 		},
 	}, ok, nil
 }

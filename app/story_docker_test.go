@@ -31,7 +31,9 @@ var dockerMissing = sync.OnceValue(func() error {
 func condition(name string) (bool, error) {
 	check, ok := map[string]func() error{
 		"docker": dockerMissing, "registry": registryMissing, "buildx": buildxMissing, "compose": composeMissing,
-		"previous": previousMissing, "mount": mountMissing,
+		"previous": previousMissing, "mount": mountMissing, "socket": socketMissing,
+		"go": toolMissing("go", "version"), "node": toolMissing("npm", "--version"), "python": toolMissing("python3", "--version"),
+		"make": toolMissing("make", "--version"), "cargo": toolMissing("cargo", "--version"), "cmake": toolMissing("cmake", "--version"),
 	}[name]
 	if !ok {
 		return false, fmt.Errorf("unknown condition %q", name)

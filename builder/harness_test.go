@@ -57,10 +57,14 @@ func (e *ear) hear(message any) {
 	e.said.Write(data)
 }
 
-func (e *ear) Here(_ context.Context, p dispatch.Presence) error {
+func (e *ear) Here(ctx context.Context, p dispatch.Presence) error {
 	e.hear(p)
-	e.here <- p
-	return nil
+	select {
+	case e.here <- p:
+		return nil
+	case <-ctx.Done(): // nobody listens any more, and the builder does not wait for it
+		return ctx.Err()
+	}
 }
 
 func (e *ear) Step(_ context.Context, _ string, p dispatch.Progress) error {

@@ -79,8 +79,11 @@ func awaitRecord(t *testing.T, spool string) {
 func TestResultSurvivesARestart(t *testing.T) {
 	w := deaf(t, "echo one; echo two >&2; exit 3")
 	next := w.successor(t)
+	present := make(chan struct{})
+	next.ear.onEnd = func(dispatch.Result) error { <-present; return nil } // else it may be over before the first sign of life
 	stop := next.serve(t)
 	p := <-next.ear.here
+	close(present)
 	r := <-next.ear.ends
 	if diff := cmp.Diff([]dispatch.Attempt{r.Attempt}, p.Running); diff != "" {
 		t.Errorf("the first sign of life mentions (-want +got):\n%s", diff)

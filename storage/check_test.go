@@ -40,6 +40,18 @@ func newHurt(t *testing.T) *hurt {
 	return h
 }
 
+// copied is the same repository for another test, in a folder of its own: making one
+// takes many processes.
+func (h *hurt) copied(t *testing.T) *hurt {
+	t.Helper()
+	other := *h
+	other.T, other.dir = t, filepath.Join(t.TempDir(), "repo.git")
+	if err := os.CopyFS(other.dir, os.DirFS(h.dir)); err != nil {
+		t.Fatal(err)
+	}
+	return &other
+}
+
 // advance records one more move of b.
 func advance(tb testing.TB, l *storage.Ledger, b *build.Build) {
 	tb.Helper()
@@ -167,6 +179,8 @@ func (h *hurt) drop(objects ...string) {
 // Each kind of damage is found by a look that changes nothing, and is mended, or
 // put away and named.
 func TestEachFinding(t *testing.T) {
+	sound := newHurt(t)
+	sound.git("update-ref", sound.ref("desk2"), sound.git("rev-parse", sound.ref("archive/0000")+"^"))
 	liveName := func(h *hurt) string { return fmt.Sprintf("live/%010d", h.live.Number) }
 	for name, c := range map[string]struct {
 		damage func(h *hurt)
@@ -256,8 +270,7 @@ func TestEachFinding(t *testing.T) {
 		"unprotected": {func(h *hurt) { h.git("config", "--unset-all", "receive.hideRefs") }, []storage.Code{storage.Unprotected}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHurt(t)
-			h.git("update-ref", h.ref("desk2"), h.git("rev-parse", h.ref("archive/0000")+"^"))
+			h := sound.copied(t)
 			if found := check(t, h.dir); len(found) > 0 {
 				t.Fatalf("before the damage: %+v", found)
 			}

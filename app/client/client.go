@@ -185,7 +185,7 @@ func (c *Client) answered(req *http.Request) (*http.Response, error) {
 	defer resp.Body.Close()
 	var p api.Problem
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<16)).Decode(&p); err != nil || p.Message == "" {
-		p.Message = fmt.Sprintf("%s %s: %s", req.Method, req.URL.Path, resp.Status)
+		p.Message = fmt.Sprintf("%s %s: %s: this is no Velocity server, an older one, or a proxy before it", req.Method, req.URL.Redacted(), resp.Status)
 	}
 	return nil, &StatusError{Status: resp.StatusCode, Message: p.Message}
 }

@@ -54,3 +54,17 @@ func TestRedirectIsRefused(t *testing.T) {
 		t.Errorf("redirected: %v", err)
 	}
 }
+
+// What answers in the place of a server is named, with where it was asked.
+func TestAnswerOfSomebodyElse(t *testing.T) {
+	proxy := httptest.NewServer(http.NotFoundHandler())
+	defer proxy.Close()
+	u, err := client.ParseServer(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = client.Remote(u, nil, "vla_x", "").Self(t.Context())
+	if err == nil || !strings.Contains(err.Error(), proxy.URL+"/api/v1/self: 404 Not Found: this is no Velocity server") {
+		t.Errorf("Self = %v; want an error that names the address", err)
+	}
+}

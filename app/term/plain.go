@@ -3,6 +3,7 @@ package term
 import (
 	"bytes"
 	"fmt"
+	"maps"
 
 	"github.com/velocity-ci/velocity/architect/build"
 )
@@ -12,6 +13,7 @@ type plain struct {
 	p       *Progress
 	colours bool
 	scratch []byte
+	begun   map[Source]bool // attempts of which it was said that they are under way
 }
 
 func (f *plain) line(id build.ID, format string, args ...any) {
@@ -68,14 +70,36 @@ func (f *plain) task(b *build.Build, before, now *build.Task) {
 	switch {
 	case fresh && now.State.Final():
 		f.line(b.ID, "%s: %s", name, outcome(now))
-	case fresh && now.State == build.Building && now.Attempt > 1:
-		f.line(b.ID, "%s: building, attempt %d", name, now.Attempt)
 	case fresh && now.State == build.Building:
-		f.line(b.ID, "%s: building", name)
+		f.begin(Source{Build: b.ID, Key: now.Key, Name: now.Name, Attempt: now.Attempt})
 	}
 	if now.State == build.Building {
 		f.step(b, before, now)
 	}
+}
+
+// begin says once that an attempt is under way.
+func (f *plain) begin(from Source) {
+	if f.begun[from] {
+		return
+	}
+	f.begun[from] = true
+	if from.Attempt > 1 {
+		f.line(from.Build, "%s: building, attempt %d", Clean(from.Name), from.Attempt)
+		return
+	}
+	f.line(from.Build, "%s: building", Clean(from.Name))
+}
+
+// ahead reports whether an attempt is not known to be under way: a move is shown when
+// it is recorded, and what a quick step prints may be here before.
+func (f *plain) ahead(from Source) bool {
+	b := f.p.builds[from.Build]
+	if b == nil || f.begun[from] {
+		return false
+	}
+	t, ok := b.Task(from.Key)
+	return ok && !t.State.Final() && t.Attempt <= from.Attempt
 }
 
 // step says which step a task is at, if it has more than one of its own.
@@ -99,6 +123,9 @@ func current(t *build.Task) int {
 }
 
 func (f *plain) log(from Source, lines []byte) {
+	if f.ahead(from) {
+		f.begin(from)
+	}
 	prefixed := f.p.prefixed(from)
 	if !prefixed && harmless(lines) {
 		f.p.out.write(lines)
@@ -126,6 +153,7 @@ func appendLines(dst []byte, prefix string, lines []byte, colours bool) []byte {
 
 func (f *plain) ended(b *build.Build) {
 	f.p.out.write([]byte(f.p.summary(b, style{}, f.colours)))
+	maps.DeleteFunc(f.begun, func(from Source, _ bool) bool { return from.Build == b.ID })
 }
 
 func (f *plain) redraw() {}

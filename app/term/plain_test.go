@@ -75,6 +75,25 @@ func TestPlainTellsSeveralBuildsApart(t *testing.T) {
 	}
 }
 
+// What a task prints may come before the move that began it, which is shown once it
+// is recorded.
+func TestPlainLogAheadOfItsMove(t *testing.T) {
+	var out bytes.Buffer
+	p := New(Options{Out: &out})
+	s := newStory(t, recorded, build.StagePlan{Name: "s", Tasks: []build.TaskPlan{task("s0t0", "a", "x")}})
+	from := Source{Build: recorded, Key: "s0t0", Name: "a", Attempt: 1}
+	p.Update(s.do())
+	p.Log(from, []byte("hello\n"))
+	p.Update(s.do(begin("s0t0")...))
+	p.Log(from, []byte("again\n"))
+	p.Update(s.do(build.Move{Kind: build.Succeed, Task: "s0t0", Attempt: 1}))
+	p.Log(from, []byte("late\n"))
+	want := "k3f9a2-12 default: push refs/heads/main 2fd4e1c, 1 task in 1 stage\na: building\nhello\nagain\na: succeeded in 1.0s\nlate\n"
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("output differs (-want +got):\n%s", diff)
+	}
+}
+
 func TestPlainUnrecordedBuildAlone(t *testing.T) {
 	var out bytes.Buffer
 	s := newStory(t, build.ID{}, build.StagePlan{Name: "s", Tasks: []build.TaskPlan{task("s0t0", "a", "x")}})

@@ -78,7 +78,7 @@ func New(o Options) *Progress {
 		closing: make(chan struct{}),
 	}
 	if o.Size == nil {
-		p.face = &plain{p: p, colours: !o.NoColour}
+		p.face = &plain{p: p, colours: !o.NoColour, begun: map[Source]bool{}}
 		return p
 	}
 	p.face = &live{p: p, size: o.Size, now: o.Now, style: style{on: !o.NoColour}}

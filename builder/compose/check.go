@@ -19,6 +19,9 @@ type policy struct {
 	project string // the name that all of the project begins with
 	labels  map[string]string
 	limits  Limits
+	// source is where the engine finds a path of the workspace, and whether containers
+	// may only read there.
+	source func(path string) (source string, readOnly bool, err error)
 }
 
 // A checked project may be given to the engine.
@@ -47,8 +50,11 @@ func check(expanded []byte, p policy) (*checked, error) {
 	if err := d.Decode(&project); err != nil {
 		return nil, broke("read what docker compose config printed", err)
 	}
-	c := &checker{policy: p, out: &checked{services: map[string]int{}}}
+	c := &checker{policy: p, files: map[string]string{}, out: &checked{services: map[string]int{}}}
 	c.project(project)
+	if c.broken != nil {
+		return nil, c.broken
+	}
 	if err := c.refusal(); err != nil {
 		return nil, err
 	}
@@ -64,6 +70,8 @@ type checker struct {
 	policy
 	refused []string
 	binds   []bind
+	files   map[string]string // of secrets and configs, by their places
+	broken  error             // the engine does not answer
 	out     *checked
 }
 

@@ -35,8 +35,12 @@ func newPolicy(t *testing.T) policy {
 	return policy{
 		root: root, project: "pp", labels: map[string]string{"velocity.builder": "b$1"},
 		limits: Limits{PIDs: 100, Memory: 1 << 30, CPUs: 2},
+		source: onMachine,
 	}
 }
+
+// onMachine is where the engine finds files of a plugin that runs beside it.
+func onMachine(path string) (string, bool, error) { return path, false, nil }
 
 // ofService is a project of one service with these fields.
 func ofService(fields string) string {
@@ -204,7 +208,7 @@ func FuzzCheck(f *testing.F) {
 		f.Add([]byte(ofService(fields)))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		p := policy{root: t.TempDir(), project: "pp", labels: map[string]string{"l": "1"}, limits: Limits{PIDs: 1}}
+		p := policy{root: t.TempDir(), project: "pp", labels: map[string]string{"l": "1"}, limits: Limits{PIDs: 1}, source: onMachine}
 		got, err := check(text, p)
 		if err != nil {
 			return

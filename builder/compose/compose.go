@@ -39,6 +39,10 @@ type Engine interface {
 	Address() string
 	// Labels are what marks all that belongs to an owner.
 	Labels(o executor.Owner) map[string]string
+	// Source is where the engine finds a file or folder of this process, to mount it
+	// for containers, and whether they may only read there. The error says why it
+	// cannot.
+	Source(ctx context.Context, path string) (source string, readOnly bool, err error)
 	// PrivateDir makes a directory for the owner that is also a configuration of
 	// the docker command, with logins. The caller removes it.
 	PrivateDir(o executor.Owner, logins []executor.Login) (string, error)
@@ -202,6 +206,7 @@ func (r *run) prepare(ctx context.Context) error {
 	}
 	r.checked, err = check(expanded, policy{
 		root: files.root, project: projectName(r.project.Owner), labels: r.Engine.Labels(r.project.Owner), limits: r.Limits,
+		source: func(path string) (string, bool, error) { return r.Engine.Source(ctx, path) },
 	})
 	if err != nil {
 		return err

@@ -1,11 +1,14 @@
 package compose
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/velocity-ci/velocity/builder/executor"
 )
 
 // A bind is a path of the workspace that a container sees.
@@ -44,8 +47,12 @@ func (c *checker) bindMount(at string, m map[string]any) {
 		c.refuse(at+".source", err.Error())
 		return
 	}
-	m["source"] = quoted(source)
 	readOnly, _ := m["read_only"].(bool)
+	theirs, onlyRead := c.engineSource(at+".source", source)
+	m["source"] = quoted(theirs)
+	if onlyRead {
+		readOnly, m["read_only"] = true, true
+	}
 	c.binds = append(c.binds, bind{at: at, source: source, writable: !readOnly})
 	options, _ := m["bind"].(map[string]any)
 	if options == nil {
@@ -53,6 +60,66 @@ func (c *checker) bindMount(at string, m map[string]any) {
 	}
 	options["create_host_path"] = false
 	m["bind"] = options
+}
+
+// engineSource is where the engine finds a path of the workspace.
+func (c *checker) engineSource(at, path string) (source string, readOnly bool) {
+	source, readOnly, err := c.source(path)
+	switch {
+	case errors.Is(err, executor.ErrEngine):
+		c.broken = err
+	case err != nil:
+		c.refuse(at, err.Error())
+	default:
+		return source, readOnly
+	}
+	return path, true
+}
+
+// mountFiles has a service see secrets or configs, as kind says, by mounts of its own
+// where the engine finds their files elsewhere than the plugin, which reads them for
+// builds. What the service itself mounts there comes later and counts, as with the
+// plugin.
+func (c *checker) mountFiles(at string, s map[string]any, kind, folder string) {
+	references, _ := s[kind].([]any)
+	var left, mounts []any
+	for i, r := range references {
+		fields, _ := r.(map[string]any)
+		name, _ := fields["source"].(string)
+		file, known := c.files[kind+"."+name]
+		source := file
+		if known {
+			source, _ = c.engineSource(fmt.Sprintf("%s.%s[%d]", at, kind, i), file)
+		}
+		if source == file {
+			left = append(left, r)
+			continue
+		}
+		mounts = append(mounts, map[string]any{
+			"type": "bind", "source": quoted(source), "target": fileTarget(fields, folder+name, folder), "read_only": true,
+			"bind": map[string]any{"create_host_path": false},
+		})
+	}
+	if len(mounts) == 0 {
+		return
+	}
+	own, _ := s["volumes"].([]any)
+	s["volumes"] = append(mounts, own...)
+	if s[kind] = left; len(left) == 0 {
+		delete(s, kind)
+	}
+}
+
+// fileTarget is where a service sees a secret or a configuration.
+func fileTarget(reference map[string]any, usual, folder string) string {
+	target, _ := reference["target"].(string)
+	switch {
+	case target == "":
+		return usual
+	case !path.IsAbs(target):
+		return folder + target
+	}
+	return target
 }
 
 // place makes a path of the workspace final, or refuses it.

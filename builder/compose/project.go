@@ -81,6 +81,7 @@ func (c *checker) file(at, _ string, fields map[string]any) {
 	if file, ok := c.place(at+".file", fields["file"]); ok {
 		fields["file"] = quoted(file)
 		c.binds = append(c.binds, bind{at: at, source: file})
+		c.files[at] = file
 	}
 }
 
@@ -91,6 +92,8 @@ func (c *checker) service(at, name string, s map[string]any) {
 		c.dockerfile(at+".build", build)
 		c.image(build, s)
 	}
+	c.mountFiles(at, s, "secrets", "/run/secrets/")
+	c.mountFiles(at, s, "configs", "/")
 	c.mark(s)
 	c.limit(s)
 	c.alias(s)

@@ -5,7 +5,8 @@
 // printed reaches the writers before its container is removed; an engine that
 // vanishes is an error and never a pass; and whatever was made on an attempt's
 // behalf carries the attempt's labels, so that Reap finds what a dead builder
-// left behind.
+// left behind. In a container of the same engine it works by that engine's names
+// for its files, and refuses what the engine could not show to others.
 //
 // What cannot be said here cannot be asked for: there is no way to name a
 // privileged container, a device, a capability, a host namespace or a mount
@@ -24,6 +25,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
@@ -66,7 +68,9 @@ type Executor struct {
 	pause    func(context.Context, time.Duration) error
 
 	mu       sync.Mutex
-	rootless *bool // nil until the engine was asked
+	rootless *bool  // nil until the engine was asked
+	proc     string // where the kernel tells of this process, until the engine was asked; see around
+	own      *own   // what this process runs in; nil if that is not the engine's
 }
 
 // New checks the connection options and dials nothing: whether an engine answers
@@ -85,6 +89,7 @@ func New(c Config) (*Executor, error) {
 	return &Executor{
 		api: api, builder: c.Builder, limits: c.Limits, buildx: c.Buildx, log: c.Log,
 		uid: os.Getuid(), gid: os.Getgid(), patience: patience, pause: pause,
+		proc: "/proc",
 	}, nil
 }
 
@@ -101,13 +106,14 @@ func (e *Executor) Available(ctx context.Context) error {
 	return nil
 }
 
-// noEngine is the answer to a step that names an image where no engine is.
+// noEngine is the answer to a step that names an image where no engine is, or
+// none that this user may use.
 func noEngine(err error) error {
-	return &executor.StartError{
-		What: "no Docker engine: " + err.Error(),
-		Hint: "use --executor host or name no image",
-		Err:  errors.Join(executor.ErrEngine, err),
+	hint := "start it, use --executor host, or name no image"
+	if errors.Is(err, fs.ErrPermission) {
+		hint = "let this user use it, as members of the group docker may, or use --executor host"
 	}
+	return &executor.StartError{What: "no Docker engine: " + err.Error(), Hint: hint, Err: errors.Join(executor.ErrEngine, err)}
 }
 
 // broke marks err as the machinery's failure while doing what verb says.

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -253,6 +255,12 @@ func TestWriterFails(t *testing.T) {
 	if !errors.Is(err, executor.ErrEngine) || !errors.Is(err, errTest) {
 		t.Errorf("error = %v, want ErrEngine and the writer's", err)
 	}
+}
+
+// Who may not use an engine that is there is not told to start it.
+func TestEngineOfOthers(t *testing.T) {
+	denied := &net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", syscall.EACCES)}
+	wantStartError(t, noEngine(denied), "no Docker engine", "permission denied", "let this user use it", "--executor host")
 }
 
 func TestNoEngine(t *testing.T) {

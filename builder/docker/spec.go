@@ -45,6 +45,10 @@ func (e *Executor) newSpec(ctx context.Context, cmd executor.Command) (spec, err
 	if err != nil {
 		return spec{}, err
 	}
+	seen, err := e.mounts(ctx, cmd)
+	if err != nil {
+		return spec{}, err
+	}
 	return spec{
 		config: &container.Config{
 			Image:        cmd.Image,
@@ -57,7 +61,7 @@ func (e *Executor) newSpec(ctx context.Context, cmd executor.Command) (spec, err
 			AttachStderr: true,
 			Healthcheck:  &container.HealthConfig{Test: []string{"NONE"}},
 		},
-		host:   e.confine(mounts(cmd), cmd.Network, logConfig(cmd)),
+		host:   e.confine(seen, cmd.Network, logConfig(cmd)),
 		logins: cmd.Logins,
 	}, nil
 }
@@ -113,12 +117,19 @@ func labels(builder string, o executor.Owner) map[string]string {
 
 // mounts uses the structured form: the short one splits at colons, and makes a
 // directory, owned by root, of a source that is missing.
-func mounts(cmd executor.Command) []mount.Mount {
-	all := []mount.Mount{{Type: mount.TypeBind, Source: cmd.Workspace, Target: path.Clean(cmd.MountPoint)}}
-	for _, dir := range cmd.ReadOnly {
-		all = append(all, mount.Mount{Type: mount.TypeBind, Source: dir, Target: dir, ReadOnly: true})
+func (e *Executor) mounts(ctx context.Context, cmd executor.Command) ([]mount.Mount, error) {
+	all, err := e.show(ctx, cmd.Workspace, path.Clean(cmd.MountPoint), false)
+	if err != nil {
+		return nil, err
 	}
-	return all
+	for _, dir := range cmd.ReadOnly {
+		more, err := e.show(ctx, dir, dir, true)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, more...)
+	}
+	return all, nil
 }
 
 // check refuses what must not or cannot reach the engine. It runs on final
