@@ -130,31 +130,33 @@ func BenchmarkServeIdle(b *testing.B) {
 	w := openWindow(b, `command: "true"`)
 	git(b, w.clone, "remote", "add", "origin", w.bare)
 	w.get(b, "/")
-	w.occupied(b, "begun")
+	begun := w.occupied(b)
 	for b.Loop() {
 		w.push(b, "main")
 	}
 	w.get(b, "/")
-	b.ReportMetric(0, "ns/op")
-	w.occupied(b, "built")
+	built := w.occupied(b)
 	<-time.After(idle)
-	w.occupied(b, "idle")
+	b.ReportMetric(0, "ns/op")
+	begun.report(b, "begun")
+	built.report(b, "built")
+	w.occupied(b).report(b, "idle")
 }
 
-// occupied reports the memory of a server: all of it, and the part that is pages of
-// the program's file, which the system takes back when it has a better use for them.
-func (w window) occupied(b *testing.B, when string) {
-	b.Helper()
-	all, file := mapped(b, w.process.Pid)
-	b.ReportMetric(float64(all)/1e6, when+"-MB")
-	b.ReportMetric(float64(file)/1e6, when+"-file-MB")
+// An occupation is the memory of a process in bytes: all of it, and the part that is
+// pages of the program's file, which the system takes back when it has a better use
+// for them.
+type occupation struct{ all, file int64 }
+
+func (o occupation) report(b *testing.B, when string) {
+	b.ReportMetric(float64(o.all)/1e6, when+"-MB")
+	b.ReportMetric(float64(o.file)/1e6, when+"-file-MB")
 }
 
-// mapped is the memory of a process that is in use, in bytes, and how much of that
-// are pages of files.
-func mapped(b *testing.B, pid int) (all, file int64) {
+// occupied is the memory of the server at this moment.
+func (w window) occupied(b *testing.B) occupation {
 	b.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", w.process.Pid))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -170,5 +172,5 @@ func mapped(b *testing.B, pid int) (all, file int64) {
 			b.Fatalf("%s: %v", strings.TrimSpace(line), err)
 		}
 	}
-	return resident << 10, (resident - anonymous) << 10
+	return occupation{all: resident << 10, file: (resident - anonymous) << 10}
 }
