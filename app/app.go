@@ -88,7 +88,7 @@ func (c *cli) commands() []*cobra.Command {
 		c.lintCommand(),
 		c.schemaCommand(),
 		c.planCommand(),
-		c.runCommand(),
+		c.runCommand(), c.actionCommand(),
 		c.serveCommand(),
 		c.builderCommand(),
 		c.tokenCommand(), c.secretCommand(),
@@ -110,6 +110,7 @@ func (c *cli) commands() []*cobra.Command {
 		c.purgeCommand(),
 		c.fetchCommand(),
 		c.publishCommand(),
+		c.manualCommand(),
 		c.versionCommand(),
 	}
 }

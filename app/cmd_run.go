@@ -126,6 +126,15 @@ type job struct {
 	json     bool
 	on       executors
 	capacity int
+	folder   string                   // for files beside the work tree; "" is the usual one
+	display  func() (display, func()) // nil: progress, as people at a terminal want it
+}
+
+// A display is where a build is shown.
+type display interface {
+	architect.Viewer
+	// end shows the outcome and returns the build as it was shown.
+	end(b *build.Build) *build.Build
 }
 
 // job draws the plan of what shall be built.
@@ -149,6 +158,7 @@ func (c *cli) job(ctx context.Context, from *origin, f runFlags, name string) (*
 	req := blueprint.Request{
 		Name: name, Trigger: t, Config: t.Commit, Given: given, Lookup: c.lookup,
 		Git: facts(ctx, from.repo, from.ref, from.commit), Stored: c.deskAt(from.repo).stored,
+		Changed: from.changed,
 	}
 	p, err := c.draw(ctx, config, &req)
 	if err != nil {
@@ -169,7 +179,7 @@ func (c *cli) job(ctx context.Context, from *origin, f runFlags, name string) (*
 
 // build makes the build and shows it. The end of ctx cancels it.
 func (c *cli) build(ctx context.Context, j *job) (*build.Build, error) {
-	dir, err := os.MkdirTemp("", "velocity-run-")
+	dir, err := os.MkdirTemp(j.folder, "velocity-run-")
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for logs: %w", err)
 	}
@@ -269,13 +279,22 @@ func (c *cli) runOn(ctx context.Context, j *job, dir string, wire *dispatch.Dire
 	return b, err
 }
 
-// follow submits the build and shows it to its end.
-func (c *cli) follow(ctx context.Context, j *job, a *architect.Architect, site *architect.Site, broken <-chan error) (*build.Build, error) {
+// displayOf is where the build is shown. The caller calls the function at the end.
+func (c *cli) displayOf(j *job) (display, func()) {
+	if j.display != nil {
+		return j.display()
+	}
 	out := c.Out
 	if j.json {
 		out = c.Err
 	}
-	display, closeDisplay := c.progress(out)
+	progress, closeDisplay := c.progress(out)
+	return show{on: progress, anonymous: !j.record}, closeDisplay
+}
+
+// follow submits the build and shows it to its end.
+func (c *cli) follow(ctx context.Context, j *job, a *architect.Architect, site *architect.Site, broken <-chan error) (*build.Build, error) {
+	on, closeDisplay := c.displayOf(j)
 	defer closeDisplay()
 	watching, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
@@ -294,7 +313,6 @@ func (c *cli) follow(ctx context.Context, j *job, a *architect.Architect, site *
 	b, _, _ := v.State()
 	stop := context.AfterFunc(ctx, func() { _ = a.Cancel(watching, b.ID, "canceled") }) // over already, or canceled
 	defer stop()
-	on := show{on: display, anonymous: !j.record}
 	if err := v.Follow(watching, on); err != nil {
 		return nil, err
 	}

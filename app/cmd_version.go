@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"time"
 
 	"github.com/spf13/cobra"
 )
 
-// Set by the linker for releases: -X github.com/velocity-ci/velocity/app.version=1.2.3
+// Set by the linker where Go cannot find them out, as there is no git:
+// -X github.com/velocity-ci/velocity/app.version=v1.2.3
 var version, commit string
 
 func (c *cli) versionCommand() *cobra.Command {
@@ -56,6 +58,21 @@ func programVersion() release {
 		v.Commit = "unknown"
 	}
 	return v
+}
+
+// commitDate is the day of the commit that this program was built from, in UTC and as
+// in 2026-11-22, or empty where Go did not record it.
+func commitDate() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, s := range info.Settings {
+		if at, err := time.Parse(time.RFC3339, s.Value); s.Key == "vcs.time" && err == nil {
+			return at.UTC().Format(time.DateOnly)
+		}
+	}
+	return ""
 }
 
 func recordedCommit(settings []debug.BuildSetting) string {

@@ -21,6 +21,8 @@ type origin struct {
 	files  *os.Root // of the work tree; nil if a commit's files are read
 	ref    string   // full name; "" if a bare commit is meant
 	commit git.Hash // Zero before the first commit
+
+	changed func(patterns []string) (bool, error) // see blueprint.Request; nil if it is not known
 }
 
 // originFlags choose an origin.

@@ -1,8 +1,10 @@
 package app_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	gobuild "go/build"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -53,6 +55,7 @@ func TestScripts(t *testing.T) {
 			"keep":       keep,
 			"leaks":      leaks,
 			"listening":  listening,
+			"machine":    machine,
 			"more":       more,
 			"record":     record,
 			"registry":   startRegistry,
@@ -83,6 +86,14 @@ func setUp(env *testscript.Env) error {
 	env.Values[clustered{}] = nodes
 	env.Defer(nodes.stop)
 	home := filepath.Join(env.WorkDir, ".home")
+	built, err := goCache()
+	if err != nil {
+		return err
+	}
+	source, err := filepath.Abs(top)
+	if err != nil {
+		return err
+	}
 	if err := os.Mkdir(home, 0o777); err != nil {
 		return err
 	}
@@ -98,11 +109,29 @@ func setUp(env *testscript.Env) error {
 		"COMPOSE_PLUGIN":      os.Getenv("VELOCITY_COMPOSE"),
 		"BUILDX":              os.Getenv("VELOCITY_BUILDX"),
 		"PREVIOUS":            os.Getenv("VELOCITY_PREVIOUS"),
+		"RELEASE":             os.Getenv("VELOCITY_RELEASE"),
+		"SOURCE":              source,
+		"GOCACHE":             built, // not one in the home folder, which is empty
+		"GOMODCACHE":          goModules(),
 		"GORACE":              "atexit_sleep_ms=0", // else each command takes a second
 	} {
 		env.Setenv(name, value)
 	}
 	return os.WriteFile(filepath.Join(home, ".gitconfig"), []byte(gitConfig), 0o666)
+}
+
+// goCache is the folder of what the go command has built here before.
+func goCache() (string, error) {
+	if folder := os.Getenv("GOCACHE"); folder != "" {
+		return folder, nil
+	}
+	folder, err := os.UserCacheDir()
+	return filepath.Join(folder, "go-build"), err
+}
+
+// goModules is the folder of the modules that the go command has fetched here before.
+func goModules() string {
+	return cmp.Or(os.Getenv("GOMODCACHE"), filepath.Join(filepath.SplitList(gobuild.Default.GOPATH)[0], "pkg", "mod"))
 }
 
 // exits runs a command, `exits STATUS COMMAND ARGUMENT...`, that must end with

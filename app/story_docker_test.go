@@ -30,6 +30,7 @@ var dockerMissing = sync.OnceValue(func() error {
 // VELOCITY_REQUIRE demands and is missing fails the script.
 func condition(name string) (bool, error) {
 	check, ok := map[string]func() error{
+		"release": releaseMissing, "install": installMissing,
 		"docker": dockerMissing, "registry": registryMissing, "buildx": buildxMissing, "compose": composeMissing,
 		"previous": previousMissing, "mount": mountMissing, "socket": socketMissing,
 		"go": toolMissing("go", "version"), "node": toolMissing("npm", "--version"), "python": toolMissing("python3", "--version"),

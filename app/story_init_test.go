@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -28,13 +27,11 @@ func toolchain(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
 		ts.Fatalf("usage: toolchain")
 	}
-	cache, err := exec.Command("go", "env", "GOCACHE").Output()
-	ts.Check(err)
 	home, err := os.UserHomeDir() // the script's HOME is in its own environment only
 	ts.Check(err)
 	ts.Check(ts.Exec("go", "telemetry", "off")) // a process of its own, that outlives the script
 	for name, value := range map[string]string{
-		"GOCACHE": strings.TrimSpace(string(cache)), "GOPROXY": "off", "GOTOOLCHAIN": "local",
+		"GOPROXY": "off", "GOTOOLCHAIN": "local",
 		"RUSTUP_HOME":       cmp.Or(os.Getenv("RUSTUP_HOME"), filepath.Join(home, ".rustup")),
 		"CARGO_NET_OFFLINE": "true", "npm_config_offline": "true", "npm_config_update_notifier": "false",
 		"PYTHONDONTWRITEBYTECODE": "1", // a step's broken code must not be hidden by what it was compiled to

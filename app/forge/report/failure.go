@@ -39,6 +39,9 @@ func (c *Composer) failure(b *build.Build, t *build.Task, withLog bool) string {
 	if withLog {
 		text += c.tail(b.ID, t)
 	}
+	if b.ID.Zero() { // nobody keeps the log
+		return text
+	}
 	address := c.page(b.ID, t.Key)
 	if address != "" && !strings.ContainsAny(address, "<> \n\t\\") {
 		return text + "\n[The whole log](<" + address + ">)\n"
@@ -115,7 +118,7 @@ func failing(t *build.Task) (from, to int64) {
 // details is what few people read: earlier attempts, findings without a place, and
 // what went wrong beside the build.
 func details(b *build.Build) string {
-	p := &page{limit: MaxBytes}
+	p := &page{limit: MaxBytes, alone: b.ID.Zero()}
 	var lines []string
 	for _, t := range tasks(b, func(*build.Task) bool { return true }) {
 		for _, l := range t.Lost {

@@ -14,6 +14,7 @@ const MaxBytes = 60_000
 type page struct {
 	out   strings.Builder
 	limit int
+	alone bool // there is no other place that has more
 }
 
 // add appends a block if it fits.
@@ -39,13 +40,17 @@ func (p *page) list(what string, blocks []string) {
 	}
 	p.limit += room
 	if left > 0 {
-		p.add(fmt.Sprintf("\n… and %s more, which the build's page has.\n", count(left, what)))
+		where := ", which the build's page has"
+		if p.alone {
+			where = ""
+		}
+		p.add(fmt.Sprintf("\n… and %s more%s.\n", count(left, what), where))
 	}
 }
 
 // within writes a part of the page that gets at most n bytes.
 func (p *page) within(n int, write func(*page)) {
-	part := page{limit: min(n, p.limit-p.out.Len())}
+	part := page{limit: min(n, p.limit-p.out.Len()), alone: p.alone}
 	write(&part)
 	p.add(part.out.String())
 }

@@ -17,7 +17,7 @@ const (
 // buildSummary is the page of a build: how it went, its stages and tasks, when they
 // ran, what failed, and where to read on.
 func (c *Composer) buildSummary(b *build.Build, v verdict, address string) string {
-	p := &page{limit: MaxBytes}
+	p := &page{limit: MaxBytes, alone: b.ID.Zero()}
 	p.add(outcome(b, v))
 	if b.AwaitsApproval() {
 		p.add(approvalText(b))
@@ -148,8 +148,12 @@ func tested(all []*build.Task) string {
 	return fmt.Sprintf("\n**Tests**: %d passed, %d failed, %d skipped, %d flaky\n", sum.Passed, sum.Failed, sum.Skipped, sum.Flaky)
 }
 
-// links say where to read on: on the build's page, or by a command.
+// links say where to read on: on the build's page, or by a command. A build that is
+// recorded nowhere has neither.
 func links(b *build.Build, address string) string {
+	if b.ID.Zero() {
+		return ""
+	}
 	text := "\n"
 	if address != "" && !strings.ContainsAny(address, "<> \n\t\\") {
 		text += "[The build's page](<" + address + ">) · "
