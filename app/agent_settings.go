@@ -151,12 +151,15 @@ func sizeInto(to *int64, least int64) func(string) error {
 	}
 }
 
-// labelText is what a label's name and value may be made of.
-var labelText = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$`)
+// labelText is what a label's name and value may be made of, each of at most
+// maxLabelText bytes.
+var labelText = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$`)
+
+const maxLabelText = 63
 
 func (s *agentSettings) setLabel(text string) error {
 	name, value, ok := strings.Cut(text, "=")
-	if !ok || !labelText.MatchString(name) || !labelText.MatchString(value) {
+	if !ok || max(len(name), len(value)) > maxLabelText || !labelText.MatchString(name) || !labelText.MatchString(value) {
 		return errors.New("want NAME=VALUE of letters, digits, dots, slashes, underscores and dashes, each at most 63")
 	}
 	s.labels[name] = value

@@ -64,6 +64,7 @@ func TestBuilderSettingsRefusals(t *testing.T) {
 		"not a size":        {file: "memory: lots\n", want: `builder.yml:1:9: "lots": want a size`},
 		"a list":            {file: "[capacity]\n", want: "builder.yml:1:1: want keys"},
 		"label":             {file: "labels: {a: b c}\n", want: "builder.yml:1:13: "},
+		"long label":        {file: "labels: {a: " + strings.Repeat("b", 64) + "}\n", want: "builder.yml:1:13: "},
 		"in environment":    {env: map[string]string{"VELOCITY_BUILDER_CAPACITY": "0"}, want: "VELOCITY_BUILDER_CAPACITY=0: want a number from 1"},
 		"as a flag":         {args: []string{"--executor", "vm"}, want: "--executor vm: there are docker, host"},
 		"untrusted on host": {args: []string{"--executor", "host", "--untrusted"}, want: "never run on the machine"},

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 )
@@ -25,6 +26,11 @@ type setting struct {
 func settings(c *serverConfig) []setting {
 	return settingsOf(reflect.ValueOf(c).Elem(), "", "")
 }
+
+// unset are the settings of a configuration that nobody has filled in, and nobody may:
+// flags, which every start of the program makes for several commands, ask it for no
+// more than names and types.
+var unset = sync.OnceValue(func() []setting { return settings(&serverConfig{}) })
 
 func settingsOf(v reflect.Value, prefix, about string) []setting {
 	var all []setting
@@ -149,7 +155,7 @@ type configSource struct {
 // configFlags adds --config and a flag for every key.
 func configFlags(cmd *cobra.Command) *configSource {
 	s := &configSource{file: cmd.Flags().String("config", "", "`file` of the configuration; each key is also a flag, and a variable VELOCITY_KEY")}
-	for _, one := range settings(&serverConfig{}) {
+	for _, one := range unset() {
 		f := &flagText{of: one}
 		flag := cmd.Flags().VarPF(f, one.flag, "", one.help)
 		if f.Type() == "bool" {

@@ -72,6 +72,7 @@ func (s *service) run(ctx context.Context, work func(ctx context.Context) error)
 	if s.options.plugins != nil {
 		group.Go(func() error { s.options.plugins.runner.Run(lower); return nil })
 	}
+	group.Go(func() error { s.rest(lower); return nil })
 	s.taking.Store(true)
 	context.AfterFunc(lower, func() { s.taking.Store(false) })
 	group.Go(func() error { return work(lower) })

@@ -25,6 +25,10 @@ const (
 	sweepRefs      = time.Minute
 )
 
+// restEvery is how long what was read of a repository is remembered at least, if there
+// is room for it.
+const restEvery = time.Minute
+
 // watch looks at the refs of the repositories that people push to at once, when they change, and now
 // and then.
 func (s *service) watch(ctx context.Context) error {
@@ -70,6 +74,22 @@ func (s *service) watchRefs(ctx context.Context, h *served) error {
 			h.site.Look()
 		case <-sweep.C:
 			h.site.Look()
+		}
+	}
+}
+
+// rest has repositories forget, once a minute, what nobody has read for one.
+func (s *service) rest(ctx context.Context) {
+	turn := time.NewTicker(restEvery)
+	defer turn.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-turn.C:
+			for _, h := range s.houses.list() {
+				h.repo.Rest()
+			}
 		}
 	}
 }

@@ -108,8 +108,11 @@ func (k *checker) build(s *buildStep) {
 
 var (
 	validPlatform = regexp.MustCompile(`^[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?$`)
-	validAlias    = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+	validAlias    = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$`) // within maxAlias
 )
+
+// maxAlias bounds the name of a service, in bytes, as DNS does.
+const maxAlias = 63
 
 // services checks the containers beside a run step.
 func (k *checker) services(s *runStep) {
@@ -132,7 +135,7 @@ func (k *checker) services(s *runStep) {
 		switch {
 		case alias == "" && !known && len(v.Image.refs) > 0:
 			// The image is not known yet, and its name may do.
-		case !validAlias.MatchString(alias):
+		case len(alias) > maxAlias || !validAlias.MatchString(alias):
 			k.report.errorf(v.at, "%q cannot be the name of a host", alias).Hint = "give the service an alias of letters, digits and dashes"
 		case slices.Contains(taken, alias):
 			k.report.errorf(v.at, "two services are called %s", alias).Hint = "give each an alias of its own"

@@ -59,7 +59,8 @@ func NewSetup(maker AppMaker, origin string, secure bool) *Setup {
 // the owner of the server alone.
 func (s *Setup) Query() string { return "?token=" + s.token }
 
-var setupPage = template.Must(template.New("").Parse(`<!doctype html>
+var setupPage = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("").Parse(`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Velocity: GitHub</title></head><body>
 <h1>Build repositories of GitHub</h1>
 {{with .Problem}}<p><strong>{{.}}</strong></p>{{end}}
@@ -71,6 +72,7 @@ var setupPage = template.Must(template.New("").Parse(`<!doctype html>
 <form method="post" action="{{$.Here}}"><label>Its name <input name="organisation" required maxlength="100" autocomplete="off"></label> <button>Go on</button></form>
 {{end}}</body></html>
 `))
+})
 
 // A setupView is what one page shows: the forms if it has an address, a link if it
 // has one to install.
@@ -85,7 +87,7 @@ func (s *Setup) show(w http.ResponseWriter, status int, v setupView) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; form-action 'self' "+s.origin+"; frame-ancestors 'none'; base-uri 'none'")
 	w.WriteHeader(status)
-	_ = setupPage.Execute(w, v) // who has left does not need it
+	_ = setupPage().Execute(w, v) // who has left does not need it
 }
 
 // guarded are the headers of every answer.

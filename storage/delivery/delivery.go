@@ -58,13 +58,18 @@ type Delivery struct {
 }
 
 var (
-	keyForm   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,99}$`)
+	keyForm   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
 	forgeForm = regexp.MustCompile(`^[a-z]{1,20}$`)
 )
 
+// maxKey bounds the key of a delivery, in bytes.
+const maxKey = 100
+
+func isKey(text string) bool { return len(text) <= maxKey && keyForm.MatchString(text) }
+
 func (d *Delivery) check() error {
 	switch {
-	case !keyForm.MatchString(d.Key):
+	case !isKey(d.Key):
 		return &RefusedError{"key", fmt.Sprintf("%.120q is not up to 100 lower-case letters, digits and hyphens", d.Key)}
 	case !forgeForm.MatchString(d.Forge):
 		return &RefusedError{"forge", fmt.Sprintf("%.40q is not a forge's name", d.Forge)}

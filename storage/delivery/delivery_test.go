@@ -252,6 +252,10 @@ func TestRefusedDeliveries(t *testing.T) {
 		}
 	}
 	d := r.some(1)
+	if d.Key = strings.Repeat("x", maxKey+1); r.Accept(t.Context(), d) == nil {
+		t.Errorf("a key of %d bytes was taken", len(d.Key))
+	}
+	d.Key = strings.Repeat("x", maxKey)
 	d.Event, d.Body = strings.Repeat("é", 300)+"\xff\x00", []byte("\xff\x00\n")
 	r.accept(t, d)
 	if got, err := r.Read(t.Context(), d.Key); err != nil || string(got.Body) != string(d.Body) || len(got.Event) != maxText {

@@ -59,7 +59,7 @@ func (p place) body() string   { return waitingPath(p.slot) + "/" + p.base + bod
 
 // find tells where a delivery came in last, and whether it waits. Errors: ErrNone.
 func (s *sheet) find(key string) (p place, err error) {
-	if !keyForm.MatchString(key) {
+	if !isKey(key) {
 		return p, ErrNone
 	}
 	periods, err := s.list(keysFolder)
@@ -106,7 +106,7 @@ func (s *sheet) base(slot, key string) (string, error) {
 // keyIn is the key in a name such as 000012-KEY, "" if it is none.
 func keyIn(base string) string {
 	number, key, _ := strings.Cut(base, "-")
-	if _, err := strconv.ParseUint(number, 10, 32); err != nil || !keyForm.MatchString(key) {
+	if _, err := strconv.ParseUint(number, 10, 32); err != nil || !isKey(key) {
 		return ""
 	}
 	return key

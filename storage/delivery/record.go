@@ -133,7 +133,7 @@ func (e *Entry) check(version int) error {
 	switch {
 	case version < 1:
 		return fmt.Errorf("it has no version")
-	case e.Key != "" && !keyForm.MatchString(e.Key), e.Key == "" && e.State != Refused:
+	case e.Key != "" && !isKey(e.Key), e.Key == "" && e.State != Refused:
 		return fmt.Errorf("%.120q is no key", e.Key)
 	case e.State != Waiting && e.State != Done && e.State != Failed && e.State != Refused:
 		return fmt.Errorf("%.40q is no state", e.State)

@@ -276,17 +276,39 @@ func inflate(r io.Reader, size int64) ([]byte, error) {
 	return readExactly(reader.Reader, size)
 }
 
-// readExactly reads size bytes and refuses more or fewer. It does not trust size
-// with an allocation.
+// readExactly reads size bytes and refuses more or fewer.
 func readExactly(r io.Reader, size int64) ([]byte, error) {
-	var buf bytes.Buffer
-	buf.Grow(int(min(size, 64<<10)) + bytes.MinRead)
-	n, err := io.Copy(&buf, io.LimitReader(r, size+1))
+	content, err := readUpTo(r, size)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errCorrupt, err)
 	}
-	if n != size {
+	beyond, err := io.Copy(io.Discard, io.LimitReader(r, 1)) // a checksum is compared at the end, and not before
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errCorrupt, err)
+	}
+	if int64(len(content)) != size || beyond > 0 {
 		return nil, fmt.Errorf("%w: length differs from the %d bytes announced", errCorrupt, size)
 	}
-	return buf.Bytes(), nil
+	return content, nil
+}
+
+// atOnce is up to which size, in bytes, an object gets its memory before it is there:
+// no more than it needs, since it may be remembered. What announces to be larger has to
+// come first.
+const atOnce = 64 << 10
+
+// readUpTo reads size bytes, or what there is.
+func readUpTo(r io.Reader, size int64) ([]byte, error) {
+	if size > atOnce {
+		var buf bytes.Buffer
+		buf.Grow(atOnce)
+		_, err := io.Copy(&buf, io.LimitReader(r, size))
+		return buf.Bytes(), err
+	}
+	content := make([]byte, max(size, 0)) // a loose object may say it has fewer than none
+	n, err := io.ReadFull(r, content)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil // it is shorter
+	}
+	return content[:n], err
 }

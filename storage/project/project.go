@@ -19,6 +19,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/velocity-ci/velocity/storage/git"
 )
@@ -60,10 +61,9 @@ func (e *FieldError) Error() string { return e.Field + ": " + e.Reason }
 // maxText bounds each text of a project, in bytes.
 const maxText = 2048
 
-var (
-	keyForm  = regexp.MustCompile(`^[a-z]+-[1-9][0-9]{0,18}$`)
-	lineForm = regexp.MustCompile(`^[^\pC]*$`)
-)
+var keyForm = regexp.MustCompile(`^[a-z]+-[1-9][0-9]{0,18}$`)
+
+func unprintable(r rune) bool { return unicode.Is(unicode.C, r) }
 
 func (p Project) check() error {
 	switch {
@@ -77,7 +77,7 @@ func (p Project) check() error {
 	for _, f := range []struct{ name, text string }{
 		{"name", p.Name}, {"default", p.Default}, {"clone", p.Clone}, {"page", p.Page},
 	} {
-		if len(f.text) > maxText || !lineForm.MatchString(f.text) {
+		if len(f.text) > maxText || strings.ContainsFunc(f.text, unprintable) {
 			return &FieldError{f.name, fmt.Sprintf("%.40q is longer than %d bytes or more than a line of text", f.text, maxText)}
 		}
 	}

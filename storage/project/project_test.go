@@ -117,6 +117,9 @@ func TestRefused(t *testing.T) {
 			t.Errorf("Put of a bad %s = %v", field, err)
 		}
 	}
+	foreign := world()
+	foreign.Default = "wörld-世界-\xff"
+	s.mustPut(t, foreign, true) // as git may call a branch
 	if _, err := s.Get(t.Context(), "../x"); !errors.Is(err, ErrNone) {
 		t.Errorf("Get of no key = %v; want ErrNone", err)
 	}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/velocity-ci/velocity/storage/git"
 )
@@ -34,20 +36,22 @@ const (
 	maxExecutors = 8
 )
 
-// Keys as nkeys prints them: U and X for users and curves, base32.
+// Keys as nkeys prints them: U and X for users and curves, base32 of keyText bytes.
 var (
-	publicKey = regexp.MustCompile(`^U[A-Z2-7]{55}$`)
-	curveKey  = regexp.MustCompile(`^X[A-Z2-7]{55}$`)
+	publicKey = regexp.MustCompile(`^U[A-Z2-7]+$`)
+	curveKey  = regexp.MustCompile(`^X[A-Z2-7]+$`)
 )
+
+const keyText = 56
 
 func (b Builder) check() error {
 	if err := checkName(b.Name); err != nil {
 		return err
 	}
 	switch {
-	case !publicKey.MatchString(b.Public):
+	case len(b.Public) != keyText || !publicKey.MatchString(b.Public):
 		return &FieldError{"public", "this is no public nkey of a user"}
-	case !curveKey.MatchString(b.Curve):
+	case len(b.Curve) != keyText || !curveKey.MatchString(b.Curve):
 		return &FieldError{"curve", "this is no public curve key"}
 	case len(b.Executors) > maxExecutors:
 		return &FieldError{"executors", fmt.Sprintf("there are more than %d", maxExecutors)}
@@ -77,15 +81,15 @@ func checkLabels(labels map[string]string) error {
 	return nil
 }
 
-// plainText is one line of printable text.
-var plainText = regexp.MustCompile(`^[^\pC]*$`)
-
+// checkText accepts one line of printable text.
 func checkText(field, text string) error {
-	if len(text) > maxText || !plainText.MatchString(text) {
+	if len(text) > maxText || strings.ContainsFunc(text, unprintable) {
 		return &FieldError{field, fmt.Sprintf("%.40q is longer than %d bytes or more than a line of text", text, maxText)}
 	}
 	return nil
 }
+
+func unprintable(r rune) bool { return unicode.Is(unicode.C, r) }
 
 // Builders lists all, revoked ones too, by name.
 func (r *Roster) Builders(context.Context) ([]Builder, error) {

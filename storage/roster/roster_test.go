@@ -94,6 +94,8 @@ func TestRegisterRefuses(t *testing.T) {
 	var field *roster.FieldError
 	broken := machine("x", 2)
 	broken.Public = "UABC"
+	longer := machine("x", 2)
+	longer.Curve += "A"
 	loud := machine("x", 2)
 	loud.Labels = map[string]string{"os": "linux\nroot"}
 	for _, tt := range []struct {
@@ -106,6 +108,7 @@ func TestRegisterRefuses(t *testing.T) {
 		{"a taken key", roster.Registration{}, machine("other", 0), func(err error) bool { return errors.Is(err, roster.ErrTaken) }},
 		{"another name than the token's", roster.Registration{Name: "gpu"}, machine("cpu", 1), func(err error) bool { return errors.As(err, &field) }},
 		{"a key that is none", roster.Registration{}, broken, func(err error) bool { return errors.As(err, &field) }},
+		{"a curve of too many letters", roster.Registration{}, longer, func(err error) bool { return errors.As(err, &field) }},
 		{"a label of two lines", roster.Registration{}, loud, func(err error) bool { return errors.As(err, &field) }},
 		{"a name that is an option", roster.Registration{}, machine("-rf", 1), func(err error) bool { return errors.As(err, &field) }},
 		{"a name that is a path", roster.Registration{}, machine("../x", 1), func(err error) bool { return errors.As(err, &field) }},

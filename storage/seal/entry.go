@@ -50,11 +50,14 @@ type FieldError struct{ Field, Reason string }
 
 func (e *FieldError) Error() string { return e.Field + ": " + e.Reason }
 
-var validName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,127}$`)
+// validName is what a secret may be called, within maxName bytes.
+var validName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]*$`)
+
+const maxName = 128
 
 // check accepts an entry that can be stored.
 func (e Entry) check() error {
-	if !validName.MatchString(e.Name) {
+	if len(e.Name) > maxName || !validName.MatchString(e.Name) {
 		return &FieldError{"name", fmt.Sprintf("%.80q is not a name: letters, digits, dots, dashes and underscores, a letter first", e.Name)}
 	}
 	for _, list := range []struct {

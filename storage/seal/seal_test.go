@@ -114,6 +114,8 @@ func TestRefuses(t *testing.T) {
 		{seal.Entry{Name: "-key"}, "12345678", "name"},
 		{seal.Entry{Name: "../key"}, "12345678", "name"},
 		{seal.Entry{Name: ""}, "12345678", "name"},
+		{seal.Entry{Name: strings.Repeat("k", 129)}, "12345678", "name"},
+		{seal.Entry{Name: strings.Repeat("k", 128)}, "12345678", ""},
 		{seal.Entry{Name: "key", Refs: []string{""}}, "12345678", "refs"},
 		{seal.Entry{Name: "key", Repository: "a\nb"}, "12345678", "repository"},
 		{seal.Entry{Name: "key"}, "12345678", ""},

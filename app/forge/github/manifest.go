@@ -94,7 +94,7 @@ func NewAppPage(web, organisation, state string) (string, error) {
 	}
 	below := "settings/apps/new"
 	if organisation != "" {
-		if !login.MatchString(organisation) {
+		if !isLogin(organisation) {
 			return "", fmt.Errorf("%q is not the name of an organisation", organisation)
 		}
 		below = "organizations/" + organisation + "/" + below
@@ -121,15 +121,18 @@ func (r Registration) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "App %d (%s)", r.ID, r.Slug)
 }
 
-// code is what GitHub sends back from the page that makes the App.
-var code = regexp.MustCompile(`^[A-Za-z0-9_-]{1,200}$`)
+// code is what GitHub sends back from the page that makes the App, of at most maxCode
+// bytes.
+var code = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+const maxCode = 200
 
 // Convert exchanges the code that the manifest flow ends with for the App. It works
 // once, within an hour of the flow's beginning. Of the options only the API, the
 // Transport, Now and the UserAgent are used. The error is forge.ErrGone if the code
 // is used up or too old.
 func Convert(ctx context.Context, o Options, given string) (Registration, error) {
-	if !code.MatchString(given) {
+	if len(given) > maxCode || !code.MatchString(given) {
 		return Registration{}, fmt.Errorf("%w: this is no code of GitHub's", forge.ErrInvalid)
 	}
 	base, err := parseBase(o.API)

@@ -156,6 +156,9 @@ func TestManifestFlow(t *testing.T) {
 	if !errors.Is(err, forge.ErrGone) || strings.Contains(err.Error(), given) {
 		t.Errorf("the code again: %v", err)
 	}
+	if _, err := Convert(t.Context(), o, strings.Repeat("x", maxCode+1)); !errors.Is(err, forge.ErrInvalid) {
+		t.Errorf("a code that is too long: %v", err)
+	}
 	if _, err := Convert(t.Context(), o, "../../x"); !errors.Is(err, forge.ErrInvalid) {
 		t.Errorf("what is no code: %v", err)
 	}

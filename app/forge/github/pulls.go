@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/google/go-github/v62/github"
@@ -102,13 +103,18 @@ func (a *App) Pull(ctx context.Context, r forge.Repository, number int64) (forge
 }
 
 // login is what GitHub lets people, and the bots of Apps, be called.
-var login = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}(\[bot\])?$`)
+var login = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*(\[bot\])?$`)
+
+// isLogin reports whether somebody can be called so.
+func isLogin(name string) bool {
+	return len(strings.TrimSuffix(name, "[bot]")) <= maxCalled && login.MatchString(name)
+}
 
 // CanWrite reports whether somebody may write to a repository at this moment. Both
 // are known by their numbers: their names are looked up, or compared with the
 // number that answers to them, since names can be taken over.
 func (a *App) CanWrite(ctx context.Context, r forge.Repository, u forge.User) (bool, error) {
-	if u.ID == 0 || !login.MatchString(u.Login) {
+	if u.ID == 0 || !isLogin(u.Login) {
 		return false, nil
 	}
 	now, err := a.Repository(ctx, r.Installation, r.ID)

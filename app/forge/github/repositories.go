@@ -151,14 +151,19 @@ func pages(ask func(query string) (*github.Response, error)) error {
 	}
 }
 
-// part is one half of a repository's name. It is what GitHub lets people choose.
-var part = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
+// part is one half of a repository's name, of at most maxCalled bytes. It is what
+// GitHub lets people choose. A count in an expression would be compiled into as many
+// copies, at every start of the program.
+var part = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+
+// maxCalled bounds the names of repositories, their owners and people, in bytes.
+const maxCalled = 100
 
 // within is where a repository's own things are asked for.
 func within(r forge.Repository, format string, args ...any) (string, error) {
 	owner, name, _ := strings.Cut(r.Name, "/")
 	for _, half := range []string{owner, name} {
-		if !part.MatchString(half) || strings.Trim(half, ".") == "" {
+		if len(half) > maxCalled || !part.MatchString(half) || strings.Trim(half, ".") == "" {
 			return "", fmt.Errorf("%w: %q is not a repository's name", forge.ErrInvalid, r.Name)
 		}
 	}

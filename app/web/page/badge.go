@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"strings"
+	"sync"
 	"text/template"
 	"unicode"
 )
@@ -26,15 +27,17 @@ var faces = map[Standing]struct{ Word, Ground string }{
 
 // A badge is drawn in pixels. The text is as long as it is said to be in whatever
 // letters the browser has.
-var badge = template.Must(template.New("badge").Funcs(template.FuncMap{"xml": xmlText}).Parse(
-	`<svg xmlns="http://www.w3.org/2000/svg" width="{{.Width}}" height="20" role="img" aria-label="{{xml .Label}}: {{.Word}}">` +
-		`<title>{{xml .Label}}: {{.Word}}</title>` +
-		`<clipPath id="r"><rect width="{{.Width}}" height="20" rx="3"/></clipPath>` +
-		`<g clip-path="url(#r)"><rect width="{{.Left}}" height="20" fill="#3d444d"/>` +
-		`<rect x="{{.Left}}" width="{{.Right}}" height="20" fill="{{.Ground}}"/></g>` +
-		`<g fill="#fff" font-family="Verdana,Geneva,DejaVu Sans,sans-serif" font-size="11">` +
-		`<text x="{{.Edge}}" y="14" textLength="{{.LabelLength}}">{{xml .Label}}</text>` +
-		`<text x="{{.Second}}" y="14" textLength="{{.WordLength}}">{{.Word}}</text></g></svg>` + "\n"))
+var badge = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("badge").Funcs(template.FuncMap{"xml": xmlText}).Parse(
+		`<svg xmlns="http://www.w3.org/2000/svg" width="{{.Width}}" height="20" role="img" aria-label="{{xml .Label}}: {{.Word}}">` +
+			`<title>{{xml .Label}}: {{.Word}}</title>` +
+			`<clipPath id="r"><rect width="{{.Width}}" height="20" rx="3"/></clipPath>` +
+			`<g clip-path="url(#r)"><rect width="{{.Left}}" height="20" fill="#3d444d"/>` +
+			`<rect x="{{.Left}}" width="{{.Right}}" height="20" fill="{{.Ground}}"/></g>` +
+			`<g fill="#fff" font-family="Verdana,Geneva,DejaVu Sans,sans-serif" font-size="11">` +
+			`<text x="{{.Edge}}" y="14" textLength="{{.LabelLength}}">{{xml .Label}}</text>` +
+			`<text x="{{.Second}}" y="14" textLength="{{.WordLength}}">{{.Word}}</text></g></svg>` + "\n"))
+})
 
 // badgeEdge is left free beside each text, in pixels.
 const badgeEdge = 5
@@ -52,7 +55,7 @@ func Badge(label string, s Standing) []byte {
 	label, word := label, face.Word
 	left, right := textWidth(label), textWidth(word)
 	var out bytes.Buffer
-	err := badge.Execute(&out, map[string]any{
+	err := badge().Execute(&out, map[string]any{
 		"Label": label, "Word": word, "Ground": face.Ground, "LabelLength": left, "WordLength": right, "Edge": badgeEdge,
 		"Left": left + 2*badgeEdge, "Right": right + 2*badgeEdge, "Width": left + right + 4*badgeEdge, "Second": left + 3*badgeEdge,
 	})

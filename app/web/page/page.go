@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"sync"
 	"time"
 )
 
@@ -41,15 +42,15 @@ type View interface {
 var sources embed.FS
 
 // templates are the pages by name, each with the layout and the parts that all of
-// them can use.
-var templates = func() map[string]*template.Template {
+// them can use. They are read for the first page: most runs of the program draw none.
+var templates = sync.OnceValue(func() map[string]*template.Template {
 	base := template.Must(template.New("layout.html").Funcs(functions).ParseFS(sources, "templates/layout.html", "templates/parts.html", "templates/act.html"))
 	all := map[string]*template.Template{}
 	for _, name := range []string{"home", "builds", "build", "plan", "events", "log", "builders", "queue", "login", "problem", "start", "asked", "deliveries"} {
 		all[name] = template.Must(template.Must(base.Clone()).ParseFS(sources, "templates/"+name+".html"))
 	}
 	return all
-}()
+})
 
 // framed is what templates are given.
 type framed struct {
@@ -69,7 +70,7 @@ func Live(w io.Writer, f Frame, v View) error { return draw(w, "live", f, v) }
 func draw(w io.Writer, part string, f Frame, v View) error {
 	name, title := v.about()
 	var out bytes.Buffer // an error must not leave half a page behind
-	if err := templates[name].ExecuteTemplate(&out, part, framed{Frame: f, Name: name, Title: title, Page: v}); err != nil {
+	if err := templates()[name].ExecuteTemplate(&out, part, framed{Frame: f, Name: name, Title: title, Page: v}); err != nil {
 		return fmt.Errorf("draw the page %s: %w", name, err)
 	}
 	_, err := w.Write(visible(out.Bytes()))
