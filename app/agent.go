@@ -123,6 +123,11 @@ func (a *agent) run(ctx context.Context) error {
 		return err
 	}
 	defer leave()
+	alive, err := a.c.answerHealth(ctx, a.log)
+	if err != nil {
+		return err
+	}
+	defer alive()
 	a.log.Info("builder is ready", slog.String("builder", a.credential.Name), slog.String("architect", a.credential.Server),
 		slog.Int("capacity", b.Capacity))
 	a.c.tellManager(ctx, managerReady, a.log)

@@ -121,3 +121,24 @@ func TestSourceOfAnAssignment(t *testing.T) {
 		t.Errorf("natsURL = %s, %v", got, err)
 	}
 }
+
+// A server that knows how it is reached tells builders so in whole. That is no
+// cluster: the authority that the builder was given for the server counts.
+func TestWhereABuilderMeetsItsArchitect(t *testing.T) {
+	for _, c := range []struct {
+		told, address string
+		cluster       bool
+	}{
+		{natsAddress(""), "wss://ci.example.org/velocity/nats", false},
+		{natsAddress("https://ci.example.com/"), "wss://ci.example.com/nats", false},
+		{natsAddress("http://localhost:8080"), "ws://localhost:8080/nats", false},
+		{"tls://n1.example.com,tls://n2.example.com", "tls://n1.example.com,tls://n2.example.com", true},
+	} {
+		cr := &credential{Server: "https://ci.example.org/velocity", NATS: c.told}
+		address, err := cr.natsURL()
+		if err != nil || address != c.address || cr.onCluster() != c.cluster {
+			t.Errorf("natsURL() of a builder that was told %q = %q, %v, onCluster %t; want %q, %t",
+				c.told, address, err, cr.onCluster(), c.address, c.cluster)
+		}
+	}
+}

@@ -112,13 +112,14 @@ func (cr *credential) identity(public string) string {
 }
 
 // onCluster reports whether the builder meets its architect on a NATS cluster,
-// and not at the architect's own address.
-func (cr *credential) onCluster() bool { return !strings.HasPrefix(cr.NATS, "/") }
+// and not at the architect's own address, which is told as a path or, by a server
+// that knows how it is reached, whole.
+func (cr *credential) onCluster() bool { return !strings.HasSuffix(cr.NATS, natsPath) }
 
 // natsURL is where the builder connects: one address, or those of a cluster with
 // commas between them.
 func (cr *credential) natsURL() (string, error) {
-	if cr.onCluster() {
+	if !strings.HasPrefix(cr.NATS, "/") {
 		return cr.NATS, nil
 	}
 	u, err := client.ParseServer(cr.Server)

@@ -105,6 +105,7 @@ func (c *cli) commands() []*cobra.Command {
 		c.artifactsCommand(),
 		c.whyCommand(),
 		c.doctorCommand(),
+		c.healthCommand(),
 		c.fsckCommand(),
 		c.archiveCommand(),
 		c.purgeCommand(),

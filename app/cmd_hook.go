@@ -155,7 +155,7 @@ func (h *pushed) find(ctx context.Context, use func() error) error {
 		}
 		if now := h.c.now(); now.Sub(began) > patience {
 			return err
-		} else if ended == nil && now.Sub(started) > time.Second {
+		} else if h.executor != executorNone && ended == nil && now.Sub(started) > time.Second {
 			if ended, err = h.spawn(); err != nil {
 				return err
 			}
@@ -175,6 +175,10 @@ func (h *pushed) find(ctx context.Context, use func() error) error {
 		}
 	}
 }
+
+// executorNone is what a hook is installed with that starts no server of its own,
+// since the one that serves the repository has builders that such a one had not.
+const executorNone = "none"
 
 // maxFailures is how many servers a hook starts that fail before they answer.
 const maxFailures = 3
@@ -231,8 +235,11 @@ Sets up the post-receive hook. Nobody can push build results to the repository
 afterwards, and pushes may carry -o velocity.skip (build nothing) and
 -o velocity.detach (build, but do not wait).
 
-Steps run in Docker. With --executor host they run on this machine, as the user
-whom git runs as there: everyone who can push can run code as that user.`,
+A push that finds no velocity serve on the repository starts one that ends when
+nothing is left to build. Its steps run in Docker. With --executor host they run on
+this machine, as the user whom git runs as there: everyone who can push can run code
+as that user. With --executor none a push waits for velocity serve instead: where
+builders are on other machines, nothing can be built without it.`,
 		Args: arguments(1, 1),
 	}
 	f := hookInstallFlags{executor: executorFlag(cmd), chain: cmd.Flags().Bool("chain", false, "keep the hook that is there and run it first")}
@@ -241,9 +248,12 @@ whom git runs as there: everyone who can push can run code as that user.`,
 }
 
 func (c *cli) hookInstall(ctx context.Context, path string, f hookInstallFlags) error {
-	on, err := executorsFor(*f.executor, false)
-	if err != nil {
-		return err
+	on := executors{}
+	if *f.executor != executorNone {
+		var err error
+		if on, err = executorsFor(*f.executor, false); err != nil {
+			return err
+		}
 	}
 	repo, err := openRepository(ctx, path)
 	if err != nil {
@@ -265,10 +275,13 @@ func (c *cli) hookInstall(ctx context.Context, path string, f hookInstallFlags) 
 		return err
 	}
 	fmt.Fprintf(c.Out, "installed %s\n", hook)
-	if on.host {
+	switch {
+	case on.host:
 		fmt.Fprintf(c.Out, "Whoever can push to this repository can now run code on this machine, as the user whom git runs as.\n")
-		return nil
+	case on.docker:
+		fmt.Fprintf(c.Out, "Steps run in Docker; those without an image need --executor host.\n")
+	default:
+		fmt.Fprintf(c.Out, "Pushes wait for velocity serve.\n")
 	}
-	fmt.Fprintf(c.Out, "Steps run in Docker; those without an image need --executor host.\n")
 	return nil
 }

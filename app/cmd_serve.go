@@ -147,6 +147,11 @@ func (c *cli) serve(ctx context.Context, conf *serverConfig, once bool) error {
 	if err := s.listenForScrapes(ctx, conf.Metrics.Listen); err != nil {
 		return errors.Join(err, s.close())
 	}
+	end, err := c.answerHealth(ctx, log)
+	if err != nil {
+		return errors.Join(err, s.close())
+	}
+	defer end()
 	return errors.Join(s.forever(ctx, conf), s.close())
 }
 

@@ -171,14 +171,16 @@ func (c *cli) frontOf(s *service, r *roster.Roster, conf *serverConfig) (*web.Fr
 	return f, nil
 }
 
+// natsPath is where a server without a cluster meets its builders.
+const natsPath = "/nats"
+
 // natsAddress is where builders connect: on the server's public address if that
 // is known, else wherever they registered.
 func natsAddress(public string) string {
-	const path = "/nats"
 	if public == "" {
-		return path
+		return natsPath
 	}
-	return "ws" + strings.TrimPrefix(strings.TrimSuffix(public, "/"), "http") + path
+	return "ws" + strings.TrimPrefix(strings.TrimSuffix(public, "/"), "http") + natsPath
 }
 
 // listenPublic listens where the configuration says, with TLS if it names a

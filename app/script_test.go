@@ -35,7 +35,7 @@ var programs = map[string]func(){
 // a process of its own, as for users.
 func TestMain(m *testing.M) {
 	clustertest.Serve()
-	testscript.Main(m, programs)
+	testscript.Main(withImages{m}, programs)
 }
 
 // TestScripts runs the stories in testdata/script, each in a folder of its own.
@@ -49,8 +49,10 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"certify":    certify,
 			"cluster":    clusterOf,
+			"dockerfile": dockerfile,
 			"documented": documented,
 			"exits":      exits,
+			"free":       free,
 			"image":      busyboxImage,
 			"keep":       keep,
 			"leaks":      leaks,

@@ -32,7 +32,7 @@ func condition(name string) (bool, error) {
 	check, ok := map[string]func() error{
 		"release": releaseMissing, "install": installMissing,
 		"docker": dockerMissing, "registry": registryMissing, "buildx": buildxMissing, "compose": composeMissing,
-		"previous": previousMissing, "mount": mountMissing, "socket": socketMissing,
+		"previous": previousMissing, "mount": mountMissing, "socket": socketMissing, "tree": treeMissing,
 		"go": toolMissing("go", "version"), "node": toolMissing("npm", "--version"), "python": toolMissing("python3", "--version"),
 		"make": toolMissing("make", "--version"), "cargo": toolMissing("cargo", "--version"), "cmake": toolMissing("cmake", "--version"),
 	}[name]

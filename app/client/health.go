@@ -47,3 +47,21 @@ func (c *Client) Health(ctx context.Context, now func() time.Time) (Health, erro
 	h.Conditions = string(text)
 	return h, nil
 }
+
+// Alive asks a process whether it lives. The error is that it did not say so before
+// ctx ended; ErrNoServer if nobody listens.
+func (c *Client) Alive(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/healthz", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask whether the process lives: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusNoContent {
+		return fmt.Errorf("ask whether the process lives: %s", resp.Status)
+	}
+	return nil
+}
