@@ -99,7 +99,7 @@ func (a *action) build(ctx context.Context, from *origin) error {
 	if err != nil {
 		return err
 	}
-	compared, err := facts.apply(from)
+	compared, err := facts.apply(ctx, from)
 	if err != nil {
 		return err
 	}

@@ -65,11 +65,11 @@ func readWorkflowFacts(env map[string]string) (workflowFacts, error) {
 
 // apply completes what a checkout does not say: the ref of a commit that is checked
 // out as such, and what a pull request changes.
-func (w workflowFacts) apply(from *origin) (*pullChanges, error) {
+func (w workflowFacts) apply(ctx context.Context, from *origin) (*pullChanges, error) {
 	if from.ref == "" {
 		from.ref = w.refOf(from.commit.String())
 	}
-	base, err := w.base(from)
+	base, err := w.base(ctx, from)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (w workflowFacts) refOf(commit string) string {
 
 // base is the commit that a pull request or merge group is compared with, as far as
 // the checkout reaches there; git.Zero if it does not, or for other events.
-func (w workflowFacts) base(from *origin) (git.Hash, error) {
+func (w workflowFacts) base(ctx context.Context, from *origin) (git.Hash, error) {
 	if !w.proposes() {
 		return git.Zero, nil
 	}
@@ -118,7 +118,7 @@ func (w workflowFacts) base(from *origin) (git.Hash, error) {
 	if err != nil || target.IsZero() {
 		return git.Zero, err
 	}
-	return from.repo.MergeBase(context.Background(), target, from.commit)
+	return from.repo.MergeBase(ctx, target, from.commit)
 }
 
 // targetTip is the newest commit of the branch to merge into that the checkout has.
