@@ -93,7 +93,7 @@ func (s *service) ask(ctx context.Context, said *string) (ready bool, err error)
 		Cmd: s.Ready, AttachStdout: true, AttachStderr: true,
 	})
 	if err != nil {
-		return false, s.askError(err)
+		return false, s.askError(ctx, err)
 	}
 	options, err := json.Marshal(container.ExecStartOptions{})
 	if err != nil {
@@ -101,27 +101,31 @@ func (s *service) ask(ctx context.Context, said *string) (ready bool, err error)
 	}
 	stream, err := hijack(ctx, s.box.api, "/exec/"+made.ID+"/start", string(options))
 	if err != nil {
-		return false, s.askError(err)
+		return false, s.askError(ctx, err)
 	}
 	defer stream.Close()
 	defer context.AfterFunc(ctx, func() { stream.Close() })()
 	var printed readAnswer
 	if _, err := stdcopy.StdCopy(&printed, &printed, stream); err != nil {
-		return false, s.askError(err)
+		return false, s.askError(ctx, err)
 	}
 	end, err := s.box.api.ContainerExecInspect(ctx, made.ID)
 	if err != nil {
-		return false, s.askError(err)
+		return false, s.askError(ctx, err)
 	}
 	*said = strings.TrimSpace(strings.ToValidUTF8(printed.String(), "?"))
 	return end.ExitCode == 0 && !end.Running, nil
 }
 
 // askError tells an engine in trouble from a container that ended meanwhile,
-// which the caller sees by itself.
-func (s *service) askError(err error) error {
+// which the caller sees by itself. An engine may answer anything where the end
+// comes between two questions, so it is asked about that.
+func (s *service) askError(ctx context.Context, err error) error {
 	if cerrdefs.IsConflict(err) || cerrdefs.IsNotFound(err) {
 		return nil // it is ending; asked again, it will have ended
+	}
+	if at, inspected := s.box.api.ContainerInspect(ctx, s.box.name); inspected == nil && !at.State.Running {
+		return nil
 	}
 	return broke("ask whether service "+s.Alias+" is ready", err)
 }

@@ -110,6 +110,26 @@ func TestServiceNeverReady(t *testing.T) {
 	wantStartError(t, notReady("db", "not within 1m0s", said), "service db is not ready", "not yet, sorry", "ready")
 }
 
+// An engine that is asked in the moment of a service's end answers that it is in
+// trouble itself, as it does when it is.
+func TestServiceEndsWhileAsked(t *testing.T) {
+	e := newExecutor(t, Limits{})
+	c := &circle{e: e, cmd: shell(t, "true"), network: containerName()}
+	c.cmd.Services = []executor.Service{aService(t, "db", "sleep 600")}
+	defer c.end(t.Context())
+	if err := c.begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	db := c.services[0]
+	if err := db.askError(t.Context(), errTest); !errors.Is(err, executor.ErrEngine) || !errors.Is(err, errTest) {
+		t.Errorf("while it runs: %v, want ErrEngine", err)
+	}
+	db.end(t.Context())
+	if err := db.askError(t.Context(), errTest); err != nil {
+		t.Errorf("after its end: %v", err)
+	}
+}
+
 // A canceled step takes its services with it.
 func TestServicesCancel(t *testing.T) {
 	e := newExecutor(t, Limits{})
