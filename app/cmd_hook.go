@@ -242,7 +242,10 @@ as that user. With --executor none a push waits for velocity serve instead: wher
 builders are on other machines, nothing can be built without it.`,
 		Args: arguments(1, 1),
 	}
-	f := hookInstallFlags{executor: executorFlag(cmd), chain: cmd.Flags().Bool("chain", false, "keep the hook that is there and run it first")}
+	f := hookInstallFlags{
+		executor: cmd.Flags().String("executor", "", "`where` steps run that a push starts: docker, host, or none for velocity serve alone (default docker)"),
+		chain:    cmd.Flags().Bool("chain", false, "keep the hook that is there and run it first"),
+	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return c.hookInstall(cmd.Context(), args[0], f) }
 	return cmd
 }

@@ -66,7 +66,7 @@ run goes on meanwhile.`,
 }
 
 func executorFlag(cmd *cobra.Command) *string {
-	return cmd.Flags().String("executor", "", "`host` runs all steps on this machine, docker none of them")
+	return cmd.Flags().String("executor", "", "`where` steps run: host, all on this machine, or docker, none of them")
 }
 
 func capacityFlag(cmd *cobra.Command) *int {
