@@ -79,7 +79,8 @@ func (p project) pythonTests(r pythonRunner) ([]starterStep, error) {
 	}
 	return []starterStep{{
 		description: "Compile, for no tests were found",
-		command:     r.run + " -m compileall -q -x '/([.]|venv/)' .",
+		// Without -f a file is skipped that was compiled in the second of its last change.
+		command: r.run + " -m compileall -f -q -x '/([.]|venv/)' .",
 	}}, nil
 }
 
