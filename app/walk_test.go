@@ -1,12 +1,15 @@
 package app_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/velocity-ci/velocity/builder/require"
 )
 
 // VELOCITY_WALK names a repository of Velocity, by a path or an address. It is cloned
@@ -17,7 +20,7 @@ import (
 func TestWalk(t *testing.T) {
 	from := os.Getenv("VELOCITY_WALK")
 	if from == "" {
-		t.Skip("takes minutes; VELOCITY_WALK=REPOSITORY clones it and follows its README")
+		require.Have(t, "walk", errors.New("some minutes, and a repository to clone: VELOCITY_WALK=REPOSITORY"))
 	}
 	folder := t.TempDir()
 	w := walker{t, strangersEnv(t, folder)}

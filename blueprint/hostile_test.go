@@ -142,9 +142,6 @@ func TestThePanicsOfTheParserAreErrors(t *testing.T) {
 
 // A thousand files that ask for much together are bounded as well.
 func TestHostileTrees(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long, and of one goroutine: the race detector has nothing to see")
-	}
 	dense, chain, many, big := files{}, files{}, files{}, files{}
 	for i := range 1000 {
 		var names strings.Builder

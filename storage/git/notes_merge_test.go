@@ -190,9 +190,6 @@ func notesOf(rt *rapid.T, b *Batch, commit Hash) map[Hash][]string {
 // TestMergeNotesBomb: folders that name one another many times are not followed
 // for ever.
 func TestMergeNotesBomb(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long, and of one goroutine: the race detector has nothing to see")
-	}
 	r, _ := newBare(t)
 	b := r.NewBatch()
 	h, err := b.Tree([]TreeEntry{{Name: strings.Repeat("0", 2*hashSize-2*6), Mode: ModeFile, Hash: b.Blob([]byte("x\n"))}})

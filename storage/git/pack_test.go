@@ -56,9 +56,6 @@ func FuzzPack(f *testing.F) {
 
 // TestReadHugeCommit: a commit that does not fit is refused before it is read.
 func TestReadHugeCommit(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long, and of one goroutine: the race detector has nothing to see")
-	}
 	r, dir := newBare(t)
 	tree := cliInput(t, dir, "", "mktree")
 	message := strings.Repeat("all work and no play\n", maxMeta/20)
