@@ -18,7 +18,8 @@ import (
 // An actionView shows a build in the output of a step: a line for each event, and
 // the log of each attempt once it is over, in a group for each of its steps. Until
 // then logs wait in files, so that those of tasks that run at the same time are not
-// mixed. It is called by one goroutine at a time.
+// mixed. A recorded build's id is for the outputs alone: on a runner nothing can be
+// asked by it. It is called by one goroutine at a time.
 type actionView struct {
 	out      *workflow.Writer
 	progress *term.Progress
@@ -95,14 +96,6 @@ func (v *actionView) Log(b *build.Build, t *build.Task, _ int64, data []byte) er
 func (v *actionView) end(b *build.Build) *build.Build {
 	v.flush(b, func(*build.Task, int, *waitingLog) bool { return true })
 	v.progress.End(nameless(b))
-	return b
-}
-
-// nameless is a build without its number: on a runner nothing can be asked by it,
-// unless it was recorded, and then the outputs have it.
-func nameless(b *build.Build) *build.Build {
-	b = b.Clone()
-	b.ID = build.ID{}
 	return b
 }
 

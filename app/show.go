@@ -58,9 +58,16 @@ func (s show) end(b *build.Build) *build.Build {
 
 func (s show) named(b *build.Build) *build.Build {
 	if s.anonymous {
-		b = b.Clone()
-		b.ID = build.ID{}
+		return nameless(b)
 	}
+	return b
+}
+
+// nameless is a build without its id, by which nothing can be asked where it was not
+// recorded.
+func nameless(b *build.Build) *build.Build {
+	b = b.Clone()
+	b.ID = build.ID{}
 	return b
 }
 
