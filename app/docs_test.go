@@ -2,11 +2,15 @@ package app_test
 
 import (
 	"fmt"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -65,6 +69,46 @@ func TestDependenciesHaveReasons(t *testing.T) {
 	slices.Sort(explained)
 	if !slices.Equal(direct, explained) {
 		t.Errorf("go.mod requires\n%q\nand docs/dependencies.md explains\n%q", direct, explained)
+	}
+}
+
+// What our own files import is a direct dependency, and go.mod says so.
+func TestDependenciesAreDirect(t *testing.T) {
+	direct := map[string]bool{} // by module
+	for line := range strings.Lines(readText(t, "go.mod")) {
+		if words := strings.Fields(line); len(words) > 1 && strings.HasPrefix(words[1], "v") {
+			direct[words[0]] = !strings.HasSuffix(strings.TrimSpace(line), "// indirect")
+		}
+	}
+	provider := func(name string) string { // the module with the longest name that fits
+		for ; name != "."; name = path.Dir(name) {
+			if _, ok := direct[name]; ok {
+				return name
+			}
+		}
+		return ""
+	}
+	err := fs.WalkDir(os.DirFS(top), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(name, ".go") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(top, name), nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, imported := range file.Imports {
+			from, err := strconv.Unquote(imported.Path.Value)
+			if err != nil {
+				return err
+			}
+			if module := provider(from); module != "" && !direct[module] {
+				t.Errorf("%s imports %s, which go.mod calls indirect: go mod tidy", name, from)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
