@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,7 +26,7 @@ func (c *cli) logsCommand() *cobra.Command {
 BUILD is as for velocity show, TASK a name or a key (s0t0). With --follow the
 log of a build that is under way is shown as it is written. A task that was tried
 again has a log of each attempt: velocity show lists them, --attempt prints an
-earlier one.`,
+earlier one. What was lost with its builder left none.`,
 		Args: arguments(1, 2),
 	}
 	from := placeFlags(cmd)
@@ -84,15 +86,43 @@ func attemptsOf(t *build.Task) string {
 	case 0:
 		return "no attempt was made"
 	case 1:
-		return "there was one"
+		return "there was one attempt"
 	}
-	return fmt.Sprintf("there are 1 to %d", t.Attempt)
+	return fmt.Sprintf("there were attempts 1 to %d", t.Attempt)
+}
+
+// loggedOf are the attempts that left a log: those that failed and were followed by
+// another, and the newest once it is over.
+func loggedOf(t *build.Task) []int {
+	var all []int
+	for _, past := range t.Retried {
+		if past.Log.Bytes > 0 {
+			all = append(all, past.Attempt)
+		}
+	}
+	if t.Log.Bytes > 0 {
+		all = append(all, t.Attempt)
+	}
+	return all
+}
+
+// noEarlierLog says why there is nothing to print of an attempt before the newest.
+func noEarlierLog(b *build.Build, t *build.Task, attempt int) error {
+	f := &failure{status: statusProblem, err: fmt.Errorf("attempt %d of task %s of build %s has no log here", attempt, t.Name, b.ID)}
+	logged := loggedOf(t)
+	switch {
+	case len(logged) == 0:
+		return f.hint("none of its attempts has left one yet")
+	case slices.Contains(logged, attempt):
+		return f.hint("it left one, which is kept no more")
+	}
+	return f.hint("of its attempts %s left one", strings.Trim(fmt.Sprint(logged), "[]"))
 }
 
 // noLog says why there is nothing to print of an attempt, 0 for the newest.
 func noLog(b *build.Build, t *build.Task, attempt int) error {
 	if attempt > 0 && attempt < t.Attempt {
-		return &failure{status: statusProblem, err: fmt.Errorf("attempt %d of task %s of build %s left no log here", attempt, t.Name, b.ID)}
+		return noEarlierLog(b, t, attempt)
 	}
 	said := string(t.State)
 	if reason := b.TaskReason(t); reason != "" {

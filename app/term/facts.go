@@ -12,13 +12,16 @@ const (
 	shownArtifacts = 20
 )
 
-// earlier lists the attempts before the current one.
+// earlier lists the attempts before the current one, and how to read their logs.
 func (w *page) earlier(t *build.Task) {
 	for _, lost := range t.Lost {
 		fmt.Fprintf(&w.out, "      attempt %d on %s ended %s: %s\n", lost.Attempt, Clean(lost.Builder), clock(lost.Ended), firstLine(lost.Reason))
 	}
 	for _, r := range t.Retried {
 		fmt.Fprintf(&w.out, "      attempt %d on %s failed %s: %s\n", r.Attempt, Clean(r.Builder), clock(r.Ended), firstLine(r.Reason))
+		if r.Log.Bytes > 0 {
+			fmt.Fprintf(&w.out, "        log: %s, %s: %s --attempt %d\n", count(r.Log.Lines, "line"), Bytes(r.Log.Bytes), logCommand(w.b, t), r.Attempt)
+		}
 	}
 }
 
