@@ -28,7 +28,7 @@ The approval is for the commit and the plan that it prints, and for nothing else
 new head of the pull request waits again. The build is given no secret all the same.
 Look at the changes first: git show, and velocity show BUILD.
 
-BUILD is an id, a number, or a commit, which means its newest build.`,
+BUILD is an id, a number, or a commit as for velocity show: its newest build.`,
 		Args: arguments(1, 1),
 	}
 	from := placeFlags(cmd)

@@ -89,7 +89,7 @@ func (c *cli) someBuilds(ctx context.Context, f buildsFlags, q storage.Query) (b
 // complete reads the flags that only the repository can explain.
 func (r *record) complete(ctx context.Context, f buildsFlags, q *storage.Query) (err error) {
 	q.Ref = r.fullRef(*f.ref)
-	if q.Commit, err = r.fullCommit(*f.commit); err != nil {
+	if q.Commit, err = r.fullCommit(ctx, *f.commit); err != nil {
 		return err
 	}
 	if *f.before != "" {

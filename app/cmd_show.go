@@ -12,8 +12,8 @@ func (c *cli) showCommand() *cobra.Command {
 		Short: "Show one build: its stages, tasks, attempts and steps",
 		Long: `Show one build: its stages, tasks, attempts and steps.
 
-BUILD is an id (k3f9a2-12), a number (12), or a commit, branch or tag, whose
-newest build it is.`,
+BUILD is an id (k3f9a2-12), a number (12), or whatever git knows a commit by, such
+as a branch, a tag, 2fd4e1c or main~2: its newest build is meant.`,
 		Args: arguments(1, 1),
 	}
 	from := placeFlags(cmd)

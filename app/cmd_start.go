@@ -55,7 +55,7 @@ func (c *cli) rerunCommand() *cobra.Command {
 With --failed the new build keeps what succeeded, and builds by the same plan
 only what failed or never ran. The build must be over for that.
 
-BUILD is an id, a number, or a commit, which means its newest build.`,
+BUILD is an id, a number, or a commit as for velocity show: its newest build.`,
 		Args: arguments(1, 1),
 	}
 	from, follow := placeFlags(cmd), followFlag(cmd)
@@ -152,7 +152,7 @@ func (c *cli) cancelCommand() *cobra.Command {
 		Short: "End a build",
 		Long: `End a build: what waits fails at once, what runs is stopped.
 
-BUILD is an id, a number, or a commit, which means its newest build.`,
+BUILD is an id, a number, or a commit as for velocity show: its newest build.`,
 		Args: arguments(1, 1),
 	}
 	from := placeFlags(cmd)

@@ -71,11 +71,11 @@ func (r *record) fullRef(name string) string {
 
 // fullCommit finds the commit that a person means; one that is named in full may
 // be gone.
-func (r *record) fullCommit(rev string) (plan.Commit, error) {
+func (r *record) fullCommit(ctx context.Context, rev string) (plan.Commit, error) {
 	if c, err := plan.ParseCommit(rev); err == nil || rev == "" {
 		return c, nil
 	}
-	_, h, err := r.repo.Resolve(rev)
+	h, err := r.repo.Revision(ctx, rev)
 	if err != nil {
 		return "", fmt.Errorf("find commit: %w", err)
 	}

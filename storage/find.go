@@ -14,8 +14,9 @@ import (
 )
 
 // Find is the build that a person means by text: its id, its number, or a commit
-// whose newest build it is, given in any way that names one. A number that is
-// also the beginning of a commit is a number. It fails with ErrNoBuild.
+// whose newest build it is, given in any way that git knows it by, such as main~2. A
+// number that is also the beginning of a commit is a number. It fails with ErrNoBuild,
+// and names builds near a commit that has none.
 func (s *Store) Find(ctx context.Context, text string) (build.ID, error) {
 	if id, err := build.ParseID(text); err == nil {
 		if _, err := s.locate(id); err != nil {
@@ -56,9 +57,9 @@ func (s *Store) findNumber(text string) (build.ID, error) {
 func (s *Store) findCommit(ctx context.Context, text string) (build.ID, error) {
 	c, err := plan.ParseCommit(text)
 	if err != nil {
-		_, h, err := s.repo.Resolve(text)
+		h, err := s.repo.Revision(ctx, text)
 		if errors.Is(err, git.ErrRefNotFound) {
-			return build.ID{}, ErrNoBuild
+			return build.ID{}, fmt.Errorf("%w: %w", ErrNoBuild, err)
 		}
 		if err != nil {
 			return build.ID{}, err
@@ -70,8 +71,11 @@ func (s *Store) findCommit(ctx context.Context, text string) (build.ID, error) {
 		return build.ID{}, err
 	}
 	builds, err := s.ofCommit(ctx, c, stores)
+	if err == nil && len(builds) == 0 {
+		err = s.unbuilt(c)
+	}
 	if len(builds) == 0 {
-		return build.ID{}, cmp.Or(err, ErrNoBuild)
+		return build.ID{}, err
 	}
 	newest := slices.MaxFunc(builds, func(a, b *build.Build) int {
 		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID.Number, b.ID.Number))

@@ -69,7 +69,7 @@ func (r *Repository) packedRef(name string) (Hash, error) {
 // looseRef reads a ref's own file: an object id, or the name of another ref.
 func (r *Repository) looseRef(folder, name string) (h Hash, target string, err error) {
 	data, err := os.ReadFile(filepath.Join(folder, name))
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.ENOTDIR) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG) {
 		return Zero, "", fmt.Errorf("%w: %s", ErrRefNotFound, name)
 	}
 	if err != nil {

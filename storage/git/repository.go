@@ -32,6 +32,7 @@ type Repository struct {
 	objects *objectStore
 	disk    disk
 	sleep   func(context.Context, time.Duration) error
+	asking  chan struct{} // has whoever asks git what an expression means
 }
 
 // Open finds the repository that path belongs to, as git does: path itself when
@@ -64,6 +65,7 @@ func Open(ctx context.Context, path string) (*Repository, error) {
 		safe:      safe,
 		disk:      disk{shared: form.shared},
 		sleep:     sleep,
+		asking:    make(chan struct{}, 1),
 	}
 	r.objects = newObjectStore(filepath.Join(r.commonDir, "objects"), r.pauseRead)
 	r.objects.mend = r.Reindex
