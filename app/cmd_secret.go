@@ -9,12 +9,13 @@ import (
 
 	"github.com/velocity-ci/velocity/app/api"
 	"github.com/velocity-ci/velocity/app/client"
+	"github.com/velocity-ci/velocity/app/term"
 )
 
 func (c *cli) secretCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "secret",
-		Short: "What builds may use and nobody may read: set, list and remove secrets",
+		Short: "What builds may use and nobody may read: set, list, remove and rotate",
 		Long: `What builds may use and nobody may read.
 
 A secret is the value of the secret parameter of its name. It is sealed at rest,
@@ -26,7 +27,7 @@ repositories, or for one; the server is that of --server, or the one on this
 machine with the state of --state or --config.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return unknownSubcommand(cmd, args) },
 	}
-	cmd.AddCommand(c.secretSetCommand(), c.secretListCommand(), c.secretRemoveCommand())
+	cmd.AddCommand(c.secretSetCommand(), c.secretListCommand(), c.secretRemoveCommand(), c.secretRotateCommand())
 	return cmd
 }
 
@@ -35,6 +36,7 @@ type secretKeeper interface {
 	Secrets(ctx context.Context) ([]api.Secret, error)
 	SetSecret(ctx context.Context, s api.SetSecret) (api.Secret, error)
 	RemoveSecret(ctx context.Context, repository, name string) error
+	RotateSecrets(ctx context.Context, by string) (api.Rotated, error)
 }
 
 // secretFlags say whose a secret is.
@@ -109,15 +111,22 @@ Setting a secret again replaces its value. What it is bound to stays, unless --r
 			if err != nil {
 				return err
 			}
-			of := ""
-			if now.Of != nil && now.Of.Key != now.Of.Name {
-				of = " of " + repositoryOf(*now.Of)
-			}
-			_, err = fmt.Fprintf(c.Out, "secret %s%s: value %d is kept\n", now.Name, of, now.Number)
+			_, err = fmt.Fprintf(c.Out, "secret %s of %s: value %d is kept\n", now.Name, keptFor(k, now), now.Number)
 			return err
 		})
 	}
 	return cmd
+}
+
+// keptFor is what a secret was kept for, and where.
+func keptFor(k secretKeeper, s api.Secret) string {
+	if own, ok := k.(ownKeeper); ok {
+		return term.Clean(nameOf(own.repo)) + ", on this machine"
+	}
+	if s.Of == nil {
+		return "all repositories of the server"
+	}
+	return repositoryOf(*s.Of)
 }
 
 func (c *cli) secretListCommand() *cobra.Command {

@@ -23,6 +23,11 @@ func keepPrivate(path string, content []byte, place func(from, to string) error)
 	if err := place(temp.Name(), path); err != nil {
 		return err
 	}
+	return syncNames(folder)
+}
+
+// syncNames makes the names of the files in a folder durable.
+func syncNames(folder string) error {
 	names, err := os.Open(folder)
 	if err != nil {
 		return err

@@ -87,3 +87,16 @@ func (k ownKeeper) RemoveSecret(ctx context.Context, _, name string) error {
 	}
 	return err
 }
+
+// RotateSecrets implements secretKeeper.
+func (k ownKeeper) RotateSecrets(ctx context.Context, by string) (api.Rotated, error) {
+	v, err := k.c.repositoryVault(ctx, k.repo, false)
+	if v == nil || err != nil {
+		return api.Rotated{}, err
+	}
+	n, err := v.Rotate(ctx, by)
+	if errors.Is(err, seal.ErrNoKey) || errors.Is(err, seal.ErrUnopened) {
+		return api.Rotated{}, usage("%w", err).hint("without its key a value is lost: velocity secret rm NAME, for each, then velocity secret rotate begins anew")
+	}
+	return api.Rotated{Secrets: n}, err
+}

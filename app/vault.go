@@ -14,42 +14,13 @@ import (
 	"github.com/velocity-ci/velocity/storage/seal"
 )
 
-const (
-	// secretsKey is the file with the key of secrets: in the state of a server, or in
-	// the folder of the user's settings for those of repositories.
-	secretsKey = "secrets.key"
-	// ownSecrets is the repository with a repository's own secrets, in its folder.
-	ownSecrets = "secrets.git"
-)
-
-// keyAt reads the key in a file, which is made if it is absent: whole, durable and
-// for nobody else.
-func keyAt(path string) (seal.Key, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = os.MkdirAll(filepath.Dir(path), 0o700)
-		if err == nil {
-			err = keepPrivate(path, []byte(seal.NewKey().Text()+"\n"), os.Link)
-		}
-		if err != nil && !errors.Is(err, fs.ErrExist) { // another process was faster
-			return seal.Key{}, fmt.Errorf("make the key for secrets: %w", err)
-		}
-		text, err = os.ReadFile(path)
-	}
-	if err != nil {
-		return seal.Key{}, fmt.Errorf("read the key for secrets: %w", err)
-	}
-	key, err := seal.ParseKey(string(text))
-	if err != nil {
-		return seal.Key{}, fmt.Errorf("read %s: %w", path, err)
-	}
-	return key, nil
-}
+// ownSecrets is the repository with a repository's own secrets, in its folder.
+const ownSecrets = "secrets.git"
 
 // stateVault is the vault of a server, in its own repository; its key is beside it.
 func (c *cli) stateVault(repo *git.Repository) *seal.Vault {
 	path := filepath.Join(filepath.Dir(repo.CommonDir()), secretsKey)
-	return seal.Open(repo, func() (seal.Key, error) { return keyAt(path) }, c.clock)
+	return seal.Open(repo, vaultKeys{path: func() (string, error) { return path, nil }}, c.clock)
 }
 
 // repositoryVault is the vault of one repository, whose key is among the settings
@@ -70,13 +41,10 @@ func (c *cli) repositoryVault(ctx context.Context, repo *git.Repository, create 
 	if err != nil {
 		return nil, fmt.Errorf("open the repository's secrets: %w", err)
 	}
-	return seal.Open(own, func() (seal.Key, error) {
+	return seal.Open(own, vaultKeys{shared: true, path: func() (string, error) {
 		file, err := c.loginsPath()
-		if err != nil {
-			return seal.Key{}, err
-		}
-		return keyAt(filepath.Join(filepath.Dir(file), secretsKey))
-	}, c.clock), nil
+		return filepath.Join(filepath.Dir(file), secretsKey), err
+	}}, c.clock), nil
 }
 
 // A vault is where the secrets of a site are looked for: the repository's own

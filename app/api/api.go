@@ -30,6 +30,7 @@ const (
 	PathRegistrations = "/api/v1/registrations"     // POST Leave → Minted
 	PathTokens        = "/api/v1/tokens"            // GET → []Token; POST Token → Issued; DELETE /{id}
 	PathSecrets       = "/api/v1/secrets"           // GET → []Secret; POST SetSecret → Secret; DELETE /{name}, by ParamOf
+	PathRotate        = "/api/v1/secrets/rotate"    // POST Act → Rotated
 	PathRetention     = "/api/v1/retention"         // GET → Retention: what the server would drop now
 	PathSelf          = "/api/v1/self"              // GET → Token: whose the token of the request is
 	PathDescription   = "/api/v1/openapi.json"      // GET → all of this, in OpenAPI

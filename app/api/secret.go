@@ -36,3 +36,8 @@ type SetSecret struct {
 	Secret Secret `json:"secret"`
 	Value  []byte `json:"value"`
 }
+
+// A Rotated tells of secrets that were sealed anew, with a new key.
+type Rotated struct {
+	Secrets int `json:"secrets"` // how many
+}

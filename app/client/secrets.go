@@ -27,3 +27,10 @@ func (c *Client) RemoveSecret(ctx context.Context, repository, name string) erro
 	path := api.PathSecrets + "/" + url.PathEscape(name) + "?" + url.Values{api.ParamOf: {repository}}.Encode()
 	return c.exchange(ctx, http.MethodDelete, path, nil, nil)
 }
+
+// RotateSecrets seals all secrets with a new key.
+func (c *Client) RotateSecrets(ctx context.Context, by string) (api.Rotated, error) {
+	var done api.Rotated
+	err := c.post(ctx, api.PathRotate, api.Act{Actor: by}, &done)
+	return done, err
+}

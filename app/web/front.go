@@ -183,6 +183,7 @@ func Routes() []Route {
 		{Pattern: "DELETE " + api.PathTokens + "/{id}", Need: roster.Admin, On: OnServer, serve: (*Front).withdraw},
 		{Pattern: "GET " + api.PathSecrets, Need: roster.Admin, On: OnServer, serve: (*Front).secrets},
 		{Pattern: "POST " + api.PathSecrets, Need: roster.Admin, On: OnServer, serve: (*Front).setSecret},
+		{Pattern: "POST " + api.PathRotate, Need: roster.Admin, On: OnServer, serve: (*Front).rotateSecrets},
 		{Pattern: "DELETE " + api.PathSecrets + "/{name}", Need: roster.Admin, On: OnServer, serve: (*Front).removeSecret},
 	})
 }

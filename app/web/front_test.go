@@ -137,7 +137,7 @@ func newRig(t *testing.T) *rig {
 	r.front = &web.Front{
 		Roster: roster.Open(repo, func() time.Time { return r.now() }), Now: func() time.Time { return r.now() }, Log: log,
 		Ready: func() []web.Condition { return nil }, Architect: "UARCHITECT", Address: "/nats",
-		Secrets: seal.Open(repo, func() (seal.Key, error) { return seal.NewKey(), nil }, now),
+		Secrets: seal.Open(repo, &keys{first: seal.NewKey()}, now),
 		NATS:    http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }),
 		Attempt: func(repository, token string) bool { return repository == "shop" && token == "under way" },
 

@@ -35,7 +35,7 @@ var (
 
 // pathWords are what the parts of paths are that can be chosen.
 var pathWords = map[string]string{
-	"id":   "What it is about: for a build its id (k3f9a2-12), its number, or a commit, branch or tag, whose newest build it is.",
+	"id":   "What it is about: for a build its id (k3f9a2-12), its number, or whatever git knows a commit by, such as a branch, a tag or main~2, whose newest build it is.",
 	"task": "Key (s0t0) or name of a task.",
 	"name": "Its name.",
 	"path": "Path of a file. It may hold slashes, which stay as they are.",
@@ -150,6 +150,10 @@ var operations = map[string]operation{
 	"POST " + api.PathSecrets: {
 		name: "setSecret", part: "secrets", does: "Set a secret's value and what it is bound to.", takes: of[api.SetSecret](), status: http.StatusCreated,
 		gives: of[api.Secret](), refuses: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
+	},
+	"POST " + api.PathRotate: {
+		name: "rotateSecrets", part: "secrets", does: "Seal all secrets with a new key.", takes: of[api.Act](), status: http.StatusOK,
+		gives: of[api.Rotated](), refuses: []int{http.StatusConflict},
 	},
 	"DELETE " + api.PathSecrets + "/{name}": {
 		name: "removeSecret", part: "secrets", does: "Remove a secret of a repository, or of the whole site.", status: http.StatusNoContent,

@@ -130,6 +130,7 @@ var routes = map[string]row{
 	"DELETE " + api.PathTokens + "/{id}":          adminsAPI,
 	"GET " + api.PathSecrets:                      adminsAPI,
 	"POST " + api.PathSecrets:                     adminsAPI,
+	"POST " + api.PathRotate:                      adminsAPI,
 	"DELETE " + api.PathSecrets + "/{name}":       adminsAPI,
 }
 

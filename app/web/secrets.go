@@ -86,12 +86,30 @@ func (f *Front) removeSecret(w http.ResponseWriter, r *http.Request, _ *Server) 
 	w.WriteHeader(http.StatusNoContent)
 }
 
+func (f *Front) rotateSecrets(w http.ResponseWriter, r *http.Request, _ *Server) {
+	var act api.Act
+	if !decode(w, r, f.Log, &act) {
+		return
+	}
+	by := actor(r, act.Actor)
+	n, err := f.Secrets.Rotate(r.Context(), by)
+	if err != nil {
+		f.secretProblem(w, err)
+		return
+	}
+	f.Log.Info("secrets sealed with a new key", "secrets", n, "by", by)
+	f.reply(w, http.StatusOK, api.Rotated{Secrets: n})
+}
+
 // secretProblem answers with what went wrong.
 func (f *Front) secretProblem(w http.ResponseWriter, err error) {
 	var field *seal.FieldError
 	switch {
 	case errors.Is(err, seal.ErrNone):
 		f.problem(w, http.StatusNotFound, err)
+	case errors.Is(err, seal.ErrNoKey), errors.Is(err, seal.ErrUnopened):
+		f.Log.Error("secrets do not open", "err", err)
+		f.problem(w, http.StatusConflict, err)
 	case errors.As(err, &field):
 		f.problem(w, http.StatusUnprocessableEntity, err)
 	default:

@@ -26,6 +26,12 @@ func (r *Repository) lockPacks(ctx context.Context, how int) (unlock func(), err
 	return r.waitLock(ctx, packsLock, how)
 }
 
+// Lock takes one of our locks alone, as soon as it is free; name is that of a file of
+// ours. The kernel frees it when the process dies.
+func (r *Repository) Lock(ctx context.Context, name string) (unlock func(), err error) {
+	return r.waitLock(ctx, name, syscall.LOCK_EX)
+}
+
 // waitLock takes one of our locks as soon as it is free.
 func (r *Repository) waitLock(ctx context.Context, name string, how int) (unlock func(), err error) {
 	for {

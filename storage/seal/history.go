@@ -57,7 +57,28 @@ func (v *Vault) used(head git.Hash, id string) (Use, error) {
 	return Use{At: u.At, Attempt: u.Attempt, Builder: u.Builder}, nil
 }
 
-// change makes what draw drafts from the newest commit, durable when it returns.
+// maxLate bounds how often one change may find the key gone that it needs.
+const maxLate = 100
+
+// change makes what draw drafts from the newest commit, durable when it returns. A key
+// that is not there, or does not open, may have been dropped since that commit was read,
+// with which there is a newer one: then draw is called again.
 func (v *Vault) change(ctx context.Context, draw func(head git.Hash) (git.Revision, error)) error {
-	return v.repo.Revise(ctx, Ref, v.now, draw)
+	for tries := 1; ; tries++ {
+		var seen git.Hash
+		err := v.repo.Revise(ctx, Ref, v.now, func(head git.Hash) (git.Revision, error) {
+			seen = head
+			return draw(head)
+		})
+		if !errors.Is(err, ErrNoKey) && !errors.Is(err, ErrUnopened) || tries == maxLate {
+			return err
+		}
+		head, headErr := v.head()
+		if headErr != nil {
+			return headErr
+		}
+		if head == seen {
+			return err
+		}
+	}
 }

@@ -2,7 +2,9 @@ package seal
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -44,6 +46,12 @@ func keyOf(key [chacha20poly1305.KeySize]byte) Key {
 	return Key{bytes: func() []byte { return key[:] }}
 }
 
+// ID tells a key from others, and does not tell it: its values are random.
+func (k Key) ID() string {
+	sum := sha256.Sum256(append([]byte("velocity key for secrets\x00"), k.bytes()...))
+	return hex.EncodeToString(sum[:8])
+}
+
 // Text is the key for a file that nobody else can read.
 func (k Key) Text() string { return keyPrefix + base64.RawURLEncoding.EncodeToString(k.bytes()) }
 
@@ -61,20 +69,18 @@ func (k Key) seal(value Secret, under []byte) ([]byte, error) {
 	return aead.Seal(nonce, nonce, []byte(value.Reveal()), under), nil
 }
 
-var errOpen = errors.New("it was sealed with another key, or for another name, repository or binding")
-
-// open is seal's other side.
+// open is seal's other side. Errors: ErrUnopened.
 func (k Key) open(sealed, under []byte) (Secret, error) {
 	aead, err := chacha20poly1305.NewX(k.bytes())
 	if err != nil {
 		return Secret{}, err
 	}
 	if len(sealed) < aead.NonceSize() {
-		return Secret{}, errOpen
+		return Secret{}, ErrUnopened
 	}
 	value, err := aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], under)
 	if err != nil {
-		return Secret{}, errOpen
+		return Secret{}, ErrUnopened
 	}
 	return NewSecret(value), nil
 }

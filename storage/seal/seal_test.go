@@ -24,13 +24,26 @@ const canary = "canary-9fQz-hunter2"
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
+// fixed is a key that a vault is opened with, whichever it is sealed with.
+type fixed struct{ key seal.Key }
+
+func (f fixed) Find(string, string) (seal.Key, error) { return f.key, nil }
+func (fixed) Offer(string, seal.Key) error            { return errors.ErrUnsupported }
+func (fixed) Offered(string) (string, error)          { return "", errors.ErrUnsupported }
+func (fixed) Settle(string, string) error             { return errors.ErrUnsupported }
+
 func newVault(t *testing.T, key seal.Key) (*seal.Vault, *git.Repository) {
+	t.Helper()
+	return newVaultWith(t, fixed{key})
+}
+
+func newVaultWith(t *testing.T, keys seal.Keys) (*seal.Vault, *git.Repository) {
 	t.Helper()
 	repo, err := git.MakeBare(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return seal.Open(repo, func() (seal.Key, error) { return key, nil }, func() time.Time { return noon }), repo
+	return seal.Open(repo, keys, func() time.Time { return noon }), repo
 }
 
 func give(t *testing.T, v *seal.Vault, entries ...seal.Entry) ([]string, error) {
@@ -140,11 +153,8 @@ func TestSealed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), "git", "-C", repo.CommonDir(), "cat-file", "--batch-all-objects", "--batch", "--buffer").Output()
-	if err != nil || len(out) == 0 {
-		t.Fatal(err)
-	}
-	if strings.Contains(string(out), canary) || strings.Contains(string(out), key.Text()) {
+	out := gitOutput(t, repo, "cat-file", "--batch-all-objects", "--batch", "--buffer")
+	if out == "" || strings.Contains(out, canary) || strings.Contains(out, key.Text()) {
 		t.Errorf("the repository has the value or the key:\n%s", out)
 	}
 	for name, change := range map[string]func(string) string{
@@ -175,7 +185,7 @@ func TestSealed(t *testing.T) {
 	if got, err := give(t, other, e); err == nil {
 		t.Errorf("in another store, Give = %q", got)
 	}
-	stranger := seal.Open(repo, func() (seal.Key, error) { return seal.NewKey(), nil }, func() time.Time { return noon })
+	stranger := seal.Open(repo, fixed{seal.NewKey()}, func() time.Time { return noon })
 	if got, err := give(t, stranger, e); err == nil {
 		t.Errorf("with another key, Give = %q", got)
 	}
@@ -262,4 +272,14 @@ func TestConcurrent(t *testing.T) {
 	if list, err := v.List(); err != nil || len(list) != n {
 		t.Errorf("List has %d entries, %v; want %d", len(list), err, n)
 	}
+}
+
+// gitOutput is what git says of a repository.
+func gitOutput(t testing.TB, repo *git.Repository, args ...string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "git", append([]string{"-C", repo.CommonDir()}, args...)...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
 }

@@ -41,6 +41,7 @@ const (
 	folderSecrets = "secrets"
 	folderUses    = "uses"
 	fileStore     = "store" // a random name, different for every vault
+	fileKey       = "key"   // id of the key that they are sealed with, unless it is the vault's first
 )
 
 // maxRecord bounds one record, in bytes.
@@ -50,14 +51,14 @@ const maxRecord = 256 << 10
 // change it at the same time; it is safe for concurrent use.
 type Vault struct {
 	repo *git.Repository
-	key  func() (Key, error)
+	keys Keys
 	now  func() time.Time
 }
 
-// Open is the vault in repo. It reads nothing yet. key is asked for when a value
-// is sealed or opened.
-func Open(repo *git.Repository, key func() (Key, error), now func() time.Time) *Vault {
-	return &Vault{repo: repo, key: key, now: now}
+// Open is the vault in repo. It reads nothing yet. keys are asked when a value is sealed
+// or opened.
+func Open(repo *git.Repository, keys Keys, now func() time.Time) *Vault {
+	return &Vault{repo: repo, keys: keys, now: now}
 }
 
 // Put seals a value under e's name, in place of an earlier one, and returns the
@@ -68,14 +69,14 @@ func (v *Vault) Put(ctx context.Context, e Entry, value Secret) (Entry, error) {
 	if err := errors.Join(e.check(), checkValue(value)); err != nil {
 		return e, err
 	}
-	key, err := v.key()
-	if err != nil {
-		return e, err
-	}
 	e.Set, e.Used, e.By = v.now().UTC(), Use{}, actor(e.By)
 	unbound := len(e.Refs)+len(e.Events)+len(e.Blueprints) == 0
-	err = v.change(ctx, func(head git.Hash) (git.Revision, error) {
+	err := v.change(ctx, func(head git.Hash) (git.Revision, error) {
 		store, err := v.store(head)
+		if err != nil {
+			return git.Revision{}, err
+		}
+		key, err := v.key(head)
 		if err != nil {
 			return git.Revision{}, err
 		}
@@ -174,13 +175,13 @@ func (v *Vault) Find(repository, name string) (Entry, error) {
 // them: that is durable before a value leaves here. One that was set again or
 // removed since is an error.
 func (v *Vault) Give(ctx context.Context, entries []Entry, to Use) ([]Secret, error) {
-	key, err := v.key()
-	if err != nil {
-		return nil, err
-	}
 	var values []Secret
-	err = v.change(ctx, func(head git.Hash) (git.Revision, error) {
+	err := v.change(ctx, func(head git.Hash) (git.Revision, error) {
 		d := git.Revision{}
+		key, err := v.key(head)
+		if err != nil {
+			return d, err
+		}
 		values = nil
 		var titles []string
 		for _, e := range entries {
