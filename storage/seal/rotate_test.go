@@ -256,6 +256,35 @@ func TestRotateBesideOthers(t *testing.T) {
 	opens(t, seal.Open(repo, fixed{keys.inUse}, func() time.Time { return noon }), all)
 }
 
+// meanwhile is keys before which something happens once, after somebody read the newest
+// commit and before they have its key.
+type meanwhile struct {
+	seal.Keys
+	once sync.Once
+	do   func()
+}
+
+func (m *meanwhile) Find(store, id string) (seal.Key, error) {
+	m.once.Do(m.do)
+	return m.Keys.Find(store, id)
+}
+
+// Whoever read a commit whose key was dropped before they had it reads the next one,
+// whether it was the vault's first key or a later one.
+func TestKeyDroppedMeanwhile(t *testing.T) {
+	keys := newRing()
+	v, repo := newVaultWith(t, keys)
+	all := putAll(t, v, 2)
+	for range 2 {
+		late := seal.Open(repo, &meanwhile{Keys: keys, do: func() {
+			if n, err := v.Rotate(t.Context(), "ann"); n != 2 || err != nil {
+				t.Errorf("Rotate = %d, %v", n, err)
+			}
+		}}, func() time.Time { return noon })
+		opens(t, late, all)
+	}
+}
+
 // history is the subjects of all changes.
 func history(t testing.TB, repo *git.Repository) string {
 	t.Helper()
