@@ -223,7 +223,8 @@ func TestNobodyApproves(t *testing.T) {
 		forward = patience - 10*time.Second
 		again := architect.New(g.wire, g.a.Logger, now)
 		again.Closed, again.Fit = g.a.Closed, true
-		g.a, g.wire.Ear, g.folded = again, again, again.Folded
+		g.a, g.wire.Ear = again, again
+		g.tell(again.Folded)
 		g.run()
 		began := time.Now()
 		v, ok := g.a.Await(t.Context(), b.ID)

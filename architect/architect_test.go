@@ -563,7 +563,7 @@ func TestFollow(t *testing.T) {
 			}
 			return dispatch.Result{Verdict: dispatch.Succeeded, Log: logOf(text)}
 		})
-	g.folded = func(build.ID) {} // the test says when
+	g.tell(func(build.ID) {}) // the test says when
 	g.run()
 	g.submit(plan.Trigger{ID: "one", Event: plan.EventPush, Ref: "refs/heads/main", Commit: head})
 	answer, _, err := g.a.Answered(t.Context(), g.site, "one")

@@ -94,7 +94,7 @@ func orderOf(t *testing.T, trunk []files, restarted bool) (order []string) {
 // left in its ledger.
 func (g *rig) successor(play script) *rig {
 	next := newRig(g.t, nil, play)
-	g.folded = next.a.Folded
+	g.tell(next.a.Folded)
 	next.ledger, next.repo = g.ledger, g.repo
 	next.site.Ledger, next.site.Inbox, next.site.History, next.site.Repo = g.ledger, g.ledger, history{g.ledger}, g.repo
 	next.run()

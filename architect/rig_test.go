@@ -187,10 +187,25 @@ type rig struct {
 	worker *worker
 	wire   *dispatch.Direct
 	closed chan *build.Build
-	folded func(build.ID)
 
-	mu    sync.Mutex
-	clock time.Time
+	mu     sync.Mutex
+	clock  time.Time
+	folded func(build.ID)
+}
+
+// tell has the ledger tell another one what it folded.
+func (g *rig) tell(folded func(build.ID)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.folded = folded
+}
+
+// told is called by the ledger, whenever that has folded a build.
+func (g *rig) told(id build.ID) {
+	g.mu.Lock()
+	folded := g.folded
+	g.mu.Unlock()
+	folded(id)
 }
 
 func (g *rig) now() time.Time {
@@ -212,7 +227,7 @@ const head = plan.Commit("1111111111111111111111111111111111111111")
 func newRig(t *testing.T, config files, play script) *rig {
 	t.Helper()
 	g := &rig{t: t, clock: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC), closed: make(chan *build.Build, 100)}
-	g.ledger = memory.New(func(id build.ID) { g.folded(id) })
+	g.ledger = memory.New(g.told)
 	t.Cleanup(g.ledger.Release)
 	g.repo = &repository{
 		commits: map[plan.Commit]files{head: config},
@@ -226,7 +241,7 @@ func newRig(t *testing.T, config files, play script) *rig {
 	g.wire = &dispatch.Direct{Name: "b"}
 	g.a = architect.New(g.wire, slog.New(slog.NewTextHandler(io.Discard, nil)), g.now)
 	g.a.Closed = func(b *build.Build) { g.closed <- b }
-	g.folded = g.a.Folded
+	g.tell(g.a.Folded)
 	g.worker = &worker{ear: g.wire, script: play, boot: "one"}
 	g.wire.Worker, g.wire.Ear = g.worker, g.a
 	g.site = &architect.Site{

@@ -56,7 +56,8 @@ func pass(d time.Duration) {
 func (c *calendar) begin() {
 	c.t.Helper()
 	a := architect.New(c.wire, slog.New(slog.NewTextHandler(io.Discard, nil)), time.Now)
-	c.a, c.wire.Ear, c.folded = a, a, a.Folded
+	c.a, c.wire.Ear = a, a
+	c.tell(a.Folded)
 	site := &architect.Site{
 		Name: "repo", Source: "/repo", Ledger: c.ledger, Inbox: c.ledger, History: c.site.History,
 		Repo: c.repo, Logs: c.site.Logs, Clock: true,

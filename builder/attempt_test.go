@@ -213,28 +213,32 @@ func TestStopInALastStepThatMayFail(t *testing.T) {
 }
 
 func TestTimeouts(t *testing.T) {
-	short := plan.Duration(50 * time.Millisecond)
 	sleeper := script("sleep 600", "echo next")
 	for name, c := range map[string]struct {
-		change  func(*plan.Task, *Builder)
+		change  func(*plan.Task, *Builder, plan.Duration)
 		verdict dispatch.Verdict
 		last    build.State
 	}{
-		"of the step": {func(p *plan.Task, _ *Builder) { p.Steps[0].Timeout = short }, dispatch.Failed, build.Waiting},
-		"of a step that may fail": {func(p *plan.Task, _ *Builder) {
-			p.Steps[0].Timeout, p.Steps[0].IgnoreErrors = short, true
+		"of the step": {func(p *plan.Task, _ *Builder, d plan.Duration) { p.Steps[0].Timeout = d }, dispatch.Failed, build.Waiting},
+		"of a step that may fail": {func(p *plan.Task, _ *Builder, d plan.Duration) {
+			p.Steps[0].Timeout, p.Steps[0].IgnoreErrors = d, true
 		}, dispatch.Succeeded, build.Succeeded},
-		"of the task": {func(p *plan.Task, _ *Builder) { p.Timeout = short }, dispatch.Failed, build.Waiting},
-		"of the task, in a step that may fail": {func(p *plan.Task, _ *Builder) {
-			p.Timeout, p.Steps[0].IgnoreErrors = short, true
+		"of the task": {func(p *plan.Task, _ *Builder, d plan.Duration) { p.Timeout = d }, dispatch.Failed, build.Waiting},
+		"of the task, in a step that may fail": {func(p *plan.Task, _ *Builder, d plan.Duration) {
+			p.Timeout, p.Steps[0].IgnoreErrors = d, true
 		}, dispatch.Failed, build.Waiting},
-		"of the builder": {func(_ *plan.Task, b *Builder) { b.Limit = time.Duration(short) }, dispatch.Failed, build.Waiting},
+		"of the builder": {func(_ *plan.Task, b *Builder, d plan.Duration) { b.Limit = time.Duration(d) }, dispatch.Failed, build.Waiting},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newBench(t)
-			task := plan.Task{Steps: []plan.Step{sleeper.Steps[0], sleeper.Steps[1]}}
-			c.change(&task, w.Builder)
-			r := w.build(t, task)
+			var w *bench
+			var r dispatch.Result
+			// On a busy machine the time may be over before the step begins.
+			for d := 50 * time.Millisecond; d < time.Minute && (w == nil || r.Steps[1].Started.IsZero()); d *= 4 {
+				w = newBench(t)
+				task := plan.Task{Steps: []plan.Step{sleeper.Steps[0], sleeper.Steps[1]}}
+				c.change(&task, w.Builder, plan.Duration(d))
+				r = w.build(t, task)
+			}
 			if r.Verdict != c.verdict || r.Verdict == dispatch.Failed && r.Reason != "timed out" {
 				t.Errorf("ended %s, %q", r.Verdict, r.Reason)
 			}

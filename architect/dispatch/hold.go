@@ -77,8 +77,6 @@ func (h *Hold) contest(ctx context.Context, conn *nats.Conn) error {
 	if err != nil {
 		return err
 	}
-	again := time.NewTicker(holdEvery)
-	defer again.Stop()
 	for range holdAsks {
 		if err := conn.PublishRequest(subjectWho, inbox, question); err != nil {
 			return fmt.Errorf("claim the NATS account: %w", err)
@@ -86,31 +84,35 @@ func (h *Hold) contest(ctx context.Context, conn *nats.Conn) error {
 		if err := conn.FlushWithContext(ctx); err != nil {
 			return fmt.Errorf("claim the NATS account: %w", err)
 		}
-		if err := h.judge(ctx, replies, again.C); err != nil {
-			return err
+		select {
+		case <-time.After(holdEvery):
+		case <-ctx.Done():
+			return fmt.Errorf("claim the NATS account: %w", context.Cause(ctx))
+		}
+		// What the server has by now counts, also if this process had no time to run
+		// meanwhile.
+		if err := conn.FlushWithContext(ctx); err != nil {
+			return fmt.Errorf("claim the NATS account: %w", err)
+		}
+		for len(replies) > 0 {
+			if err := h.judge(<-replies); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// judge reads answers until the next question is due.
-func (h *Hold) judge(ctx context.Context, replies <-chan *nats.Msg, next <-chan time.Time) error {
-	for {
-		select {
-		case m := <-replies:
-			other, err := decode[claim](m.Data)
-			if err != nil || other.Nonce == h.self.Nonce { // no responders, or ourselves
-				continue
-			}
-			if other.Holds || other.Nonce < h.self.Nonce {
-				return &HeldError{Holder: other.Name}
-			}
-		case <-next:
-			return nil
-		case <-ctx.Done():
-			return fmt.Errorf("claim the NATS account: %w", context.Cause(ctx))
-		}
+// judge returns a *HeldError if an answer is from who comes first.
+func (h *Hold) judge(answer *nats.Msg) error {
+	other, err := decode[claim](answer.Data)
+	if err != nil || other.Nonce == h.self.Nonce { // no responders, or ourselves
+		return nil //nolint:nilerr // nobody, or nobody who can hold it
 	}
+	if other.Holds || other.Nonce < h.self.Nonce {
+		return &HeldError{Holder: other.Name}
+	}
+	return nil
 }
 
 func (h *Hold) answer(m *nats.Msg) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -82,11 +83,13 @@ func (a asking) Write(b []byte) (int, error) {
 
 func (p *proxy) option() client.Opt { return client.WithHost("unix://" + p.Addr().String()) }
 
-// cut closes the links on which path was asked for.
+// cut closes the links on which path was asked for, the newest first: the end of
+// the one that Run reads from wakes it, and what it asks next must not go out on
+// one that is about to be closed.
 func (p *proxy) cut(path string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, l := range p.links {
+	for _, l := range slices.Backward(p.links) {
 		if strings.Contains(l.asked.String(), path) {
 			l.near.Close()
 			l.far.Close()

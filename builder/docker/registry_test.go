@@ -44,12 +44,12 @@ func startRegistry(tb testing.TB) *realRegistry {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	address := freeAddress(tb)
+	socket := filepath.Join(dir, "socket") // nobody can take it as they can a port
 	config := fmt.Sprintf(`version: 0.1
 storage: {filesystem: {rootdirectory: %q}}
-http: {addr: %q}
+http: {net: unix, addr: %q}
 auth: {htpasswd: {realm: test, path: %q}}
-`, filepath.Join(dir, "data"), address, filepath.Join(dir, "htpasswd"))
+`, filepath.Join(dir, "data"), socket, filepath.Join(dir, "htpasswd"))
 	err = errors.Join(
 		os.WriteFile(filepath.Join(dir, "htpasswd"), []byte("ada:"+string(hash)+"\n"), 0o600),
 		os.WriteFile(filepath.Join(dir, "config.yml"), []byte(config), 0o600))
@@ -62,9 +62,9 @@ auth: {htpasswd: {realm: test, path: %q}}
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { stop(); _ = cmd.Wait() })
-	awaitListening(tb, address)
+	awaitListening(tb, socket)
 	r := &realRegistry{}
-	server := &http.Server{Handler: r.proxy(address), ReadHeaderTimeout: time.Minute}
+	server := &http.Server{Handler: r.proxy(socket), ReadHeaderTimeout: time.Minute}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
@@ -77,11 +77,16 @@ auth: {htpasswd: {realm: test, path: %q}}
 }
 
 // proxy passes everything on to the registry but the requests that shall fail.
-func (r *realRegistry) proxy(address string) http.Handler {
-	pass := &httputil.ReverseProxy{Rewrite: func(q *httputil.ProxyRequest) {
-		q.SetURL(&url.URL{Scheme: "http", Host: address})
-		q.Out.Host = q.In.Host // so that it sends its clients here
-	}}
+func (r *realRegistry) proxy(socket string) http.Handler {
+	pass := &httputil.ReverseProxy{
+		Rewrite: func(q *httputil.ProxyRequest) {
+			q.SetURL(&url.URL{Scheme: "http", Host: "registry"})
+			q.Out.Host = q.In.Host // so that it sends its clients here
+		},
+		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		}},
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		if q.Method == http.MethodPut && strings.Contains(q.URL.Path, "/manifests/") {
 			r.asked.Add(1)
@@ -94,27 +99,16 @@ func (r *realRegistry) proxy(address string) http.Handler {
 	})
 }
 
-// freeAddress is one on which nothing listens now.
-func freeAddress(tb testing.TB) string {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // awaitListening returns once somebody takes connections there.
-func awaitListening(tb testing.TB, address string) {
+func awaitListening(tb testing.TB, socket string) {
 	tb.Helper()
 	for tb.Context().Err() == nil {
-		if conn, err := net.Dial("tcp", address); err == nil {
+		if conn, err := net.Dial("unix", socket); err == nil {
 			conn.Close()
 			return
 		}
 	}
-	tb.Fatalf("nothing listens on %s", address)
+	tb.Fatalf("nothing listens on %s", socket)
 }
 
 // tag names the test image as one of the registry's, until the test ends.
@@ -173,7 +167,7 @@ func TestLogin(t *testing.T) {
 		t.Errorf("Login: %v tells the password", err)
 	}
 	nobody := r.user
-	nobody.Registry = freeAddress(t)
+	nobody.Registry = "127.0.0.1:1"
 	_, err = e.Login(t.Context(), nobody)
 	wantImageError(t, err, "registry "+nobody.Registry+" did not answer the login of ada")
 }

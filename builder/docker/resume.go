@@ -106,8 +106,8 @@ func (e *Executor) resumable(ctx context.Context, c container.InspectResponse) e
 	return nil
 }
 
-// actions are what the engine remembers of a container. It forgets all with its
-// own end, and the older ones of many.
+// actions are what the engine remembers of a container until its end. It forgets
+// all with its own end, and the older ones of many.
 func (e *Executor) actions(ctx context.Context, c container.InspectResponse) (map[events.Action]bool, error) {
 	created, err1 := time.Parse(time.RFC3339Nano, c.Created)
 	ended, err2 := time.Parse(time.RFC3339Nano, c.State.FinishedAt)
@@ -125,6 +125,9 @@ func (e *Executor) actions(ctx context.Context, c container.InspectResponse) (ma
 		select {
 		case m := <-told:
 			seen[m.Action] = true
+			if seen[events.ActionStart] && seen[events.ActionDie] {
+				return seen, nil
+			}
 		case err := <-errs:
 			if errors.Is(err, io.EOF) {
 				return seen, nil
@@ -134,8 +137,9 @@ func (e *Executor) actions(ctx context.Context, c container.InspectResponse) (ma
 	}
 }
 
-// toldWithin is how soon after a container's end the engine says so.
-const toldWithin = time.Second
+// toldWithin is how soon after a container's end the engine says so, even on a
+// machine that is very busy. Only an end that was not seen is waited for as long.
+const toldWithin = 10 * time.Second
 
 func instant(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -13,8 +14,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/client"
 
 	"github.com/velocity-ci/velocity/builder/executor"
@@ -172,4 +175,32 @@ func forgetful(t *testing.T, api *client.Client) *client.Client {
 	}
 	t.Cleanup(func() { restarted.Close() })
 	return restarted
+}
+
+// An end that the engine tells of late counts all the same, and nobody waits any
+// longer than for it.
+func TestEndIsKnownOnceItIsTold(t *testing.T) {
+	ended := time.Now()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if until := r.URL.Query().Get("until"); until <= instant(ended.Add(5*time.Second)) {
+			return // it was told after that
+		}
+		_, _ = io.WriteString(w, `{"Type":"container","Action":"start"}{"Type":"container","Action":"die"}`)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}))
+	defer s.Close()
+	api, err := client.NewClientWithOpts(client.WithHost("tcp://" + s.Listener.Addr().String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer api.Close()
+	e := &Executor{api: api}
+	seen, err := e.actions(t.Context(), container.InspectResponse{ContainerJSONBase: &container.ContainerJSONBase{
+		ID: "c", Created: ended.Add(-time.Minute).Format(time.RFC3339Nano),
+		State: &container.State{FinishedAt: ended.Format(time.RFC3339Nano)},
+	}})
+	if err != nil || !seen[events.ActionStart] || !seen[events.ActionDie] {
+		t.Errorf("actions = %v, %v; want that it started and ended", seen, err)
+	}
 }

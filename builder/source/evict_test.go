@@ -28,6 +28,7 @@ func TestLeastRecentlyUsedMirrorGoes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		f.upkeep.Wait() // it uses the clock and the mirror, too
 		return done
 	}
 	used, usedAt := repository(t)
@@ -39,7 +40,6 @@ func TestLeastRecentlyUsedMirrorGoes(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 	}
-	f.upkeep.Wait()
 	if n := mirrors(t, f); n != 3 {
 		t.Fatalf("%d mirrors without a limit", n)
 	}
@@ -73,7 +73,6 @@ func TestLeastRecentlyUsedMirrorGoes(t *testing.T) {
 	if n := mirrors(t, f); n != 0 {
 		t.Errorf("%d mirrors; want none", n)
 	}
-	f.upkeep.Wait()
 }
 
 func TestOwnCopyRefersToNothing(t *testing.T) {

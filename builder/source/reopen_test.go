@@ -22,6 +22,7 @@ func TestFreshReopens(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			f.upkeep.Wait() // its process is over
 			sh(t, first.Dir, "echo changed > file")
 			next := &Fresh{Mirrors: f.Mirrors, Work: f.Work, Fetch: f.Fetch, Now: f.Now, Limit: 1}
 			again, done, err := next.Reopen(t.Context(), want)
@@ -57,6 +58,7 @@ func TestFreshReopensNothing(t *testing.T) {
 	if _, _, err := f.Open(t.Context(), want); err != nil {
 		t.Fatal(err)
 	}
+	f.upkeep.Wait()
 	next := &Fresh{Mirrors: t.TempDir(), Work: f.Work, Fetch: f.Fetch, Now: f.Now}
 	if _, _, err := next.Reopen(t.Context(), want); !errors.Is(err, ErrGone) {
 		t.Errorf("Reopen without the mirror = %v, want ErrGone", err)

@@ -74,15 +74,11 @@ func Start(o Options) (*Cluster, error) {
 	if err := c.Configure(o.Account); err != nil {
 		return c, err
 	}
-	for range Size {
-		for _, list := range []*[]string{&c.clients, &c.routes} {
-			address, err := freeAddress()
-			if err != nil {
-				return c, err
-			}
-			*list = append(*list, address)
-		}
+	addresses, err := freeAddresses(2 * Size)
+	if err != nil {
+		return c, err
 	}
+	c.clients, c.routes = addresses[:Size], addresses[Size:]
 	for i := range Size {
 		if err := c.Restart(i); err != nil {
 			return c, err
@@ -91,18 +87,21 @@ func Start(o Options) (*Cluster, error) {
 	return c, nil
 }
 
-// freeAddress finds an address that nobody uses, below those that systems give out
-// by themselves: a node's must still be free when it is started again.
-func freeAddress() (string, error) {
-	var last error
-	for range 100 {
+// freeAddresses finds n addresses that nobody uses, below those that systems give
+// out by themselves: a node's must still be free when it is started again. All are
+// held until the last one is found, so that none is found twice.
+func freeAddresses(n int) ([]string, error) {
+	var all []string
+	for tries := 100 * n; len(all) < n; tries-- {
 		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(20000))) //nolint:noctx // returns at once
 		if err == nil {
-			return l.Addr().String(), l.Close()
+			defer l.Close()
+			all = append(all, l.Addr().String())
+		} else if tries <= 0 {
+			return nil, fmt.Errorf("find %d free ports: %w", n, err)
 		}
-		last = err
 	}
-	return "", fmt.Errorf("find a free port: %w", last)
+	return all, nil
 }
 
 // accountFile is what all nodes include, in the folder of the cluster.
