@@ -133,11 +133,7 @@ func (h house) Tip(ref string) (plan.Commit, bool, error) {
 
 // Accept implements liaison.House.
 func (h house) Accept(ctx context.Context, t plan.Trigger) error {
-	if err := h.h.ledger.Accept(ctx, []plan.Trigger{t}); err != nil {
-		return err
-	}
-	h.h.site.Wake()
-	return nil
+	return h.s.architect.Take(ctx, h.h.site, t)
 }
 
 // Look implements liaison.House.
