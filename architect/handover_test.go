@@ -42,7 +42,7 @@ func TestTake(t *testing.T) {
 	}
 	select {
 	case err := <-taken:
-		t.Errorf("Take = %v before anything is recorded", err)
+		t.Fatalf("Take = %v before anything is recorded", err)
 	default:
 	}
 	close(ledger.let)

@@ -35,6 +35,7 @@ type town struct {
 	next  int               // repository that is pushed to
 	state string            // of the server
 	url   string            // of the server
+	pid   int               // of the server
 }
 
 // checkOf is the name of the check of a build.
@@ -75,6 +76,7 @@ func (w *town) serve() {
 		}
 	}
 	p := launch(w.b, program(w.b), "serve", "--config", filepath.Join(home, "server.yml"))
+	w.pid = p.cmd.Process.Pid
 	w.url = "http://" + p.until(regexp.MustCompile(`listening.* address=(\S+)`))
 	for range w.repos {
 		p.until(regexp.MustCompile("repository is (served)"))
@@ -177,12 +179,14 @@ func (w *town) stages(r *forgetest.Repo, sent, queued time.Time) (token, fetched
 // BenchmarkWebhook is the time from the moment when GitHub begins to send a push
 // until it is asked to show the check as queued, and what of that had passed at each
 // stage; and, as end-ms, from the end of the build's last task until it is asked to
-// show the outcome. The builder is a process that reached the server over a websocket.
+// show the outcome. server-cpu-ms is what the server, with its git processes, takes
+// for a whole build. The builder is a process that reached the server over a websocket.
 func BenchmarkWebhook(b *testing.B) {
 	w := newTown(b, 12, 1, `command: "true"`)
 	w.builder(1)
 	w.warm()
 	var queued, ended, tokens, fetches, looks []sample
+	before := cpuOfAll(b, w.pid)
 	for b.Loop() {
 		r, sha := w.push()
 		sent, err := w.hub.Hooks.WaitDelivery(b.Context(), func(d forgetest.Delivery) bool {
@@ -199,7 +203,9 @@ func BenchmarkWebhook(b *testing.B) {
 		task := made.Stages[0].Tasks[0]
 		ended = append(ended, sample{wall: w.asked(made.ID.String(), `"completed"`).Sub(task.Finished)})
 	}
+	spent := cpuOfAll(b, w.pid) - before
 	report(b, queued)
+	b.ReportMetric(milliseconds(spent)/float64(len(queued)), "server-cpu-ms")
 	b.ReportMetric(milliseconds(median(tokens)), "token-ms")
 	b.ReportMetric(milliseconds(median(fetches)), "fetched-ms")
 	b.ReportMetric(milliseconds(median(looks)), "looked-ms")
