@@ -75,19 +75,28 @@ func (e estate) At(key forge.Key) (liaison.House, bool) {
 func (e estate) Close(ctx context.Context, key forge.Key) error { return e.s.dismiss(ctx, key) }
 
 // fetch brings a mirror up to date, with a credential that ends when it is done.
-func (e estate) fetch(ctx context.Context, r forge.Repository, pulls []int64) (repo *git.Repository, err error) {
+func (e estate) fetch(ctx context.Context, r forge.Repository, pulls []int64) (*git.Repository, error) {
 	credential, err := e.keys(r.Kind).Credential(ctx, r)
 	if err != nil {
 		return nil, fmt.Errorf("get into %s: %w", r.Name, err)
 	}
-	defer func() {
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), makeWithin)
-		defer cancel()
-		if left := credential.Close(end); left != nil { // it expires by itself
-			e.s.log.Warn("a token for fetching was not given back", "repo", r.Name, "err", left)
-		}
-	}()
+	defer e.giveBack(ctx, r, credential)
 	return e.mirrors.of(r.Key).Refresh(ctx, r, credential, pulls)
+}
+
+// giveBack ends a credential. A build need not wait for the forge's answer to that,
+// and the end of the server does.
+func (e estate) giveBack(ctx context.Context, r forge.Repository, credential forge.Credential) {
+	end := func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), makeWithin)
+		defer cancel()
+		if err := credential.Close(ctx); err != nil { // it expires by itself
+			e.s.log.Warn("a token for fetching was not given back", "repo", r.Name, "err", err)
+		}
+	}
+	if !e.mirrors.goOn(end) {
+		end()
+	}
 }
 
 // A house is one repository for the liaison.
@@ -124,11 +133,7 @@ func (h house) Tip(ref string) (plan.Commit, bool, error) {
 
 // Accept implements liaison.House.
 func (h house) Accept(ctx context.Context, t plan.Trigger) error {
-	if err := h.h.ledger.Accept(ctx, []plan.Trigger{t}); err != nil {
-		return err
-	}
-	h.h.site.Wake()
-	return nil
+	return h.s.architect.Take(ctx, h.h.site, t)
 }
 
 // Look implements liaison.House.

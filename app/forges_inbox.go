@@ -32,7 +32,8 @@ type announced struct {
 
 // Accept implements hooks.Inbox.
 func (a announced) Accept(ctx context.Context, d hooks.Delivery) error {
-	if err := a.inbox.Accept(ctx, delivery.Delivery(d)); err != nil {
+	if err := a.inbox.AcceptAhead(ctx, delivery.Delivery(d), func() { a.to.Foresee(d) }); err != nil {
+		a.to.Forget(d.Key)
 		return err
 	}
 	a.count(d.Forge)

@@ -46,12 +46,13 @@ func (a *Architect) intake(ctx context.Context, s *Site) {
 	}
 }
 
-// inbox answers every trigger that waits there.
+// inbox answers every trigger that waits there, or was offered.
 func (a *Architect) inbox(ctx context.Context, s *Site) error {
 	pending, err := s.Inbox.Pending(ctx)
 	if err != nil {
 		return err
 	}
+	pending = append(pending, s.accept()...)
 	if s.first && s.Told {
 		tips, err := s.Repo.Tips(ctx)
 		if err != nil {

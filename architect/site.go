@@ -147,7 +147,8 @@ type Site struct {
 	left    bool            // nobody works off wake-ups any more
 	look    bool            // the refs shall be compared with the tips
 	pending int             // wake-ups not yet worked off
-	taken   map[string]bool // triggers in hand, until they have left the inbox
+	taken   map[string]bool // triggers in hand, until what became of them is recorded
+	offered []plan.Trigger  // by those who keep them, for the intake to take
 	answers map[string]Answer
 	order   []string // of answers, oldest first
 }
@@ -235,14 +236,17 @@ func (s *Site) end(n int) {
 func (s *Site) quiet() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.pending == 0 && len(s.taken) == 0
+	return s.still()
 }
+
+// still is quiet with the lock held.
+func (s *Site) still() bool { return s.pending == 0 && len(s.taken) == 0 && len(s.offered) == 0 }
 
 // leave forgets the wake-ups that nobody will work off.
 func (s *Site) leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.left, s.pending = true, 0
+	s.left, s.pending, s.offered = true, 0, nil
 }
 
 // take claims a trigger; false if it is in hand already.

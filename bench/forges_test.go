@@ -35,6 +35,7 @@ type town struct {
 	next  int               // repository that is pushed to
 	state string            // of the server
 	url   string            // of the server
+	pid   int               // of the server
 }
 
 // checkOf is the name of the check of a build.
@@ -75,6 +76,7 @@ func (w *town) serve() {
 		}
 	}
 	p := launch(w.b, program(w.b), "serve", "--config", filepath.Join(home, "server.yml"))
+	w.pid = p.cmd.Process.Pid
 	w.url = "http://" + p.until(regexp.MustCompile(`listening.* address=(\S+)`))
 	for range w.repos {
 		p.until(regexp.MustCompile("repository is (served)"))
@@ -154,15 +156,37 @@ func (w *town) built(r *forgetest.Repo, sha string) *build.Build {
 	return made
 }
 
+// stages are what a push waits for before its check is queued: how long after it was
+// sent GitHub was asked for a token, had answered the last request of the fetch, and
+// was asked whether it has such a check. What is there is told of the first such
+// requests; that of the builder goes to the server.
+func (w *town) stages(r *forgetest.Repo, sent, queued time.Time) (token, fetched, looked time.Duration) {
+	repo := "/" + r.Name()
+	for _, c := range w.hub.Calls() {
+		switch at := c.At.Sub(sent); {
+		case at < 0 || c.At.After(queued):
+		case strings.HasSuffix(c.Path, "/access_tokens"):
+			token = at
+		case strings.HasPrefix(c.Path, repo+".git/"):
+			fetched = at
+		case strings.HasSuffix(c.Path, "/check-runs") && c.Method == http.MethodGet:
+			looked = at
+		}
+	}
+	return token, fetched, looked
+}
+
 // BenchmarkWebhook is the time from the moment when GitHub begins to send a push
-// until it is asked to show the check as queued; and, as end-ms, from the end of the
-// build's last task until it is asked to show the outcome. The builder is a process
-// that reached the server over a websocket.
+// until it is asked to show the check as queued, and what of that had passed at each
+// stage; and, as end-ms, from the end of the build's last task until it is asked to
+// show the outcome. server-cpu-ms is what the server, with its git processes, takes
+// for a whole build. The builder is a process that reached the server over a websocket.
 func BenchmarkWebhook(b *testing.B) {
 	w := newTown(b, 12, 1, `command: "true"`)
 	w.builder(1)
 	w.warm()
-	var queued, ended []sample
+	var queued, ended, tokens, fetches, looks []sample
+	before := cpuOfAll(b, w.pid)
 	for b.Loop() {
 		r, sha := w.push()
 		sent, err := w.hub.Hooks.WaitDelivery(b.Context(), func(d forgetest.Delivery) bool {
@@ -171,12 +195,20 @@ func BenchmarkWebhook(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		queued = append(queued, sample{wall: w.asked(sha, `"queued"`).Sub(sent.Sent)})
+		asked := w.asked(sha, `"queued"`)
+		queued = append(queued, sample{wall: asked.Sub(sent.Sent)})
+		token, fetched, looked := w.stages(r, sent.Sent, asked)
+		tokens, fetches, looks = append(tokens, sample{wall: token}), append(fetches, sample{wall: fetched}), append(looks, sample{wall: looked})
 		made := w.built(r, sha)
 		task := made.Stages[0].Tasks[0]
 		ended = append(ended, sample{wall: w.asked(made.ID.String(), `"completed"`).Sub(task.Finished)})
 	}
+	spent := cpuOfAll(b, w.pid) - before
 	report(b, queued)
+	b.ReportMetric(milliseconds(spent)/float64(len(queued)), "server-cpu-ms")
+	b.ReportMetric(milliseconds(median(tokens)), "token-ms")
+	b.ReportMetric(milliseconds(median(fetches)), "fetched-ms")
+	b.ReportMetric(milliseconds(median(looks)), "looked-ms")
 	b.ReportMetric(milliseconds(median(ended)), "end-ms")
 }
 

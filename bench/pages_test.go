@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -212,16 +213,26 @@ func (w window) follow(path string, size int, here func()) error {
 }
 
 // cpu is what a process has used of it.
-func cpu(b *testing.B, pid int) time.Duration {
+func cpu(b *testing.B, pid int) time.Duration { return ticks(b, pid, 2) }
+
+// cpuOfAll is that of a process and of those that it waited for.
+func cpuOfAll(b *testing.B, pid int) time.Duration { return ticks(b, pid, 4) }
+
+// ticks adds up the first so many times that Linux knows of a process: its own two, of
+// the user and the system, and then those of its children.
+func ticks(b *testing.B, pid, times int) (sum time.Duration) {
 	b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		b.Fatal(err)
 	}
 	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	var user, system int64
-	if _, err := fmt.Sscan(fields[11]+" "+fields[12], &user, &system); err != nil {
-		b.Fatal(err)
+	for _, text := range fields[11 : 11+times] {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		sum += time.Duration(n) * time.Second / 100 // what Linux calls a tick
 	}
-	return time.Duration(user+system) * time.Second / 100 // what Linux calls a tick
+	return sum
 }

@@ -83,7 +83,7 @@ const (
 
 // Told is what a forge was told of a check last. It is kept by whoever posts, and
 // is given back for the next time; the zero value is a check never posted, or one
-// whose record is lost.
+// whose record is lost: of that, the forge is asked before it is told.
 //
 // It is also kept before a post of which it must be known that it was under way:
 // External without an ID says that the check may be there, State without a Digest

@@ -55,8 +55,8 @@ type Records interface {
 
 // Works have something done about a repository.
 type Works interface {
-	// Accept returns nil once the trigger is durable. One whose id is known is the
-	// same trigger.
+	// Accept returns nil once what became of the trigger is durable. One whose id is
+	// known is the same trigger.
 	Accept(ctx context.Context, t plan.Trigger) error
 	// Look has refs compared with what was planned for them.
 	Look()

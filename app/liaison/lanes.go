@@ -96,6 +96,7 @@ func (l *Liaison) release(key string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.hand, key)
+	delete(l.coming, key)
 }
 
 // open reads a delivery, and puts it away if it cannot be understood: then, as after

@@ -83,6 +83,7 @@ type Liaison struct {
 	decode func(hooks.Delivery) (hooks.Event, error)
 	wake   chan struct{} // capacity 1
 	again  chan struct{} // capacity 1: a comparison was asked for
+	ahead  chan *foresight
 
 	mu     sync.Mutex
 	forges map[forge.Kind]Forge
@@ -93,14 +94,15 @@ type Liaison struct {
 	turns  map[forge.Key]chan struct{} // capacity 1: held by whoever deals with a repository
 	doubts map[forge.Key]time.Time     // repositories to be compared, and when
 	seen   map[spot]sight              // pull requests as they were dealt with last
+	coming map[string]*foresight       // by keys of deliveries
 }
 
 // New is a liaison without fields. Deliveries may be announced to it from now on.
 func New() *Liaison {
 	return &Liaison{
-		decode: hooks.Decode, wake: make(chan struct{}, 1), again: make(chan struct{}, 1),
+		decode: hooks.Decode, wake: make(chan struct{}, 1), again: make(chan struct{}, 1), ahead: make(chan *foresight, abreast),
 		forges: map[forge.Kind]Forge{}, hand: map[string]bool{}, lanes: map[forge.Key][]job{},
-		turns: map[forge.Key]chan struct{}{}, doubts: map[forge.Key]time.Time{}, seen: map[spot]sight{},
+		turns: map[forge.Key]chan struct{}{}, doubts: map[forge.Key]time.Time{}, seen: map[spot]sight{}, coming: map[string]*foresight{},
 	}
 }
 
@@ -148,5 +150,6 @@ func (l *Liaison) Run(ctx context.Context) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { l.work(ctx); return nil })
 	group.Go(func() error { l.watch(ctx); return nil })
-	_ = group.Wait() // neither has an error
+	group.Go(func() error { l.lookAhead(ctx); return nil })
+	_ = group.Wait() // none has an error
 }

@@ -178,14 +178,15 @@ type house struct {
 	id     int64
 	served bool // the street's lock holds it
 
-	mu     sync.Mutex
-	mirror map[string]plan.Commit
-	tips   map[string]plan.Commit // dealt with
-	known  map[string]bool        // ids of triggers
-	all    []*build.Build         // the oldest first
-	log    []string
-	breaks bool // Accept panics
-	mute   bool // Accept takes in, and fails
+	mu      sync.Mutex
+	mirror  map[string]plan.Commit
+	fetched int                    // times
+	tips    map[string]plan.Commit // dealt with
+	known   map[string]bool        // ids of triggers
+	all     []*build.Build         // the oldest first
+	log     []string
+	breaks  bool // Accept panics
+	mute    bool // Accept takes in, and fails
 }
 
 func (h *house) say(format string, args ...any) { h.log = append(h.log, fmt.Sprintf(format, args...)) }
@@ -203,6 +204,7 @@ func (h *house) Refresh(ctx context.Context, r forge.Repository, pulls []int64) 
 	return h.hub.ask(ctx, h.id, func(m *model) error {
 		h.mu.Lock()
 		defer h.mu.Unlock()
+		h.fetched++
 		maps.DeleteFunc(h.mirror, func(ref string, _ plan.Commit) bool { _, pull := r.Kind.PullOf(ref); return !pull })
 		maps.Copy(h.mirror, m.refs)
 		for _, n := range pulls {

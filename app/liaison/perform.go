@@ -52,7 +52,7 @@ func (l *Liaison) at(ctx context.Context, p place, j job, a hooks.Action) (note 
 	case hooks.Build, hooks.Remember:
 		return l.pushed(ctx, p, j)
 	case hooks.Cancel:
-		return l.deleted(ctx, p, j.event.Ref)
+		return l.deleted(ctx, p, j)
 	case hooks.Reconcile:
 		return "", l.doubt(ctx, p, j.event)
 	case hooks.BuildPull, hooks.LookPull, hooks.CancelPull:
@@ -93,16 +93,11 @@ var errNotOurs = errors.New("the repository is not built here")
 // say that it is built, or the event says that it may be out of date, the forge is
 // asked. Errors: errNotOurs.
 func (l *Liaison) find(ctx context.Context, key forge.Key, e hooks.Event) (place, error) {
+	p, ok, err := l.onRecord(ctx, key, e)
+	if ok || err != nil {
+		return p, err
+	}
 	f := l.forge(key.Kind)
-	known, err := l.Projects.Get(ctx, key.String())
-	if err != nil && !errors.Is(err, project.ErrNone) {
-		return place{}, err
-	}
-	h, served := l.Houses.At(key)
-	doubted := e.Kind == hooks.RepositoryChanged || e.Kind == hooks.RepositoryDeleted || e.Name != "" && e.Name != known.Name
-	if served && known.State == project.Active && !doubted {
-		return place{f, recorded(key, known), known.Since, h}, nil
-	}
 	repo, err := f.Repository(ctx, e.Installation, e.Repository)
 	if errors.Is(err, forge.ErrGone) {
 		return place{}, cmp.Or(l.leave(ctx, key), errNotOurs)
@@ -110,13 +105,30 @@ func (l *Liaison) find(ctx context.Context, key forge.Key, e hooks.Event) (place
 	if err != nil {
 		return place{}, err
 	}
-	if h, err = l.admit(ctx, repo); err != nil {
+	h, err := l.admit(ctx, repo)
+	if err != nil {
 		return place{}, err
 	}
-	if known, err = l.Projects.Get(ctx, key.String()); err != nil {
+	known, err := l.Projects.Get(ctx, key.String())
+	if err != nil {
 		return place{}, err
 	}
 	return place{f, repo, known.Since, h}, nil
+}
+
+// onRecord is the place that an event is about, if our record says that it is built
+// and the event does not say otherwise. Nobody is asked for it.
+func (l *Liaison) onRecord(ctx context.Context, key forge.Key, e hooks.Event) (p place, ok bool, err error) {
+	known, err := l.Projects.Get(ctx, key.String())
+	if err != nil && !errors.Is(err, project.ErrNone) {
+		return place{}, false, err
+	}
+	h, served := l.Houses.At(key)
+	doubted := e.Kind == hooks.RepositoryChanged || e.Kind == hooks.RepositoryDeleted || e.Name != "" && e.Name != known.Name
+	if !served || known.State != project.Active || doubted {
+		return place{}, false, nil
+	}
+	return place{l.forge(key.Kind), recorded(key, known), known.Since, h}, true, nil
 }
 
 // recorded is a repository as our record has it.

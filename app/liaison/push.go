@@ -16,7 +16,7 @@ import (
 // nothing.
 func (l *Liaison) pushed(ctx context.Context, p place, j job) (note string, err error) {
 	e := j.event
-	commit, ok, err := l.tip(ctx, p, e.Ref)
+	commit, ok, err := l.tip(ctx, p, j)
 	switch {
 	case err != nil:
 		return "", err
@@ -31,17 +31,23 @@ func (l *Liaison) pushed(ctx context.Context, p place, j job) (note string, err 
 	}))
 }
 
-// tip is the commit that a ref stands for on the forge now.
-func (l *Liaison) tip(ctx context.Context, p place, ref string) (plan.Commit, bool, error) {
-	if err := p.Refresh(ctx, p.repo, nil); err != nil {
+// tip is the commit that the ref of a delivery stands for on the forge, now or at the
+// least after the delivery was sent.
+func (l *Liaison) tip(ctx context.Context, p place, j job) (plan.Commit, bool, error) {
+	fetched, err := l.foreseen(ctx, j)
+	if !fetched && err == nil {
+		err = p.Refresh(ctx, p.repo, nil)
+	}
+	if err != nil {
 		return "", false, err
 	}
-	return p.Tip(ref)
+	return p.Tip(j.event.Ref)
 }
 
 // deleted ends the builds of a ref, unless it is there again.
-func (l *Liaison) deleted(ctx context.Context, p place, ref string) (note string, err error) {
-	_, there, err := l.tip(ctx, p, ref)
+func (l *Liaison) deleted(ctx context.Context, p place, j job) (note string, err error) {
+	ref := j.event.Ref
+	_, there, err := l.tip(ctx, p, j)
 	if err != nil {
 		return "", err
 	}
@@ -56,7 +62,7 @@ func (l *Liaison) deleted(ctx context.Context, p place, ref string) (note string
 // has.
 func (l *Liaison) group(ctx context.Context, p place, j job) (note string, err error) {
 	e := j.event
-	commit, ok, err := l.tip(ctx, p, e.Ref)
+	commit, ok, err := l.tip(ctx, p, j)
 	if err != nil {
 		return "", err
 	}

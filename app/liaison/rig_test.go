@@ -100,17 +100,23 @@ func (r *rig) start() (stop func()) {
 	}
 }
 
-// send has an event delivered, and returns the delivery's key.
-func (r *rig) send(e hooks.Event) string {
+// delivery is one of an event, which nobody has heard of.
+func (r *rig) delivery(e hooks.Event) hooks.Delivery {
 	r.sent++
-	key := fmt.Sprintf("github-%04d", r.sent)
 	body, err := json.Marshal(e)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.inbox.accept(hooks.Delivery{Forge: "github", Key: key, Body: body, Received: time.Now()})
+	return hooks.Delivery{Forge: "github", Key: fmt.Sprintf("github-%04d", r.sent), Body: body, Received: time.Now()}
+}
+
+// send has an event delivered, and returns the delivery's key.
+func (r *rig) send(e hooks.Event) string {
+	d := r.delivery(e)
+	r.Foresee(d)
+	r.inbox.accept(d)
 	r.Wake()
-	return key
+	return d.Key
 }
 
 // tell is send for an event about octo/world, and waits until nothing moves.

@@ -115,12 +115,23 @@ func Open(repo *git.Repository, now func() time.Time) *Inbox {
 // KeepEntries, is nil and changes nothing; one that was put away waits once more.
 // Errors: *RefusedError.
 func (b *Inbox) Accept(ctx context.Context, d Delivery) error {
+	return b.AcceptAhead(ctx, d, func() {})
+}
+
+// AcceptAhead is Accept that calls ahead, once, when the delivery turns out to be one
+// that is taken in, and before it is written: what it will need may be begun
+// meanwhile. ahead must not wait, for others wait for it; and writing may still fail.
+func (b *Inbox) AcceptAhead(ctx context.Context, d Delivery, ahead func()) error {
 	if err := d.check(); err != nil {
 		return fmt.Errorf("keep delivery: %w", err)
 	}
-	var taken bool
+	taken, called := false, false
 	err := b.do(ctx, len(d.Body), func(s *sheet) (err error) {
 		taken, err = s.accept(&d)
+		if taken && !called {
+			called = true
+			ahead()
+		}
 		return err
 	})
 	if err != nil {

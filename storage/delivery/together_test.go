@@ -288,3 +288,23 @@ func TestRecover(t *testing.T) {
 	r.accept(t, r.some(2))
 	r.waits(t, key(1), key(2))
 }
+
+// What a delivery will need is begun when it is new, and before it is there.
+func TestAhead(t *testing.T) {
+	r := newRig(t)
+	other, calls := r.again(t), 0
+	for range 2 {
+		err := r.AcceptAhead(t.Context(), r.some(1), func() {
+			calls++
+			if keys, err := other.Waiting(t.Context()); len(keys) > 0 || err != nil {
+				t.Errorf("%q wait, %v; want none", keys, err)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if keys, err := other.Waiting(t.Context()); calls != 1 || len(keys) != 1 || err != nil {
+		t.Errorf("%d calls, and %q wait, %v; want one of each", calls, keys, err)
+	}
+}

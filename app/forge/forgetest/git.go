@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -294,12 +295,22 @@ func pushes(r *http.Request) bool {
 	return r.URL.Query().Get("service") == "git-receive-pack" || strings.HasSuffix(r.URL.Path, "/git-receive-pack")
 }
 
+// httpBackend finds git's own CGI program. As a command of git it would be one more
+// process for each request.
+var httpBackend = sync.OnceValues(func() (string, error) {
+	folder, err := exec.Command("git", "--exec-path").Output() //nolint:noctx // ends by itself, at once
+	if err != nil {
+		return "", fmt.Errorf("find git's programs: %w", err)
+	}
+	return exec.LookPath(filepath.Join(strings.TrimSpace(string(folder)), "git-http-backend"))
+})
+
 func (b *Bare) serve(w http.ResponseWriter, r *http.Request, env ...string) {
 	question, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxQuestion))
 	if err != nil {
 		return // nobody is there to read an answer
 	}
-	git, err := exec.LookPath("git")
+	backend, err := httpBackend()
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -308,7 +319,7 @@ func (b *Bare) serve(w http.ResponseWriter, r *http.Request, env ...string) {
 	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(question)), int64(len(question)), nil
 	r.URL.Path = "/" + filepath.Base(b.dir) + r.URL.Path
 	(&cgi.Handler{
-		Path: git, Args: []string{"http-backend"}, Dir: b.dir,
+		Path: backend, Dir: b.dir,
 		Env: append(append(environment(), env...),
 			"GIT_PROJECT_ROOT="+filepath.Dir(b.dir), "GIT_HTTP_EXPORT_ALL=1", "GIT_PROTOCOL="+r.Header.Get("Git-Protocol")),
 	}).ServeHTTP(w, r)

@@ -288,6 +288,32 @@ func TestMemoryFails(t *testing.T) {
 	})
 }
 
+// That a check is queued of which a forge was never told is shown before anything is
+// kept; what comes after that is not.
+func TestQueuedIsNotKeptBefore(t *testing.T) {
+	bubble(t, func(t *testing.T, g *rig) {
+		g.reporter.Memory = full{g.reporter.Memory}
+		s := newSite(t, request(7, []string{"unit"})).open()
+		g.reporter.Changed(s.shown())
+		synctest.Wait()
+		g.reporter.Changed(s.run("s0t0", build.Succeed).shown())
+		other := newSite(t, request(8, []string{"unit"}))
+		other.b.Name = "other"
+		g.reporter.Changed(other.open().run("s0t0", build.Succeed).shown())
+		pass(time.Minute)
+		if got := g.forge.states(); !slices.Equal(got, []forge.State{forge.Queued}) {
+			t.Errorf("posted %v by a memory that keeps nothing; want that one is queued", got)
+		}
+	})
+}
+
+// A full memory keeps nothing more.
+type full struct{ Memory }
+
+func (full) Keep(context.Context, Key, forge.Told) error {
+	return errors.New("no space left on device")
+}
+
 // A forgetful memory fails to keep the second write, some times.
 type forgetful struct {
 	Memory

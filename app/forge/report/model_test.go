@@ -106,7 +106,7 @@ func (m *model) call(c forge.Check, told forge.Told) {
 func (m *model) apply(c forge.Check, told forge.Told) forge.Told {
 	k := keyOf(c)
 	var now *run
-	maybe := told.External == c.External && told.ID == 0
+	maybe := told.ID == 0 && (told.External == c.External || told.External == "")
 	for _, r := range m.runs[k] {
 		if r.external == c.External && (maybe || r.id == told.ID) {
 			now = r
@@ -121,7 +121,7 @@ func (m *model) apply(c forge.Check, told forge.Told) forge.Told {
 		now = &run{id: int64(len(m.runs[k]) + 1), external: c.External}
 		m.runs[k] = append(m.runs[k], now)
 	}
-	doubt := told.External == c.External && (told.State == forge.Final || told.ID == 0)
+	doubt := maybe || told.External == c.External && told.State == forge.Final
 	switch {
 	case now.state == forge.Final && doubt: // it looked: there is nothing to do
 	case now.state > c.State, now.state == forge.Final:

@@ -96,12 +96,16 @@ func (r *Reporter) recall(ctx context.Context, e *entry) error {
 }
 
 // intend keeps that a post is about to be made that must not be made twice, or after
-// which none of a lower state may be: the first one of a check, and each that raises
-// its state. Whoever finds this without what came of it asks the forge. It returns what the Poster is to go by: what was known before,
-// by which it need not ask.
+// which none of a lower state may be: the first one of a build, and each that raises
+// its state. Whoever finds this without what came of it asks the forge, as they do who
+// find nothing: that a check which was never told of is queued need not be kept before.
+// It returns what the Poster is to go by: what was known before, by which it need not
+// ask.
 func (r *Reporter) intend(ctx context.Context, e *entry, check forge.Check) (forge.Told, error) {
 	given, intent := e.told, e.told
 	switch {
+	case given == (forge.Told{}) && check.State == forge.Queued:
+		return given, nil
 	case given.External != check.External:
 		intent = forge.Told{External: check.External, State: check.State}
 	case check.State > given.State:
