@@ -150,6 +150,13 @@ func (g *glass) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
+// until waits for something on the page, for as long as the tab lives: how soon a busy
+// machine draws says nothing.
+func (g *glass) until(condition string) {
+	g.t.Helper()
+	g.do(chromedp.Poll[chromedp.Void](condition, chromedp.WithPollingTimeout(0)))
+}
+
 // see looks at something.
 func see[T any](g *glass, what chromedp.Action[T]) T {
 	g.t.Helper()
