@@ -40,6 +40,19 @@ func overWire(t *testing.T, server *httptest.Server, r *http.Request, from strin
 	return resp.StatusCode
 }
 
+// apart are two addresses that share no place with another one, or with each other:
+// which ones do is different in each process.
+func apart(c *crowd, another string) (one, two string) {
+	taken, found := map[*place]bool{c.of(another): true}, []string{}
+	for i := 1; len(found) < 2; i++ {
+		if address := fmt.Sprint("198.51.100.", i); !taken[c.of(address)] {
+			taken[c.of(address)] = true
+			found = append(found, address)
+		}
+	}
+	return found[0], found[1]
+}
+
 // One address opens connections and sends half a body on each; another one, which is
 // also the forge's, sends without pause what is not signed, or not with our secret.
 // Everything good arrives meanwhile, and memory is what the limits say.
@@ -75,7 +88,7 @@ func TestFloodDoesNotHinder(t *testing.T) {
 		}
 	}
 
-	const forge = "198.51.100.9"
+	forge, other := apart(h.gate.crowd, "203.0.113.1")
 	stop := make(chan struct{})
 	var flood sync.WaitGroup
 	for n := range flooders {
@@ -99,7 +112,7 @@ func TestFloodDoesNotHinder(t *testing.T) {
 		})
 	}
 	for i := range good {
-		from := []string{forge, "198.51.100.10"}[i%2]
+		from := []string{forge, other}[i%2]
 		if got := overWire(t, server, hubPost("push", strconv.Itoa(i), []byte(`{}`)), from); got != http.StatusAccepted {
 			t.Errorf("good one %d from %s is answered %d; want 202", i, from, got)
 		}

@@ -117,6 +117,7 @@ func TestSlowFollowerIsCut(t *testing.T) {
 		last = string(id)
 	}
 	_, number, _ := strings.Cut(last, "-")
+	r.front.Patience = 0 // where it goes on is what counts now, and a machine may be slow
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+path+"/live", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -43,9 +43,7 @@ func newGlass(t *testing.T) *glass {
 		server.Close()
 	})
 	g.url = server.URL
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 5*time.Minute)
-	t.Cleanup(cancel)
-	tab := browsertest.Open(ctx, t, chromedp.Flag("hide-scrollbars", true))
+	tab := browsertest.Open(life(t), t, chromedp.Flag("hide-scrollbars", true))
 	g.tab = tab
 	t.Cleanup(func() {
 		g.do(chromedp.Navigate("about:blank")) // what is still under way is said before
@@ -57,6 +55,19 @@ func newGlass(t *testing.T) *glass {
 		}
 	})
 	return g
+}
+
+// life ends shortly before the time of all tests does: a machine with much else to do
+// takes minutes to draw all attacks, and who is cut off then can say so still.
+func life(t *testing.T) context.Context {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context()) // it is used until the last cleanup
+	if ends, ok := t.Deadline(); ok {
+		before, cancel := context.WithDeadline(ctx, ends.Add(-20*time.Second))
+		t.Cleanup(cancel)
+		return before
+	}
+	return ctx
 }
 
 // serve answers the browser. What is under way at the end of the test was begun by
@@ -148,6 +159,13 @@ func (g *glass) do(steps ...chromedp.Action[chromedp.Void]) {
 	if err := chromedp.Do(g.tab, steps...); err != nil {
 		g.t.Fatal(err)
 	}
+}
+
+// until waits for something on the page, for as long as the tab lives: how soon a busy
+// machine draws says nothing.
+func (g *glass) until(condition string) {
+	g.t.Helper()
+	g.do(chromedp.Poll[chromedp.Void](condition, chromedp.WithPollingTimeout(0)))
 }
 
 // see looks at something.

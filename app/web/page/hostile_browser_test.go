@@ -122,7 +122,7 @@ func TestHostileTextLiveInBrowser(t *testing.T) {
 	last := examples()["build"].(Build)
 	last.Subject = "The last one"
 	g.tell(exampleFrame, last)
-	g.do(chromedp.Poll[chromedp.Void](`document.querySelector("h1").textContent === "The last one"`))
+	g.until(`document.querySelector("h1").textContent === "The last one"`)
 	var page bytes.Buffer
 	if err := Write(&page, exampleFrame, last); err != nil {
 		t.Fatal(err)

@@ -75,9 +75,9 @@ const places = `Object.fromEntries([...document.querySelectorAll("#live [id]"), 
 // While a build runs to its end nothing on its page moves: what somebody reads, or is
 // about to click, stays where it is.
 func TestNothingMoves(t *testing.T) {
-	g := newGlass(t)
 	for _, width := range []int64{1200, phone} {
 		t.Run(fmt.Sprint(width), func(t *testing.T) {
+			g := newGlass(t) // of its own: a page that was left may still listen, and take what this one is told
 			f := exampleFrame
 			g.do(chromedp.EmulateViewport(width, 800), chromedp.Navigate(g.putView("/build", f, shopAsOf(after(0.5)))), chromedp.WaitVisible("#stages"))
 			before := see(g, chromedp.Evaluate[map[string]int](places))
@@ -88,7 +88,7 @@ func TestNothingMoves(t *testing.T) {
 				v := shopAsOf(after(at))
 				v.Trigger.Actor = fmt.Sprintf("t%03.0f", 10*at) // by which the page shows that it has heard
 				g.tell(f, v)
-				g.do(chromedp.Poll[chromedp.Void](fmt.Sprintf(`document.getElementById("head").textContent.includes(%q)`, v.Trigger.Actor)))
+				g.until(fmt.Sprintf(`document.getElementById("head").textContent.includes(%q)`, v.Trigger.Actor))
 				now := see(g, chromedp.Evaluate[map[string]int](places))
 				for id, y := range before {
 					if now[id] != y {
