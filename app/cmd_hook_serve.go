@@ -66,8 +66,10 @@ func (c *cli) serveInbox(ctx context.Context, o serviceOptions) (again bool, err
 	return len(left) > 0, err
 }
 
-// linger is how long a hook's server waits for the next push.
-const linger = 100 * time.Millisecond
+// linger is how long a hook's server waits for the next push, and for a hook that has
+// handed over its own and is about to ask what became of it: what was answered without
+// a build only this process knows, and on a busy machine a hook may be slow.
+const linger = time.Second
 
 // untilIdle waits until nothing is left to do. A hook that comes after that finds
 // nobody at the socket and starts the next server.

@@ -19,6 +19,13 @@ func (v *viewer) use(selector string) {
 	v.do(chromedp.WaitVisible(selector), chromedp.Focus(selector), chromedp.KeyEvent(kb.Enter))
 }
 
+// await waits for something on the page for as long as the browser lives: how soon a
+// busy machine comes to it says nothing.
+func (v *viewer) await(condition string) {
+	v.t.Helper()
+	v.do(chromedp.Poll[chromedp.Void](condition, chromedp.WithPollingTimeout(0)))
+}
+
 // reloadUntil opens the page again until it has what a selector names.
 func (v *viewer) reloadUntil(selector string) {
 	v.t.Helper()
@@ -88,7 +95,7 @@ func TestKeyboardOnly(t *testing.T) {
 		t.Error("the first Tab does not lead to the content")
 	}
 	v.press(kb.Enter)
-	v.do(chromedp.Poll[chromedp.Void](`document.activeElement.id === "main"`))
+	v.await(`document.activeElement.id === "main"`)
 	v.tabTo("h2 a")
 	v.press(kb.Enter)
 	v.do(chromedp.WaitVisible(".rows"))
@@ -105,7 +112,7 @@ func TestKeyboardOnly(t *testing.T) {
 	v.press("s") // the one that begins with it
 	v.tabTo(".filter button")
 	v.press(kb.Enter)
-	v.do(chromedp.WaitVisible(`.rows .succeeded`))
+	v.do(chromedp.WaitReady(`[name=state] option[selected]`), chromedp.WaitVisible(`.rows .succeeded`)) // which the page before had, too
 	v.tabTo("a.main")
 	v.press(kb.Enter)
 	v.do(chromedp.WaitVisible("#s0t0"))

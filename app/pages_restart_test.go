@@ -111,7 +111,7 @@ func TestFollowLogAcrossKill(t *testing.T) {
 	v.cut = true
 	see(v, chromedp.Evaluate[bool]("window.stayed = true"))
 	s.kill()
-	see(v, chromedp.Poll[bool](`document.getElementById("more").textContent === "Connecting again"`))
+	v.await(`document.getElementById("more").textContent === "Connecting again"`)
 	asked := make(chan struct{}, 100) // more than come
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadGateway)
@@ -123,7 +123,7 @@ func TestFollowLogAcrossKill(t *testing.T) {
 	s.way.leadTo(proxy.Listener.Addr().String())
 	<-asked
 	s.serve()
-	see(v, chromedp.Poll[bool](`document.getElementById("more").textContent === "Following"`))
+	v.await(`document.getElementById("more").textContent === "Following"`)
 	middle.open()
 	v.do(chromedp.WaitReady("#L601"))
 	end.open()

@@ -141,16 +141,18 @@ func TestSharedRepository(t *testing.T) {
 	}
 }
 
-// waitUntil looks again and again, for ten seconds.
+// waitUntil looks again and again, for two minutes: it is also called when the test's
+// own context is over.
 func waitUntil(t *testing.T, there func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for range 500 {
-		if there() {
-			return
+	late := time.After(2 * time.Minute)
+	for !there() {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatal("what was waited for did not come")
 		}
-		<-tick.C
 	}
-	t.Fatal("what was waited for did not come")
 }

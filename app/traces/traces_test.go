@@ -207,9 +207,12 @@ func TestReceiverHangs(t *testing.T) {
 		t.Errorf("%d dropped of 1000, of which 256 may wait", got)
 	}
 	close(release)
+	for range 256 {
+		<-asked // now, however long it takes: the end does not wait for all that waits
+	}
 	end()
-	if sent := len(asked); sent+int(s.Dropped()) != 1000 {
-		t.Errorf("%d sent and %d dropped of 1000", sent, s.Dropped())
+	if more := len(asked); more > 0 || s.Dropped() != 1000-256 {
+		t.Errorf("%d more sent and %d dropped of 1000", more, s.Dropped())
 	}
 }
 
