@@ -72,3 +72,21 @@ func TestOldEngineOfABuilder(t *testing.T) {
 		t.Errorf("two of the builders should tell it once in their logs; they said\n%s", o.text())
 	}
 }
+
+// The doctor tells of an old engine, which is no problem where code of strangers does
+// not come to, and says what to do.
+func TestDoctorLooksAtTheAgeOfTheEngine(t *testing.T) {
+	c := &cli{env: map[string]string{"HOME": t.TempDir()}}
+	d := &doctor{c: c, conf: &serverConfig{State: t.TempDir()}}
+	d.conf.Builder.Executor, d.conf.Builder.Embedded = "docker", "true"
+	for runc, want := range map[string]symptom{
+		"1.3.3": {Verdict: verdictFine, Found: "the engine answers, and is new enough for code of strangers"},
+		"1.3.2": {Verdict: verdictWarning, Found: "the Docker engine is too old for code of strangers: runc 1.3.2 ", Mend: "update it; "},
+	} {
+		t.Setenv("DOCKER_HOST", agedEngine(t, "29.5.1", runc))
+		got := d.docker(t.Context())[0]
+		if got.Verdict != want.Verdict || !strings.HasPrefix(got.Found, want.Found) || !strings.HasPrefix(got.Mend, want.Mend) {
+			t.Errorf("with runc %s: %+v; want %+v", runc, got, want)
+		}
+	}
+}

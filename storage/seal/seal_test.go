@@ -87,6 +87,9 @@ func TestPutGiveRemove(t *testing.T) {
 		!cmp.Equal(shop.Events, []string{"push"}) || !cmp.Equal(shop.Blueprints, []string{"deploy"}) || !shop.AnyImage {
 		t.Errorf("Find = %+v, %v; want value 2, never used, bound as before", shop, err)
 	}
+	if e, err := v.Put(ctx, seal.Entry{Name: "key", AnyImage: true}, seal.NewSecret([]byte("another value"))); err != nil || !e.AnyImage || e.Refs != nil {
+		t.Errorf("Put with any image = %+v, %v; want it bound anew", e, err)
+	}
 	if err := v.Remove(ctx, "shop", "key", "ann"); err != nil {
 		t.Fatal(err)
 	}
