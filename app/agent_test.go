@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -276,13 +277,14 @@ func TestBuilderHandsBack(t *testing.T) {
 	go func() { status <- stop() }()
 	for !(<-y.here).Draining {
 	}
-	for i := range 2 {
-		if i > 0 {
-			<-y.here // two signals that wait at the same time are one
-		}
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, syscall.SIGTERM)
+	defer signal.Stop(told)
+	for range 2 {
 		if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
+		<-told // two signals that wait at the same time are one
 	}
 	if r := <-y.ends; r.Verdict != dispatch.Interrupted || r.Reason != "drained" {
 		t.Errorf("ended %s, %q", r.Verdict, r.Reason)

@@ -119,7 +119,7 @@ func (y *yard) eventually(what string, happened func() bool) {
 	y.t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	late := time.After(20 * time.Second)
+	late := time.After(patience)
 	for !happened() {
 		select {
 		case <-tick.C:

@@ -93,7 +93,7 @@ func (y *yard) calm() {
 	last := y.serve("serve", "--repo", y.bare, "--once")
 	select {
 	case <-last.ended:
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		_ = last.cmd.Process.Signal(os.Interrupt)
 		<-last.ended
 		y.t.Errorf("the last server does not come to an end\n%s", y.serverLog())

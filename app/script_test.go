@@ -47,6 +47,7 @@ func TestScripts(t *testing.T) {
 		Setup:               setUp,
 		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"alive":      alive,
 			"certify":    certify,
 			"cluster":    clusterOf,
 			"dockerfile": dockerfile,

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -116,16 +117,22 @@ func dockerfile(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// port is what free looks at next: each script gets others, until all were tried.
+var port atomic.Int64
+
+func init() { port.Store(20000 + mathrand.Int64N(8000)) }
+
 // free is a command of scripts, `free VARIABLE`: it finds a port on which nothing
 // listens, and which nobody gets who asks for any: Linux gives those from 32768 on.
 func free(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: free VARIABLE")
 	}
-	for port := 20000 + mathrand.IntN(10000); ; port++ {
-		if l, err := net.Listen("tcp", ":"+strconv.Itoa(port)); err == nil {
+	for {
+		one := strconv.FormatInt(port.Add(1), 10)
+		if l, err := net.Listen("tcp", ":"+one); err == nil {
 			ts.Check(l.Close())
-			ts.Setenv(args[0], strconv.Itoa(port))
+			ts.Setenv(args[0], one)
 			return
 		}
 	}

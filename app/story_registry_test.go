@@ -1,13 +1,15 @@
 package app_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"fmt"
-	"net"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/crypto/bcrypt"
@@ -38,37 +40,37 @@ func startRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Check(os.Mkdir(dir, 0o700))
 	ts.Check(os.WriteFile(filepath.Join(dir, "htpasswd"), []byte("ada:"+string(hash)+"\n"), 0o600))
-	address := freeAddress(ts)
 	ts.Check(os.WriteFile(filepath.Join(dir, "config.yml"), fmt.Appendf(nil, `version: 0.1
 storage: {filesystem: {rootdirectory: %q}}
-http: {addr: %q}
+http: {addr: "127.0.0.1:0"}
 auth: {htpasswd: {realm: story, path: %q}}
-`, filepath.Join(dir, "data"), address, filepath.Join(dir, "htpasswd")), 0o600))
+`, filepath.Join(dir, "data"), filepath.Join(dir, "htpasswd")), 0o600))
 	ctx, stop := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, "docker-registry", "serve", filepath.Join(dir, "config.yml"))
+	log, err := cmd.StderrPipe()
+	ts.Check(err)
 	ts.Check(cmd.Start())
-	ended := make(chan struct{})
-	go func() { defer close(ended); _ = cmd.Wait() }()
+	address, ended := make(chan string, 1), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for lines := bufio.NewScanner(log); lines.Scan(); {
+			if m := registryListens.FindStringSubmatch(lines.Text()); m != nil {
+				address <- m[1]
+				break
+			}
+		}
+		_, _ = io.Copy(io.Discard, log) // it ends with the registry
+		_ = cmd.Wait()
+	}()
 	ts.Defer(func() { stop(); <-ended })
-	for {
-		if conn, err := net.Dial("tcp", address); err == nil {
-			conn.Close()
-			break
-		}
-		select {
-		case <-ended:
-			ts.Fatalf("docker-registry ended: %s", cmd.ProcessState)
-		default:
-		}
+	select {
+	case at := <-address:
+		ts.Setenv("REGISTRY", at)
+		ts.Setenv("REGISTRY_PASSWORD", password)
+	case <-ended:
+		ts.Fatalf("docker-registry ended: %s", cmd.ProcessState)
 	}
-	ts.Setenv("REGISTRY", address)
-	ts.Setenv("REGISTRY_PASSWORD", password)
 }
 
-// freeAddress is one of loopback on which nothing listens now.
-func freeAddress(ts *testscript.TestScript) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	ts.Check(err)
-	defer l.Close()
-	return l.Addr().String()
-}
+// registryListens is how a registry's log says where it is.
+var registryListens = regexp.MustCompile(`listening on (127\.0\.0\.1:\d+)`)

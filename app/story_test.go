@@ -20,8 +20,9 @@ import (
 	"github.com/velocity-ci/velocity/app/socket"
 )
 
-// patience bounds how long a script waits for what nobody tells it of.
-const patience = 30 * time.Second
+// patience bounds how long a script waits for what nobody tells it of, on a machine
+// that a dozen other tests keep busy.
+const patience = 2 * time.Minute
 
 // until tries something again and again until it succeeds.
 func until(ts *testscript.TestScript, what string, try func() error) {
@@ -65,6 +66,26 @@ func serving(ts *testscript.TestScript, neg bool, args []string) {
 			return err
 		})
 	}
+}
+
+// alive is a command of scripts, `[!] alive FILE`: the process whose id is in the file
+// runs; with no file there is none.
+func alive(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: [!] alive FILE")
+	}
+	pid, err := os.ReadFile(ts.MkAbs(args[0]))
+	runs := err == nil && worksIn(strings.TrimSpace(string(pid)), ts.Getenv("WORK"))
+	if runs == neg {
+		ts.Fatalf("process %q runs: %t", pid, runs)
+	}
+}
+
+// worksIn reports whether the process of this id works in a folder or below it. The id
+// alone would not do: on a busy machine it may be somebody else's a second later.
+func worksIn(pid, folder string) bool {
+	at, err := os.Readlink(filepath.Join("/proc", pid, "cwd")) // one that is over has none
+	return err == nil && strings.HasPrefix(at+"/", folder+"/")
 }
 
 // leaks is a command of scripts, `[!] leaks SECRET PATH...`: some file at or below
