@@ -82,6 +82,9 @@ func (a *agent) newBuilder() (*builder.Builder, error) {
 			return nil, err
 		}
 	}
+	if s.floor {
+		b.Floor = floorOf(b)
+	}
 	return b, nil
 }
 

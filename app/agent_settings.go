@@ -26,6 +26,7 @@ type agentSettings struct {
 	labels    map[string]string
 	execute   executors
 	untrusted bool
+	floor     bool // code of strangers is refused on an engine that is too old for it
 	reattach  bool
 	timeout   time.Duration
 	grace     time.Duration // for what runs when the builder is told to end; below 0 it is for ever
@@ -44,7 +45,7 @@ const usualMirrors = 20 << 30
 func defaultAgentSettings() *agentSettings {
 	return &agentSettings{
 		capacity: runtime.NumCPU(), labels: map[string]string{"os": runtime.GOOS, "arch": runtime.GOARCH},
-		execute: executors{docker: true}, reattach: true, timeout: time.Hour, grace: -1, logFormat: "text",
+		execute: executors{docker: true}, floor: true, reattach: true, timeout: time.Hour, grace: -1, logFormat: "text",
 		logLimit: 64 << 20, mirrorLimit: usualMirrors, spoolLimit: 4 << 30, diskFloor: 2 << 30,
 	}
 }
@@ -69,6 +70,7 @@ func (s *agentSettings) table() []agentSetting {
 			s.untrusted, err = strconv.ParseBool(text)
 			return err
 		}},
+		{"engine-floor", "refuse untrusted tasks on a Docker engine that is too old for them (`on` or off, default on)", s.setFloor},
 		{"reattach", "let a step in a container outlive this process, to be taken up by the next (true or `false`, default true)", func(text string) (err error) {
 			s.reattach, err = strconv.ParseBool(text)
 			return err
@@ -117,6 +119,14 @@ func (s *agentSettings) setExecutor(text string) error {
 		return nil
 	}
 	return errors.New("there are docker, host, and docker,host")
+}
+
+func (s *agentSettings) setFloor(text string) error {
+	if text != "on" && text != "off" {
+		return errors.New("there are on and off")
+	}
+	s.floor = text == "on"
+	return nil
 }
 
 // executorNames are how a builder names its executors to others.

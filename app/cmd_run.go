@@ -84,6 +84,9 @@ func (c *cli) run(ctx context.Context, f runFlags, name string) error {
 	if err != nil {
 		return err
 	}
+	if on.docker {
+		c.warnOfImages(job.plan)
+	}
 	job.on, job.capacity = on, *f.capacity
 	b, err := c.build(ctx, job)
 	if err != nil {

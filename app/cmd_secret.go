@@ -91,15 +91,21 @@ and not shown. A value of one line loses the end of that line; one of several
 lines stays as it is. It has 8 bytes to 64 KiB of UTF-8 text.
 
 Setting a secret again replaces its value. What it is bound to stays, unless --ref,
---event or --blueprint say it anew, all three together.`,
+--event, --blueprint or --any-image say it anew, all four together.
+
+Images that see it, those of steps and of their services, have to be named by their
+digest, unless --any-image leaves that to whoever writes the blueprints.`,
 		Args: arguments(1, 1),
 	}
 	f := secretFlagsOf(cmd)
 	refs := cmd.Flags().StringArray("ref", nil, "`pattern` of branches, or of full names such as refs/tags/v*, that it is for; can be repeated (default: the protected refs)")
 	events := cmd.Flags().StringArray("event", nil, "`event` that it is for: push, schedule, manual or local; can be repeated (default: all of these)")
 	blueprints := cmd.Flags().StringArray("blueprint", nil, "`name` of a blueprint that it is for; can be repeated (default: all)")
+	anyImage := cmd.Flags().Bool("any-image", false, "images that see it need not be named by their digest")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		s := api.Secret{Name: args[0], Repository: *f.of, Refs: *refs, Events: *events, Blueprints: *blueprints, By: c.pusher()}
+		s := api.Secret{
+			Name: args[0], Repository: *f.of, Refs: *refs, Events: *events, Blueprints: *blueprints, AnyImage: *anyImage, By: c.pusher(),
+		}
 		var value []byte
 		return c.at(cmd.Context(), f, true, func(k secretKeeper) (err error) {
 			if value == nil { // whoever is asked second is given what was read for the first
@@ -145,14 +151,15 @@ func (c *cli) secretListCommand() *cobra.Command {
 			if *asJSON {
 				return printJSON(c.Out, notNil(all))
 			}
-			rows := [][]string{{"NAME", "REPOSITORY", "REFS", "EVENTS", "BLUEPRINTS", "VALUE", "SET", "LAST USED"}}
+			rows := [][]string{{"NAME", "REPOSITORY", "REFS", "EVENTS", "BLUEPRINTS", "IMAGES", "VALUE", "SET", "LAST USED"}}
+			images := map[bool]string{false: "by digest", true: "any"}
 			for _, s := range all {
 				of := "all"
 				if s.Of != nil {
 					of = repositoryOf(*s.Of)
 				}
 				rows = append(rows, []string{
-					s.Name, of, listed(s.Refs, "protected"), listed(s.Events, "default"), listed(s.Blueprints, "all"),
+					s.Name, of, listed(s.Refs, "protected"), listed(s.Events, "default"), listed(s.Blueprints, "all"), images[s.AnyImage],
 					fmt.Sprint(s.Number), s.Set.UTC().Format("2006-01-02 15:04") + " by " + s.By, lastUse(s.Used),
 				})
 			}

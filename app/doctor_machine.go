@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/velocity-ci/velocity/builder/docker"
+	"github.com/velocity-ci/velocity/builder/executor"
 	"github.com/velocity-ci/velocity/storage/git"
 )
 
@@ -158,7 +159,7 @@ func (d *doctor) docker(ctx context.Context) []symptom {
 		return []symptom{warning("steps with an image cannot run here: %v", err).
 			mend("start Docker and let this user reach it, or say builder.executor: host if no step names an image")}
 	}
-	found := []symptom{fine("the engine answers")}
+	found := []symptom{aged(engine.Floor(ctx))}
 	found = append(found, d.shown(ctx, engine, forged)...)
 	for _, plugin := range []struct{ name, steps string }{{"docker-buildx", "build"}, {"docker-compose", "compose"}} {
 		if path := d.c.dockerPlugin(plugin.name); path != "" {
@@ -169,6 +170,16 @@ func (d *doctor) docker(ctx context.Context) []symptom {
 		}
 	}
 	return found
+}
+
+// aged says what Floor found out about an engine. The builder of a server gets no code
+// of strangers, so that an old one is no problem there.
+func aged(err error) symptom {
+	var old *executor.StartError
+	if errors.As(err, &old) {
+		return warning("%s", old.What).mend("%s", old.Hint)
+	}
+	return fine("the engine answers, and is new enough for code of strangers")
 }
 
 // shown looks whether an engine can show containers what steps see: workspaces, and

@@ -60,6 +60,15 @@ func unshown(ctx context.Context, engine builder.ContainerExecutor, folder strin
 	return usage("%s", start.What).hint("%s", start.Hint)
 }
 
+// floorOf is what compares the age of a builder's engine with what code of strangers
+// needs; nil if it has none.
+func floorOf(b *builder.Builder) func(context.Context) error {
+	if to, ok := b.Docker.(*docker.Executor); ok {
+		return to.Floor
+	}
+	return nil
+}
+
 // pluginDirs are where the docker command looks for plugins of all users.
 var pluginDirs = []string{
 	"/usr/local/lib/docker/cli-plugins", "/usr/local/libexec/docker/cli-plugins",

@@ -65,7 +65,9 @@ func (k ownKeeper) SetSecret(ctx context.Context, ask api.SetSecret) (api.Secret
 	if err != nil {
 		return s, err
 	}
-	e, err := v.Put(ctx, seal.Entry{Name: s.Name, Refs: s.Refs, Events: s.Events, Blueprints: s.Blueprints, By: s.By}, seal.NewSecret(ask.Value))
+	e, err := v.Put(ctx, seal.Entry{
+		Name: s.Name, Refs: s.Refs, Events: s.Events, Blueprints: s.Blueprints, AnyImage: s.AnyImage, By: s.By,
+	}, seal.NewSecret(ask.Value))
 	var field *seal.FieldError
 	if errors.As(err, &field) {
 		return s, usage("%w", err)

@@ -125,5 +125,5 @@ func (v *vault) Give(ctx context.Context, names []string, to architect.Receiver,
 
 // bindingOf is what a secret is for, in the words of the decision.
 func bindingOf(e seal.Entry) grant.Binding {
-	return grant.Binding{Name: e.Name, Refs: e.Refs, Events: e.Events, Blueprints: e.Blueprints}
+	return grant.Binding{Name: e.Name, Refs: e.Refs, Events: e.Events, Blueprints: e.Blueprints, AnyImage: e.AnyImage}
 }

@@ -111,8 +111,9 @@ func TestForkWaitsForApproval(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			for _, a := range given {
-				if a.Commit != second || a.Caches != "" || a.CacheWrite {
-					t.Errorf("task %s of %s has the caches %q, %v; want those of strangers", a.Attempt.Task, a.Commit, a.Caches, a.CacheWrite)
+				if a.Commit != second || a.Caches != "" || a.CacheWrite || !a.Untrusted {
+					t.Errorf("task %s of %s has the caches %q, %v, and is called untrusted: %v; want what strangers have",
+						a.Attempt.Task, a.Commit, a.Caches, a.CacheWrite, a.Untrusted)
 				}
 			}
 			_, moves := g.build(b.ID)

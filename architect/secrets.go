@@ -58,18 +58,19 @@ func (a *Architect) protected(ctx context.Context, s *Site, ref string) bool {
 // repository. Whose code it is was recorded with the build, so that it is the same
 // whenever it is asked, and an approval changes nothing about it.
 func (a *Architect) rights(ctx context.Context, w *work, task *plan.Task) grant.Decision {
-	return a.grant(ctx, w.site, w.b.Trigger, task.Blueprint)
+	ask := askOf(w.b.Trigger)
+	ask.Blueprint, ask.Exposures = task.Blueprint, task.Exposures()
+	return a.grant(ctx, w.site, ask)
 }
 
 // Rights are what may be done for a build of a trigger as a whole: a secret that is
 // bound to blueprints is none of it. It asks the site's repository.
 func (a *Architect) Rights(ctx context.Context, s *Site, t plan.Trigger) grant.Decision {
-	return a.grant(ctx, s, t, "")
+	return a.grant(ctx, s, askOf(t))
 }
 
-func (a *Architect) grant(ctx context.Context, s *Site, t plan.Trigger, blueprint string) grant.Decision {
-	ask := askOf(t)
-	ask.Protected, ask.Blueprint = a.protected(ctx, s, ask.Ref), blueprint
+func (a *Architect) grant(ctx context.Context, s *Site, ask grant.Ask) grant.Decision {
+	ask.Protected = a.protected(ctx, s, ask.Ref)
 	return grant.Grant(ask)
 }
 

@@ -259,5 +259,6 @@ func (w *work) assignment(t *build.Task) (dispatch.Assignment, error) {
 		Repository: w.site.Identity(), Source: w.site.Source,
 		Commit: w.plan.Commit, Ref: w.plan.Ref, Git: w.plan.Git,
 		Task: *task, Values: values, Needs: w.needed(task), Submodules: w.site.Modules,
+		Untrusted: !trusted(w.b.Trigger),
 	}, nil
 }

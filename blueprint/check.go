@@ -164,6 +164,7 @@ func (c *Config) checkBlueprint(b *blueprint, r *report) {
 	}
 	c.checkClosure(b, r)
 	c.checkReuse(b, k)
+	c.checkImages(b, k)
 }
 
 // unknownYet is the lookup before a plan is drawn: no parameter has a value.

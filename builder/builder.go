@@ -132,6 +132,11 @@ type Builder struct {
 	Compose       Projects          // nil: compose steps are refused
 	HostForImages bool              // steps with an image run on the host, too
 
+	// Floor says why the engine of Docker is too old for code of strangers, which is
+	// refused then. An error that is executor.ErrEngine says that none answered. Nil:
+	// any engine will do.
+	Floor func(context.Context) error
+
 	Files    Files         // executables from the network; nil: none are fetched
 	SpoolDir string        // an existing directory of this builder alone
 	Memory   string        // an existing directory that is in memory, for the files of secrets; "": steps that ask for them fail
@@ -164,6 +169,7 @@ type Builder struct {
 	draining bool
 	halted   bool
 	unfit    string        // why nothing new is taken for now; "" if it is
+	old      string        // why the engine is too old for code of strangers; "" if it is not, or not known
 	heard    time.Time     // the architect answered last; zero before Run
 	free     int64         // bytes on the disk; 0 if not known
 	fetched  []string      // names of repositories, the one used last at the end

@@ -28,8 +28,10 @@ func (b *Builder) presence() dispatch.Presence {
 		p.Reason = "builder is stopping"
 	case b.draining:
 		p.Reason = "builder is draining"
-	default:
+	case b.unfit != "":
 		p.Reason = b.unfit
+	default:
+		p.Reason = b.aversion(dispatch.Assignment{})
 	}
 	p.Draining = p.Reason != ""
 	if b.Docker != nil || b.HostForImages { // it takes steps with an image

@@ -18,6 +18,7 @@ import (
 // returns once nothing that it started is left.
 func (b *Builder) Run(ctx context.Context) {
 	b.resume()
+	b.weigh(ctx)
 	var loops sync.WaitGroup
 	loops.Go(func() { b.beat(ctx) })
 	loops.Go(func() { b.sweep(ctx) })
@@ -163,7 +164,7 @@ func (b *Builder) beat(ctx context.Context) {
 }
 
 // sweep looks for leftovers now and then: a step may have left a container that
-// could not be removed in time.
+// could not be removed in time. The engine may be another one by then, too.
 func (b *Builder) sweep(ctx context.Context) {
 	ticker := time.NewTicker(b.pace.sweepEvery())
 	defer ticker.Stop()
@@ -173,6 +174,7 @@ func (b *Builder) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		b.weigh(ctx)
 		err := errors.Join(b.reapRunning(ctx), b.reapSpool(false), b.reapSecretFiles(), b.Workspaces.Reap(ctx, b.has))
 		if err != nil && ctx.Err() == nil {
 			b.Log.Warn("leftovers stay", slog.Any("error", err))

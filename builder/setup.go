@@ -47,7 +47,7 @@ func (t *attempt) source() (source.Request, error) {
 		Hosts:      t.given.Submodules.Hosts,
 		Depth:      t.given.Task.Git.Depth,
 		Password:   t.given.Credential,
-		Own:        t.builder.Untrusted,
+		Own:        t.builder.strange(t.given),
 	}
 	if t.builder.Source == nil {
 		return want, nil
@@ -74,6 +74,9 @@ func (t *attempt) checkSteps(ctx context.Context) error {
 		engineAsked = true
 		if err := t.builder.Docker.Available(ctx); err != nil {
 			return failed("step %d %s: %v", i+1, need, err)
+		}
+		if err := t.checkEngine(ctx); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -34,7 +35,7 @@ func (b *Builder) Take(a dispatch.Assignment) error {
 		return &dispatch.RefusedError{Reason: fmt.Sprintf("attempt %d of the task has been begun", newer)}
 	}
 	older := b.supersede(a.Attempt)
-	if reason := b.refusal(); reason != "" {
+	if reason := cmp.Or(b.refusal(), b.aversion(a)); reason != "" {
 		return &dispatch.RefusedError{Reason: reason}
 	}
 	b.begin(a, older)

@@ -10,6 +10,7 @@ type Secret struct {
 	Refs       []string  `json:"refs,omitempty"`       // patterns; none: the protected refs
 	Events     []string  `json:"events,omitempty"`     // none: push, schedule, manual and local
 	Blueprints []string  `json:"blueprints,omitempty"` // none: all
+	AnyImage   bool      `json:"anyImage,omitempty"`   // images that see it may be named by tags
 	Number     int       `json:"number,omitempty"`     // of the value, from 1
 	Set        time.Time `json:"set,omitzero"`
 	By         string    `json:"by,omitempty"`

@@ -49,7 +49,8 @@ func (f *Front) setSecret(w http.ResponseWriter, r *http.Request, _ *Server) {
 		return
 	}
 	e, err := f.Secrets.Put(r.Context(), seal.Entry{
-		Name: s.Name, Repository: of.Identity, Called: of.Name, Refs: s.Refs, Events: s.Events, Blueprints: s.Blueprints, By: actor(r, s.By),
+		Name: s.Name, Repository: of.Identity, Called: of.Name, Refs: s.Refs, Events: s.Events, Blueprints: s.Blueprints,
+		AnyImage: s.AnyImage, By: actor(r, s.By),
 	}, seal.NewSecret(ask.Value))
 	if err != nil {
 		f.secretProblem(w, err)
@@ -132,7 +133,7 @@ func (all directory) secret(e seal.Entry) api.Secret {
 func Shown(e seal.Entry) api.Secret {
 	s := api.Secret{
 		Name: e.Name, Repository: e.Repository, Refs: e.Refs, Events: e.Events, Blueprints: e.Blueprints,
-		Number: e.Number, Set: e.Set, By: e.By,
+		AnyImage: e.AnyImage, Number: e.Number, Set: e.Set, By: e.By,
 	}
 	if !e.Used.At.IsZero() {
 		s.Used = &api.Use{At: e.Used.At, Attempt: e.Used.Attempt, Builder: e.Used.Builder}

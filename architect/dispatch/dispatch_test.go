@@ -74,6 +74,7 @@ func TestWires(t *testing.T) {
 	assignment := dispatch.Assignment{
 		Attempt: attempt, Repository: "r", Source: "/srv/r.git", Commit: "2fd4e1c67a2d28fced849ee1bb76e7391b93eb12",
 		Ref: "refs/heads/main", Git: map[string]string{"git.branch": "main"}, Values: map[string]string{"token": "é\n\x00"}, Credential: "open",
+		Untrusted:  true,
 		Submodules: dispatch.Submodules{Origin: "https://example.com/r", Hosts: []string{"example.org"}},
 		Task: plan.Task{Key: "s1t2", Name: "x", Parameters: []plan.Parameter{{Name: "p", Value: &value}},
 			Steps: []plan.Step{{Type: plan.StepRun, Run: &plan.Run{Command: []plan.Text{"a b", "${c}"}}}}},

@@ -46,6 +46,10 @@ type Assignment struct {
 	Task       plan.Task
 	Submodules Submodules
 
+	// Untrusted means that it is code of strangers, whatever the builder was told that
+	// it is there for.
+	Untrusted bool `json:",omitempty"`
+
 	// Needs are the earlier tasks whose artifacts are unpacked before the first step.
 	Needs []Need
 	// Caches says which of the repository's caches the attempt may read; "" is none.

@@ -18,11 +18,12 @@ import (
 // An Ask is all that the decision depends on.
 type Ask struct {
 	Event     plan.Event
-	Fork      bool   // the commit comes from somebody else's repository
-	Stranger  bool   // whoever asked is not known to be allowed to write to the repository
-	Ref       string // full name; "" for a bare commit
-	Protected bool   // not everybody who can push can move Ref
-	Blueprint string // the task's
+	Fork      bool            // the commit comes from somebody else's repository
+	Stranger  bool            // whoever asked is not known to be allowed to write to the repository
+	Ref       string          // full name; "" for a bare commit
+	Protected bool            // not everybody who can push can move Ref
+	Blueprint string          // the task's
+	Exposures []plan.Exposure // likewise
 }
 
 // A Decision is what a task may have. The zero value is nothing.
@@ -79,6 +80,7 @@ type Binding struct {
 	Refs       []string // patterns of full names, or of branches; none: the protected refs
 	Events     []string // none: Events()
 	Blueprints []string // names; none: all
+	AnyImage   bool     // images that see it need not be named by their digest
 }
 
 // Check finds what could never be given.
@@ -127,11 +129,25 @@ func (d Decision) Secret(b Binding) error {
 		why = fmt.Sprintf("it is for protected refs, and %s is none", ask.Ref)
 	case len(b.Refs) > 0 && !Matches(b.Refs, ask.Ref):
 		why = fmt.Sprintf("it is bound to %s, and this build is for %s", strings.Join(b.Refs, ", "), ask.Ref)
+	default:
+		why = b.exposed(ask)
 	}
 	if why == "" {
 		return nil
 	}
 	return &WithheldError{What: "secret " + b.Name, Why: why}
+}
+
+// exposed is why the images that would see the secret stand in its way, or "". On
+// somebody's own machine they do not.
+func (b Binding) exposed(ask Ask) string {
+	i := slices.IndexFunc(ask.Exposures, func(e plan.Exposure) bool { return e.Secret == b.Name })
+	if i < 0 || b.AnyImage || ask.Event == plan.EventLocal {
+		return ""
+	}
+	e := ask.Exposures[i]
+	return fmt.Sprintf("the image %.160q of the step at %s would see it, and is not named by its digest: name it as NAME@sha256:… "+
+		"(docker buildx imagetools inspect NAME tells it), or set the secret with --any-image", string(e.Image), e.At)
 }
 
 func (b Binding) hasEvent(e plan.Event) bool {

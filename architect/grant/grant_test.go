@@ -209,6 +209,33 @@ func TestReasons(t *testing.T) {
 	}
 }
 
+// An image that is not named by its digest is not shown a secret, unless the secret's
+// owner allows it or it is on somebody's own machine; other secrets are not concerned.
+func TestImages(t *testing.T) {
+	ask := grant.Ask{Ref: "refs/heads/main", Protected: true, Blueprint: "deploy",
+		Exposures: []plan.Exposure{{Secret: "key", Image: "alpine:3", At: "deploy.yml:2:10"}, {Secret: "other", Image: "b"}}}
+	const want = `secret key not granted: the image "alpine:3" of the step at deploy.yml:2:10 would see it, and is not named by its digest: ` +
+		"name it as NAME@sha256:… (docker buildx imagetools inspect NAME tells it), or set the secret with --any-image"
+	for _, event := range grant.Events() {
+		ask.Event = event
+		d := grant.Grant(ask)
+		err := d.Secret(grant.Binding{Name: "key"})
+		if local := event == plan.EventLocal; local && err != nil || !local && (err == nil || err.Error() != want) {
+			t.Errorf("%s: %v", event, err)
+		}
+		for _, b := range []grant.Binding{{Name: "key", AnyImage: true}, {Name: "unseen"}} {
+			if err := d.Secret(b); err != nil {
+				t.Errorf("%s: Secret(%+v) = %v", event, b, err)
+			}
+		}
+	}
+	ask.Exposures[0].Image = plan.Text(strings.Repeat("é", 10_000))
+	ask.Event = plan.EventPush
+	if err := grant.Grant(ask).Secret(grant.Binding{Name: "key"}); err == nil || len(err.Error()) > 1000 {
+		t.Errorf("an image with a long name: %v", err)
+	}
+}
+
 func TestMatches(t *testing.T) {
 	for _, c := range []struct {
 		patterns []string
@@ -259,6 +286,7 @@ func TestDangerAddsNothing(t *testing.T) {
 			"unprotected": func(a *grant.Ask) { a.Protected = false },
 			"unknown":     func(a *grant.Ask) { a.Event = "other" },
 			"no ref":      func(a *grant.Ask) { a.Ref, a.Protected = "", false },
+			"image":       func(a *grant.Ask) { a.Exposures = []plan.Exposure{{Secret: "s", Image: "alpine"}} },
 		} {
 			worse := ask
 			worsen(&worse)

@@ -31,6 +31,7 @@ type Entry struct {
 	Refs       []string // patterns; none leaves it to the protected refs
 	Events     []string // none leaves it to the default events
 	Blueprints []string // names; none is all
+	AnyImage   bool     // images that see it need not be named by their digest
 	Number     int      // of the value, from 1: setting it again counts up
 	Set        time.Time
 	By         string
@@ -114,6 +115,7 @@ type record struct {
 	Refs       []string  `json:"refs,omitempty"`
 	Events     []string  `json:"events,omitempty"`
 	Blueprints []string  `json:"blueprints,omitempty"`
+	AnyImage   bool      `json:"anyImage,omitempty"`
 	Number     int       `json:"number"`
 	Set        time.Time `json:"set"`
 	By         string    `json:"by,omitempty"`
@@ -123,14 +125,14 @@ type record struct {
 func recordOf(e Entry) record {
 	return record{
 		Version: recordVersion, Name: e.Name, Repository: e.Repository, Called: e.Called, Refs: e.Refs, Events: e.Events,
-		Blueprints: e.Blueprints, Number: e.Number, Set: e.Set, By: e.By,
+		Blueprints: e.Blueprints, AnyImage: e.AnyImage, Number: e.Number, Set: e.Set, By: e.By,
 	}
 }
 
 func (r record) entry() Entry {
 	return Entry{
 		Name: r.Name, Repository: r.Repository, Called: r.Called, Refs: r.Refs, Events: r.Events, Blueprints: r.Blueprints,
-		Number: r.Number, Set: r.Set, By: r.By,
+		AnyImage: r.AnyImage, Number: r.Number, Set: r.Set, By: r.By,
 	}
 }
 

@@ -61,7 +61,7 @@ func TestPutGiveRemove(t *testing.T) {
 	ctx := t.Context()
 	for _, e := range []seal.Entry{
 		{Name: "key", By: "ann", Refs: []string{"main"}},
-		{Name: "key", Repository: "shop", By: "bob", Events: []string{"push"}, Blueprints: []string{"deploy"}},
+		{Name: "key", Repository: "shop", By: "bob", Events: []string{"push"}, Blueprints: []string{"deploy"}, AnyImage: true},
 	} {
 		if _, err := v.Put(ctx, e, seal.NewSecret([]byte(canary+e.Repository))); err != nil {
 			t.Fatal(err)
@@ -83,7 +83,7 @@ func TestPutGiveRemove(t *testing.T) {
 	used := seal.Use{At: noon, Attempt: "k3f9a2-1/s0t0/1", Builder: "b1"}
 	want := []seal.Entry{
 		{Name: "key", Refs: []string{"main"}, Number: 1, Set: noon, By: "ann", Used: used},
-		{Name: "key", Repository: "shop", Events: []string{"push"}, Blueprints: []string{"deploy"}, Number: 1, Set: noon, By: "bob", Used: used},
+		{Name: "key", Repository: "shop", Events: []string{"push"}, Blueprints: []string{"deploy"}, AnyImage: true, Number: 1, Set: noon, By: "bob", Used: used},
 	}
 	if diff := cmp.Diff(want, all); diff != "" || err != nil {
 		t.Errorf("List (-want +got), %v:\n%s", err, diff)
@@ -97,8 +97,11 @@ func TestPutGiveRemove(t *testing.T) {
 		t.Errorf("Give of an earlier value = %q", got)
 	}
 	if shop, err = v.Find("shop", "key"); err != nil || shop.Number != 2 || shop.Used != (seal.Use{}) ||
-		!cmp.Equal(shop.Events, []string{"push"}) || !cmp.Equal(shop.Blueprints, []string{"deploy"}) {
+		!cmp.Equal(shop.Events, []string{"push"}) || !cmp.Equal(shop.Blueprints, []string{"deploy"}) || !shop.AnyImage {
 		t.Errorf("Find = %+v, %v; want value 2, never used, bound as before", shop, err)
+	}
+	if e, err := v.Put(ctx, seal.Entry{Name: "key", AnyImage: true}, seal.NewSecret([]byte("another value"))); err != nil || !e.AnyImage || e.Refs != nil {
+		t.Errorf("Put with any image = %+v, %v; want it bound anew", e, err)
 	}
 	if err := v.Remove(ctx, "shop", "key", "ann"); err != nil {
 		t.Fatal(err)
@@ -164,6 +167,7 @@ func TestSealed(t *testing.T) {
 		},
 		"refs":   func(s string) string { return strings.Replace(s, `"main"`, `"**"`, 1) },
 		"events": func(s string) string { return strings.Replace(s, `"number"`, `"events": ["manual"], "number"`, 1) },
+		"images": func(s string) string { return strings.Replace(s, `"number"`, `"anyImage": true, "number"`, 1) },
 		"number": func(s string) string { return strings.Replace(s, `"number": 1`, `"number": 2`, 1) },
 	} {
 		changed := e

@@ -70,7 +70,7 @@ func (v *Vault) Put(ctx context.Context, e Entry, value Secret) (Entry, error) {
 		return e, err
 	}
 	e.Set, e.Used, e.By = v.now().UTC(), Use{}, actor(e.By)
-	unbound := len(e.Refs)+len(e.Events)+len(e.Blueprints) == 0
+	unbound := len(e.Refs)+len(e.Events)+len(e.Blueprints) == 0 && !e.AnyImage
 	err := v.change(ctx, func(head git.Hash) (git.Revision, error) {
 		store, err := v.store(head)
 		if err != nil {
@@ -84,7 +84,7 @@ func (v *Vault) Put(ctx context.Context, e Entry, value Secret) (Entry, error) {
 		if old, err := v.record(head, id(e)); err == nil {
 			e.Number = old.Number + 1
 			if unbound {
-				e.Refs, e.Events, e.Blueprints = old.Refs, old.Events, old.Blueprints
+				e.Refs, e.Events, e.Blueprints, e.AnyImage = old.Refs, old.Events, old.Blueprints, old.AnyImage
 			}
 		} else if !errors.Is(err, ErrNone) {
 			return git.Revision{}, err
