@@ -189,6 +189,7 @@ func (c *cli) build(ctx context.Context, j *job) (*build.Build, error) {
 	defer os.RemoveAll(dir)
 	wire := &dispatch.Direct{Name: "run-" + filepath.Base(dir)}
 	a := architect.New(wire, silent(), c.clock)
+	a.Within = func(string) bool { return true }
 	wire.Ear = a
 	site, release, err := c.runSite(ctx, j, dir, a)
 	if err != nil {

@@ -1,18 +1,15 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 
 	"github.com/velocity-ci/velocity/app/api"
 	"github.com/velocity-ci/velocity/app/web"
-	"github.com/velocity-ci/velocity/app/web/page"
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/blueprint"
 	"github.com/velocity-ci/velocity/blueprint/plan"
@@ -47,36 +44,6 @@ func (d desk) idOf(once web.Once, ask any) string {
 	return storage.NewTriggerID(once.At, binary.BigEndian.Uint64(sum.Sum(nil)))
 }
 
-// Choices implements web.Desk.
-func (d desk) Choices(ctx context.Context, ref string) ([]page.Choice, error) {
-	rev := cmp.Or(ref, "HEAD")
-	_, commit, err := d.repo.Resolve(rev)
-	if err != nil {
-		return nil, fmt.Errorf("find %s: %w", rev, err)
-	}
-	tree, _, err := view{d.repo}.Tree(ctx, planCommit(commit))
-	if err != nil {
-		return nil, err
-	}
-	config, _, err := blueprint.Load(tree) // what has mistakes is listed, too: to start it tells them
-	if err != nil {
-		return nil, err
-	}
-	var all []page.Choice
-	for _, s := range config.Pipelines() {
-		one := page.Choice{Kind: plan.OfPipeline, Name: s.Name, Description: s.Description}
-		if s.Name == defaultName { // what is meant by no name comes first
-			all = slices.Insert(all, 0, one)
-			continue
-		}
-		all = append(all, one)
-	}
-	for _, s := range config.Blueprints() {
-		all = append(all, page.Choice{Kind: plan.OfBlueprint, Name: s.Name, Description: s.Description})
-	}
-	return all, nil
-}
-
 // Start implements web.Desk.
 func (d desk) Start(ctx context.Context, once web.Once, ask api.Start) (plan.Trigger, error) {
 	rev := ask.Ref
@@ -98,7 +65,7 @@ func (d desk) Start(ctx context.Context, once web.Once, ask api.Start) (plan.Tri
 	}
 	t.Request = t.ID
 	if err := d.check(ctx, t); err != nil {
-		return plan.Trigger{}, err
+		return plan.Trigger{}, byParameter(err)
 	}
 	return t, d.accept(ctx, t)
 }

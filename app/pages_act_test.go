@@ -136,6 +136,25 @@ func fields(form *html.Node) url.Values {
 	return v
 }
 
+// beside is what is wrong with a field, which those are told of who cannot see it.
+func (s *sheet) beside(name string) string {
+	s.t.Helper()
+	var told []string
+	for d := range s.doc.Descendants() {
+		if id, _ := attribute(d, "id"); id != name {
+			continue
+		}
+		about, _ := attribute(d, "aria-describedby")
+		told = strings.Fields(about)
+	}
+	for d := range s.doc.Descendants() {
+		if id, _ := attribute(d, "id"); slices.Contains(told, id) && strings.HasSuffix(id, "-problem") {
+			return text(d)
+		}
+	}
+	return ""
+}
+
 // press presses a button, after some fields were filled in, as a browser would. It
 // can be done again and again.
 func (s *sheet) press(button string, fill url.Values) *sheet {
@@ -168,7 +187,11 @@ func (s *sheet) request(button string, fill url.Values) *http.Request {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, to.String(), strings.NewReader(sent.Encode()))
+		method, body := http.MethodPost, sent.Encode()
+		if how, _ := attribute(pressed, "formmethod"); how == "get" {
+			method, body, to.RawQuery = http.MethodGet, "", body
+		}
+		req, err := http.NewRequestWithContext(s.t.Context(), method, to.String(), strings.NewReader(body))
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -273,6 +296,7 @@ func TestActWithoutScripts(t *testing.T) {
 		"bad":  "steps: [{type: run, description: look, script: 'test -e " + mended + "'}]\n",
 		"wait": "steps: [{type: run, description: wait, script: 'read go <" + gate.path + "'}]\n",
 	})
+	k.git("tag", "before")
 	k.write("shop/.velocityci/pipelines/a.yml", "stages: [{name: all, blueprints: [bad]}]\n")
 	k.write("shop/.velocityci/pipelines/default.yml", "on: {push: {branches: [nothing]}}\nstages: [{name: all, blueprints: [good, bad]}]\n")
 	k.git("add", ".")
@@ -283,24 +307,21 @@ func TestActWithoutScripts(t *testing.T) {
 		t.Errorf("the form begins as %v; want the default pipeline chosen", sent)
 	}
 	missing := blank.press("Start", nil)
-	if missing.status != http.StatusUnprocessableEntity || !strings.Contains(missing.said(), "no value for the parameters color") {
-		t.Errorf("without its parameter: %d %q", missing.status, missing.said())
-	}
-	if wrong := blank.press("Start", url.Values{"parameters": {"color"}}); !strings.Contains(wrong.said(), `"color" is not of the form NAME=VALUE`) {
-		t.Errorf("with half a parameter: %d %q", wrong.status, wrong.said())
+	if missing.status != http.StatusUnprocessableEntity || !strings.Contains(missing.said(), "no value for the parameters color") || missing.beside("parameter.color") != "color needs a value" {
+		t.Errorf("without its parameter: %d %q, and beside the field %q", missing.status, missing.said(), missing.beside("parameter.color"))
 	}
 	if wrong := blank.press("Start", url.Values{"ref": {"nowhere"}}); !strings.Contains(wrong.said(), "find nowhere") {
 		t.Errorf("at no ref: %d %q", wrong.status, wrong.said())
 	}
-	if looked := missing.press("Show what is there at this ref", url.Values{"ref": {"HEAD~1"}}); looked.status != http.StatusOK || strings.Contains(text(looked.doc), "default") {
-		t.Errorf("at the commit before: %d %s; want no pipeline", looked.status, text(looked.doc))
+	if looked := missing.press("Show its parameters", url.Values{"ref": {"before"}}); looked.status != http.StatusOK || looked.said() != `there is no pipeline or blueprint "default"` {
+		t.Errorf("at the commit before: %d %q; want no pipeline", looked.status, looked.said())
 	}
 
-	first := missing.press("Start", url.Values{"parameters": {"color=red"}})
+	first := missing.press("Start", url.Values{"parameter.color": {"red"}})
 	if first.said() != "You asked for this build." || !strings.Contains(text(first.doc), "By ann") {
 		t.Fatalf("started, %s says %q", first.at, first.said())
 	}
-	if again := missing.press("Start", url.Values{"parameters": {"color=red"}}); again.at.Path != first.at.Path {
+	if again := missing.press("Start", url.Values{"parameter.color": {"red"}}); again.at.Path != first.at.Path {
 		t.Errorf("pressed twice, there are %s and %s", first.at, again.at)
 	}
 	failed := k.over(first.at.Path)

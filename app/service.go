@@ -60,6 +60,7 @@ type service struct {
 	signer   *dispatch.Signer
 	keys     *dispatch.Keys         // the embedded builder's, as old as the process
 	embedded atomic.Pointer[string] // its name; nil before it has one
+	inside   atomic.Bool            // it runs
 	hangUp   func()                 // ends its connection; nil before there is one
 	unneeded chan struct{}          // closed when it shall end before the service does
 	once     sync.Once              // closes it
@@ -118,6 +119,7 @@ func (c *cli) newService(ctx context.Context, o serviceOptions) (s *service, err
 	s.architect = architect.New(nil, o.log, c.clock)
 	s.architect.Attempts, s.architect.Opened = o.attempts, o.opened
 	s.architect.Gathering = func() bool { return !s.gathered.Load() }
+	s.architect.Within = func(builder string) bool { return s.inside.Load() && s.isEmbedded(builder) }
 	if o.configured != nil {
 		if o.plugins, err = s.newPlugins(o.configured); err != nil {
 			return s, err
@@ -221,7 +223,9 @@ func (s *service) build(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}()
+	s.inside.Store(true)
 	s.builder.Run(ctx)
+	s.inside.Store(false)
 	stop()
 	<-over
 	s.link.Close() // nothing is assigned to it after that

@@ -61,6 +61,10 @@ type Architect struct {
 	// Observe is told what became durable, in order for each build. It is called with
 	// locks held: it must neither wait nor call the architect. May be nil.
 	Observe func(Fact)
+	// Within reports whether a builder is in this process, which is not lost without the
+	// other: its silence only says that neither gets to run. It is called with locks
+	// held. May be nil.
+	Within func(builder string) bool
 	// Deaf reports whether the wire is broken: no builder can be heard then, and
 	// none is lost for it. It is called with locks held; nil: it never is.
 	Deaf func() bool
@@ -196,6 +200,7 @@ func (a *Architect) adopt(s *Site, l Loaded, priority int) {
 		a.enter(w)
 	}
 	a.touch(w)
+	w.show()
 	a.show(w)
 	s.answer(l.Build.Trigger.ID, Answer{Builds: []build.ID{l.Build.ID}})
 }

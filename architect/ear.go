@@ -33,7 +33,7 @@ func (a *Architect) Here(_ context.Context, p dispatch.Presence) error {
 		p.Capacity = 0
 	}
 	a.unsettled = a.unsettled || m.offersOther(p)
-	m.boot, m.seen, m.capacity, m.said = p.Boot, a.Now(), p.Capacity, p
+	m.boot, m.seen, m.excused, m.capacity, m.said = p.Boot, a.Now(), 0, p.Capacity, p
 	a.claim(p)
 	return nil
 }

@@ -20,6 +20,7 @@ type member struct {
 	said     dispatch.Presence
 	since    time.Time // it is here
 	seen     time.Time
+	excused  time.Duration // of its silence since: the architect could not hear it
 }
 
 // offersOther reports whether p offers the queue other than what is known of the

@@ -16,9 +16,13 @@ func (a *Architect) sweep(ctx context.Context) {
 	defer turn.Stop()
 	rested := time.NewTimer(sweepEvery)
 	defer rested.Stop()
+	last := time.Now()
 	for {
 		select {
 		case <-turn.C: // whatever is retried meanwhile: that must not put off a silent builder's loss
+			now := time.Now() // of the clock that the turns are of
+			a.excuse(now.Sub(last) - sweepEvery)
+			last = now
 			a.Overdue()
 		case <-rested.C:
 			a.Overdue()
@@ -31,6 +35,20 @@ func (a *Architect) sweep(ctx context.Context) {
 		} else {
 			rested.Stop()
 		}
+	}
+}
+
+// excuse notes that the architect looks so much later than it meant to. It did not get
+// to run, on a machine that is paused or has too much to do, and nobody who spoke was
+// heard: that time is not counted as anybody's silence.
+func (a *Architect) excuse(late time.Duration) {
+	if late <= 0 {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, m := range a.builders {
+		m.excused += late
 	}
 }
 
@@ -68,7 +86,7 @@ func (a *Architect) Overdue() {
 		a.heard = now
 	}
 	for name, m := range a.builders {
-		if a.silent(m.seen, now) {
+		if a.silent(m.seen, now.Add(-m.excused)) && (a.Within == nil || !a.Within(name)) {
 			a.Logger.Warn("builder lost", "builder", name, "seen", m.seen)
 			delete(a.builders, name)
 			a.lostWith(name, m.seen)

@@ -9,6 +9,8 @@ import (
 
 // A Watch shows a build while it is built. It is level-triggered: a watcher that
 // is slow sees fewer states, never a wrong one, and reads logs at its own pace.
+// Watchers take no lock that the architect works under, however many there are: as
+// long as a build goes on, it does not wait for those who look.
 type Watch struct {
 	a *Architect
 	w *work
@@ -65,18 +67,13 @@ func (a *Architect) Await(ctx context.Context, id build.ID) (v *Watch, ok bool) 
 // State is the build as recorded, which the caller must not change; over says
 // that it is final and in the archive; changed is closed when there is news.
 func (v *Watch) State() (b *build.Build, over bool, changed <-chan struct{}) {
-	v.a.mu.Lock()
-	defer v.a.mu.Unlock()
-	return v.w.durable, v.w.folded, v.w.changed
+	s := v.w.shown.Load()
+	return s.build, s.over, s.changed
 }
 
 // Left reports whether the build is in nobody's hands here: its site was closed
 // before it was final.
-func (v *Watch) Left() bool {
-	v.a.mu.Lock()
-	defer v.a.mu.Unlock()
-	return v.w.site.closed && !v.w.b.State().Final()
-}
+func (v *Watch) Left() bool { return v.w.shown.Load().left }
 
 // Of is the site whose build it is, and what is built; nil if none could be drawn.
 // The caller must not change the plan.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/velocity-ci/velocity/architect/build"
@@ -35,7 +36,15 @@ type work struct {
 	told     *build.Build // replays the recorded moves, to learn their events
 	folded   bool
 	watchers int
-	changed  chan struct{} // closed and renewed when watchers have something new
+	shown    atomic.Pointer[showing] // what watchers see
+}
+
+// A showing is what watchers see of a work until there is something new.
+type showing struct {
+	build   *build.Build  // as recorded; nil if it is not yet
+	over    bool          // it is final and in the archive
+	left    bool          // it is in nobody's hands
+	changed chan struct{} // closed when there is something new
 }
 
 // A flight is an attempt that a builder has or was offered.
@@ -51,7 +60,9 @@ type flight struct {
 }
 
 func newWork(s *Site, b *build.Build, p *plan.Plan) *work {
-	return &work{site: s, plan: p, b: b, needs: needsOf(p, b.Trigger), flights: map[string]*flight{}, told: b.Clone(), changed: make(chan struct{})}
+	w := &work{site: s, plan: p, b: b, needs: needsOf(p, b.Trigger), flights: map[string]*flight{}, told: b.Clone()}
+	w.shown.Store(&showing{changed: make(chan struct{})})
+	return w
 }
 
 func inFlight(t *build.Task) bool { return t.State == build.Scheduled || t.State == build.Building }
@@ -151,7 +162,7 @@ func (a *Architect) recorded(w *work, c build.Change) {
 			a.Observe(Fact{Site: w.site, Build: c.Build, Moves: c.Moves, Events: emitted})
 		}
 		if opened {
-			a.show(w)
+			defer a.show(w)
 		}
 	}
 	a.stir(w)
@@ -172,9 +183,17 @@ func (a *Architect) tell(w *work, m build.Move, events []build.Event) {
 
 // stir wakes a work's watchers. The lock is held.
 func (a *Architect) stir(w *work) {
-	close(w.changed)
-	w.changed = make(chan struct{})
+	before := w.shown.Load()
+	w.show()
+	close(before.changed)
 	a.notify()
+}
+
+// show has watchers see how the work stands. The lock is held.
+func (w *work) show() {
+	w.shown.Store(&showing{
+		build: w.durable, over: w.folded, left: w.site.closed && !w.b.State().Final(), changed: make(chan struct{}),
+	})
 }
 
 // Folded tells the architect that a build is final and in the archive. The

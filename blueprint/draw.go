@@ -101,21 +101,26 @@ func (e *ValueError) Error() string { return fmt.Sprintf("parameter %q %s", e.Na
 // concern the plan, and with *UnknownNameError, *MissingError or *ValueError if
 // the request does; other errors come from the request's Git.
 func (c *Config) Draw(req Request) (*plan.Plan, error) {
-	p, isPipeline := c.pipelines[req.Name]
-	b, isBlueprint := c.blueprints[req.Name]
-	switch {
-	case isPipeline:
-		return c.draw(req, plan.OfPipeline, p)
-	case isBlueprint:
+	p, kind, err := c.find(req.Name)
+	if err != nil {
+		return nil, err
+	}
+	return c.draw(req, kind, p)
+}
+
+// find is the pipeline of a name, or one of the blueprint of that name alone.
+func (c *Config) find(name string) (*pipeline, plan.Kind, error) {
+	if p, ok := c.pipelines[name]; ok {
+		return p, plan.OfPipeline, nil
+	}
+	if b, ok := c.blueprints[name]; ok {
 		one := stage{Name: word{Value: b.name}, Blueprints: []entry{{Name: word{Value: b.name}}}}
-		return c.draw(req, plan.OfBlueprint, &pipeline{
-			unit: unit{file: b.file}, Description: b.Description, Stages: []stage{one},
-		})
+		return &pipeline{unit: unit{file: b.file}, Description: b.Description, Stages: []stage{one}}, plan.OfBlueprint, nil
 	}
 	if err := c.errorsIn(nil).orNil(); err != nil {
-		return nil, err // the name may stand in what could not be read
+		return nil, "", err // the name may stand in what could not be read
 	}
-	return nil, &UnknownNameError{What: "pipeline or blueprint", Name: req.Name, Nearest: nearest(req.Name, c.names())}
+	return nil, "", &UnknownNameError{What: "pipeline or blueprint", Name: name, Nearest: nearest(name, c.names())}
 }
 
 // draw draws a pipeline; a blueprint on its own is one without a name.

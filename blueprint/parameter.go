@@ -22,6 +22,7 @@ type parameter struct {
 type basic struct {
 	spot
 	Name         word    `yaml:"name" jsonschema:"required" jsonschema_description:"Name, as in ${name}"`
+	Description  word    `yaml:"description" jsonschema_description:"For people who give it a value"`
 	Default      text    `yaml:"default" jsonschema_description:"Value if none is given"`
 	OtherOptions words   `yaml:"otherOptions" jsonschema_description:"The only values allowed beside the default"`
 	Secret       boolean `yaml:"secret" jsonschema_description:"Whether the value is kept out of plans, logs and steps that do not ask for it"`

@@ -57,6 +57,9 @@ func (c *clerk) build() *build.Build {
 func (c *clerk) Start(_ context.Context, _ web.Once, s api.Start) (plan.Trigger, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if s.Parameters["color"] == "grey" {
+		return plan.Trigger{}, &web.ParametersError{Wrong: map[string]string{"color": "cannot be that"}, Err: errors.New("the color is wrong")}
+	}
 	c.asked = append(c.asked, s)
 	return plan.Trigger{ID: "1"}, nil
 }
@@ -68,8 +71,17 @@ func (c *clerk) Rerun(context.Context, web.Once, api.Act) (plan.Trigger, error) 
 	return plan.Trigger{ID: "1"}, nil
 }
 
-func (c *clerk) Choices(context.Context, string) ([]page.Choice, error) {
-	return []page.Choice{{Kind: plan.OfPipeline, Name: "default"}, {Kind: plan.OfBlueprint, Name: "unit"}}, nil
+func (c *clerk) Offer(_ context.Context, _, name string) (page.Offer, error) {
+	o := page.Offer{Choices: []page.Choice{{Kind: plan.OfPipeline, Name: "default"}, {Kind: plan.OfBlueprint, Name: "unit"}}, Name: name}
+	switch name {
+	case "":
+		o.Name = "default"
+	case "unit":
+		o.Fields = []page.Field{{Name: "color", Options: []string{"deep red=1", "blue"}}, {Name: "note", Defaults: []string{""}}}
+	case "gone":
+		return o, errors.New("there is none")
+	}
+	return o, nil
 }
 
 func (c *clerk) Find(_ context.Context, text string) (*build.Build, error) {

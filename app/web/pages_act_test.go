@@ -106,23 +106,28 @@ func TestStartForm(t *testing.T) {
 	const path = "/start?repository=shop"
 	once := r.onceIn(path, session)
 	for _, c := range []struct {
-		once, parameters string
-		status           int
+		once, name, color string
+		more              []string // names of further fields
+		status            int
 	}{
-		{"", "", 400}, {"x", "", 400}, {"-1.x", "", 409}, {once + strings.Repeat("x", 99), "", 400}, {"zzzzzzzzzzzz.x", "", 400},
-		{once, "color", 422}, {once, "color=red\ncolor=blue", 422}, {once, "=x", 422}, {once, "a b=x", 422},
-		{once, "\r\ncolor = deep red\r\n", 422}, {once, "color=deep red=1\r\n\r\nempty=\r\n", 303},
+		{"", "unit", "", nil, 400}, {"x", "unit", "", nil, 400}, {"-1.x", "unit", "", nil, 409}, {once + strings.Repeat("x", 99), "unit", "", nil, 400}, {"zzzzzzzzzzzz.x", "unit", "", nil, 400},
+		{once, "gone", "blue", nil, 422}, {once, "unit", "blue", nil, 422}, {once, "unit", "grey", []string{"note"}, 422},
+		{once, "unit", "deep red=1", []string{"note"}, 303},
 	} {
-		got := r.post(path, url.Values{"once": {c.once}, "ref": {" main "}, "name": {"unit"}, "parameters": {c.parameters}, "actor": {"root"}, "noreuse": {"1"}}, as(session))
+		form := url.Values{"once": {c.once}, "ref": {" main "}, "name": {c.name}, "parameter.color": {c.color}, "actor": {"root"}, "noreuse": {"1"}}
+		for _, name := range c.more {
+			form.Set("parameter."+name, "")
+		}
+		got := r.post(path, form, as(session))
 		if got.status != c.status || c.status == 303 && got.location != "/asked/1?repository=shop" {
-			t.Errorf("once %q, parameters %q: %d to %q; want %d", c.once, c.parameters, got.status, got.location, c.status)
+			t.Errorf("%v: %d to %q; want %d", form, got.status, got.location, c.status)
 		}
 	}
 	asked := r.clerks["shop"].asked
 	if len(asked) != 1 {
 		t.Fatalf("asked are %+v; want one", asked)
 	}
-	want := fmt.Sprint(map[string]string{"color": "deep red=1", "empty": ""}, "unit", "main", "ann", true)
+	want := fmt.Sprint(map[string]string{"color": "deep red=1"}, "unit", "main", "ann", true)
 	if got := fmt.Sprint(asked[0].Parameters, asked[0].Name, asked[0].Ref, asked[0].Actor, asked[0].NoReuse); got != want {
 		t.Errorf("asked is %s; want %s", got, want)
 	}

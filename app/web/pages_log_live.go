@@ -54,11 +54,9 @@ func (f *Front) logLive(w http.ResponseWriter, r *http.Request, s *Server) {
 	}
 }
 
-// Pace of a log that is followed.
-const (
-	linesEvery = 100 * time.Millisecond // nobody reads faster, and a flood comes in few events
-	liveAtOnce = page.MaxLine + 1       // bytes of a log in one event: any line that is shown whole, and no more
-)
+// liveAtOnce is how many bytes of a log come in one event: any line that is shown whole,
+// and no more.
+const liveAtOnce = page.MaxLine + 1
 
 func (v *logView) follow(r *http.Request, out *eventStream, at page.Place) error {
 	watch, here := v.s.Architect.Await(r.Context(), v.b.ID)
@@ -84,7 +82,7 @@ func (v *logView) follow(r *http.Request, out *eventStream, at page.Place) error
 		if ended {
 			return out.send("end", at.String(), v.ending(b))
 		}
-		if left || !pause(r.Context(), linesEvery) {
+		if left || !pause(r.Context(), v.s.relays.pace()) {
 			return r.Context().Err() // without an end: whoever follows asks again
 		}
 		select {

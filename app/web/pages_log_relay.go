@@ -2,6 +2,7 @@ package web
 
 import (
 	"sync"
+	"time"
 
 	"github.com/velocity-ci/velocity/app/web/page"
 )
@@ -56,8 +57,24 @@ func (r *relay) from(at page.Place, draw func() (drawing, error)) (drawing, erro
 // relays are those of the logs that somebody follows. The zero value is ready; it is
 // safe for concurrent use.
 type relays struct {
-	mu   sync.Mutex
-	open map[logKey]*relay
+	mu        sync.Mutex
+	open      map[logKey]*relay
+	followers int // of all of them
+}
+
+// Pace of logs that are followed.
+const (
+	linesEvery  = 100 * time.Millisecond // nobody reads faster, and a flood comes in few events
+	atFullSpeed = 100                    // followers who are sent as much as that
+)
+
+// pace is how long a follower waits after what came last. However many follow logs,
+// they are sent about as many events in all as those at full speed: what they cost is
+// taken from nobody's build.
+func (rs *relays) pace() time.Duration {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	return linesEvery * time.Duration(max(rs.followers, atFullSpeed)) / atFullSpeed
 }
 
 // join is the relay of a log, until the follower leaves.
@@ -73,9 +90,11 @@ func (rs *relays) join(key logKey) (r *relay, leave func()) {
 		rs.open[key] = r
 	}
 	r.followers++
+	rs.followers++
 	return r, func() {
 		rs.mu.Lock()
 		defer rs.mu.Unlock()
+		rs.followers--
 		if r.followers--; r.followers == 0 {
 			delete(rs.open, key)
 		}

@@ -22,11 +22,12 @@ import (
 // A Desk makes triggers of what people ask for. They are durable when it returns.
 type Desk interface {
 	// Those with equal contents and the same Once are one, however often they come.
+	// Errors: *ParametersError if values of parameters are missing or wrong.
 	Start(ctx context.Context, once Once, s api.Start) (plan.Trigger, error)
 	Rerun(ctx context.Context, once Once, act api.Act) (plan.Trigger, error)
-	// Choices are the pipelines and blueprints that can be started at a ref, or at
-	// HEAD for "".
-	Choices(ctx context.Context, ref string) ([]page.Choice, error)
+	// Offer is what can be started at a ref, or at HEAD for "", with the fields of what
+	// has a name, or of what is meant by none. With an error it holds what is known.
+	Offer(ctx context.Context, ref, name string) (page.Offer, error)
 	// Find resolves an id, a number or a commit to a build.
 	Find(ctx context.Context, text string) (*build.Build, error)
 	// Log reads what an attempt that is over printed; nothing if it has no log.

@@ -14,25 +14,28 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/velocity-ci/velocity/architect/build"
 	"github.com/velocity-ci/velocity/architect/dispatch"
 )
 
 // Logs keeps copies below a directory: <build>/<task>.<attempt>.{txt,times}. It
-// is safe for concurrent use; chunks of one attempt should come one at a time.
+// is safe for concurrent use; chunks of one attempt should come one at a time. Who
+// writes never waits for those who read, however many they are.
 type Logs struct {
 	dir string
 
-	mu   sync.Mutex
+	mu   sync.RWMutex
 	open map[string]*file // by path
 }
 
 type file struct {
-	mu   sync.Mutex
-	f    *os.File
-	size int64
-	sum  hash.Hash
+	size atomic.Int64 // grows under mu
+
+	mu  sync.Mutex // of those who write
+	f   *os.File
+	sum hash.Hash
 }
 
 // New keeps logs below dir, which is made when it is first needed. Copies that an
@@ -58,20 +61,25 @@ func (l *Logs) Write(c dispatch.Chunk) (int64, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	skip := f.size - c.Offset
+	have := f.size.Load()
+	skip := have - c.Offset
 	if skip < 0 || skip >= int64(len(c.Data)) {
-		return f.size, nil
+		return have, nil
 	}
 	n, err := f.f.Write(c.Data[skip:])
 	f.sum.Write(c.Data[skip : skip+int64(n)])
-	f.size += int64(n)
+	have = f.size.Add(int64(n))
 	if err != nil {
-		return f.size, fmt.Errorf("keep log: %w", err)
+		return have, fmt.Errorf("keep log: %w", err)
 	}
-	return f.size, nil
+	return have, nil
 }
 
+// file is the copy at a path, which is made if there is none.
 func (l *Logs) file(path string) (*file, error) {
+	if f := l.find(path); f != nil {
+		return f, nil
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if f := l.open[path]; f != nil {
@@ -87,6 +95,13 @@ func (l *Logs) file(path string) (*file, error) {
 	f := &file{f: w, sum: sha256.New()}
 	l.open[path] = f
 	return f, nil
+}
+
+// find is the copy at a path, or nil.
+func (l *Logs) find(path string) *file {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.open[path]
 }
 
 // ErrIncomplete means that the copy is not what the builder says the log is. The
@@ -105,7 +120,7 @@ func (l *Logs) Finish(r dispatch.Result) (build.LogFile, error) {
 		return out, err
 	}
 	text.mu.Lock()
-	size, sum := text.size, hex.EncodeToString(text.sum.Sum(nil))
+	size, sum := text.size.Load(), hex.EncodeToString(text.sum.Sum(nil))
 	text.mu.Unlock()
 	if size != r.Log.Bytes {
 		return out, fmt.Errorf("%w: %d of %d bytes", ErrIncomplete, size, r.Log.Bytes)
@@ -122,10 +137,8 @@ func (l *Logs) Finish(r dispatch.Result) (build.LogFile, error) {
 	if err != nil {
 		return out, err
 	}
-	times.mu.Lock()
-	defer times.mu.Unlock()
-	if times.size != r.Times {
-		return out, fmt.Errorf("%w: %d of %d bytes of line times", ErrIncomplete, times.size, r.Times)
+	if size := times.size.Load(); size != r.Times {
+		return out, fmt.Errorf("%w: %d of %d bytes of line times", ErrIncomplete, size, r.Times)
 	}
 	out.Times = l.path(r.Attempt, dispatch.TimesFile)
 	return out, nil
@@ -188,13 +201,9 @@ func (l *Logs) Read(a dispatch.Attempt, offset, limit int64) ([]byte, error) {
 
 // size is the length of a copy; 0 if there is none.
 func (l *Logs) size(path string) int64 {
-	l.mu.Lock()
-	f := l.open[path]
-	l.mu.Unlock()
+	f := l.find(path)
 	if f == nil {
 		return 0
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.size
+	return f.size.Load()
 }

@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -101,4 +103,47 @@ func TestFinishTakesAWrongCopyAnew(t *testing.T) {
 	if _, err := os.Stat(file.Text); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("after Drop: %v; want no file", err)
 	}
+}
+
+// Who reads a copy, and is at it for long, holds up nobody who writes it; and who writes
+// for long, on a disk that is slow, nobody who looks whether there is something new.
+func TestReadersAndWritersDoNotWait(t *testing.T) {
+	l, err := New(filepath.Join(t.TempDir(), "running"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	chunk := dispatch.Chunk{Attempt: attempt, File: dispatch.TextFile, Data: []byte("one\n")}
+	if _, err := l.Write(chunk); err != nil {
+		t.Fatal(err)
+	}
+	soon := func(what string, do func() error) {
+		t.Helper()
+		done := make(chan error, 1)
+		go func() { done <- do() }()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s waits", what)
+		}
+	}
+	l.mu.RLock()
+	soon("a writer", func() error {
+		chunk.Offset = 4
+		_, err := l.Write(chunk)
+		return err
+	})
+	l.mu.RUnlock()
+	f := l.find(l.path(attempt, dispatch.TextFile))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	soon("a reader", func() error {
+		if data, err := l.Read(attempt, 2, 100); err != nil || string(data) != "e\none\n" {
+			return fmt.Errorf("%q, %w", data, err)
+		}
+		_, err := l.Read(attempt, 8, 100)
+		return err
+	})
 }

@@ -13,6 +13,8 @@ const (
 	FieldOnce   = "once"   // of a form whose second sending changes nothing
 	FieldCommit = "commit" // of an approval: what was looked at
 	FieldPlan   = "plan"   // of an approval: the digest of the plan that was looked at
+
+	FieldParameter = "parameter." // before the name of a parameter that is given a value
 )
 
 // MayRerun reports whether there is something to build again here.
@@ -44,49 +46,6 @@ func livePath(id build.ID, once string) string {
 		path += "?" + url.Values{FieldOnce: {once}}.Encode()
 	}
 	return path
-}
-
-// A Start is the form that starts a build, as it was filled in.
-type Start struct {
-	Repository string // as it is called now
-	Identity   string // what it stays known by
-	Once       string
-	Ref        string
-	Name       string
-	Parameters string // a line for each: NAME=VALUE
-	NoReuse    bool
-	Choices    []Choice // what can be started; none if nobody knows
-	Problem    string   // with what was filled in
-}
-
-func (s Start) about() (string, string) { return "start", "Start a build of " + s.Repository }
-
-// A Choice is a pipeline or a blueprint that can be started.
-type Choice struct {
-	Kind              plan.Kind
-	Name, Description string
-}
-
-// Kinds are the choices by their kinds.
-func (s Start) Kinds() []choices {
-	var all []choices
-	for _, kind := range []plan.Kind{plan.OfPipeline, plan.OfBlueprint} {
-		group := choices{Kind: kind}
-		for _, c := range s.Choices {
-			if c.Kind == kind {
-				group.List = append(group.List, c)
-			}
-		}
-		if group.List != nil {
-			all = append(all, group)
-		}
-	}
-	return all
-}
-
-type choices struct {
-	Kind plan.Kind
-	List []Choice
 }
 
 // Asked tells of a request for a build that has become none, or none yet.

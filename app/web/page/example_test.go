@@ -103,10 +103,17 @@ func examples() map[string]View {
 		"build_held": Build{Repository: "shop", Build: waits, Now: after(12), Once: "p0.ABC"},
 		"build_over": Build{Repository: "shop", Build: over, Now: after(12), Once: "p0.ABC", Said: "You asked for this build."},
 		"start": Start{
-			Repository: "shop", Identity: "github-7", Once: "p0.ABC", Ref: "main", Name: "unit", Parameters: "version=1", NoReuse: true, Problem: "no value for version",
-			Choices: []Choice{{Kind: plan.OfPipeline, Name: "default", Description: "all"}, {Kind: plan.OfBlueprint, Name: "unit"}},
+			Repository: "shop", Identity: "github-7", Once: "p0.ABC", Ref: "main", NoReuse: true, Problem: "no value for the parameters version",
+			Offer: Offer{Name: "unit", Choices: []Choice{{Kind: plan.OfPipeline, Name: "default", Description: "all"}, {Kind: plan.OfBlueprint, Name: "unit"}}, Fields: []Field{
+				{Name: "version", Description: "What it is called from now on", Required: true, Problem: "needs a value"},
+				{Name: "level", Description: "How much is tested", Defaults: []string{"quick"}, Options: []string{"quick", "full", ""}, Value: "full"},
+				{Name: "os", All: true, Required: true, Options: []string{"linux", "darwin"}, Value: "plan9", Problem: "has that value in no combination of the matrix of unit"},
+				{Name: "channel", Defaults: []string{"${git.branch.clean}", "stable", ""}, Value: "beta"},
+				{Name: "note"},
+			}},
 		},
-		"start_free":    Start{Repository: "shop", Identity: "shop", Once: "p0.ABC"},
+		"start_plain":   Start{Repository: "shop", Identity: "shop", Once: "p0.ABC", Offer: Offer{Name: "unit", Choices: []Choice{{Kind: plan.OfBlueprint, Name: "unit"}}}},
+		"start_free":    Start{Repository: "shop", Identity: "shop", Once: "p0.ABC", Ref: "nowhere", Problem: "find nowhere: no such ref"},
 		"asked":         Asked{Repository: "shop", Note: "skipped"},
 		"asked_pending": Asked{Repository: "shop", Pending: true, Here: "/asked/1?repository=shop"},
 		"deliveries": Deliveries{State: DeliveryDone, Older: "?from=50", Said: "The delivery github-1 is tried again.", List: []Delivery{
