@@ -52,12 +52,15 @@ func (a *Architect) inbox(ctx context.Context, s *Site) error {
 	if err != nil {
 		return err
 	}
-	pending = append(pending, s.accept()...)
-	if s.first && s.Told {
-		tips, err := s.Repo.Tips(ctx)
-		if err != nil {
+	var tips map[string]plan.Commit
+	first := s.first && s.Told
+	if first {
+		if tips, err = s.Repo.Tips(ctx); err != nil {
 			return err
 		}
+	}
+	pending = append(pending, s.accept()...) // the site is not still before they are in hand
+	if first {
 		for _, t := range pending {
 			delete(tips, t.Ref)
 		}
