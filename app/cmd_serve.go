@@ -139,9 +139,6 @@ func (c *cli) serve(ctx context.Context, conf *serverConfig, once bool) error {
 	if err != nil {
 		return err
 	}
-	if s.builder != nil {
-		s.builder.Floor = floorOf(s.builder) // it gets no code of strangers: its log tells
-	}
 	if conf.Listen != "" {
 		if err := c.open(ctx, s, conf, app, setUp); err != nil {
 			return errors.Join(err, s.close())
