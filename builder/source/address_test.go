@@ -149,8 +149,8 @@ func FuzzSubmoduleAddress(f *testing.F) {
 			if !got.scp && !strings.HasPrefix(shown, "https://") && !strings.HasPrefix(shown, "ssh://") {
 				t.Errorf("%q is %q", text, shown)
 			}
-			if strings.HasPrefix(shown, "-") || strings.Contains(shown, "/-") || strings.Contains(shown, ":-") ||
-				got.scp && strings.Contains(shown, "::") || strings.ContainsAny(shown, "\n\r\x00 \\") {
+			if strings.HasPrefix(shown, "-") || strings.Contains(shown, "/-") || strings.Contains(shown, "@-") ||
+				got.scp && (strings.HasPrefix(got.path, "-") || strings.Contains(shown, "::")) || strings.ContainsAny(shown, "\n\r\x00 \\") {
 				t.Errorf("%q is %q", text, shown)
 			}
 		}
