@@ -1,6 +1,7 @@
 package source
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -149,8 +150,9 @@ func FuzzSubmoduleAddress(f *testing.F) {
 			if !got.scp && !strings.HasPrefix(shown, "https://") && !strings.HasPrefix(shown, "ssh://") {
 				t.Errorf("%q is %q", text, shown)
 			}
-			if strings.HasPrefix(shown, "-") || strings.Contains(shown, "/-") || strings.Contains(shown, "@-") ||
-				got.scp && (strings.HasPrefix(got.path, "-") || strings.Contains(shown, "::")) || strings.ContainsAny(shown, "\n\r\x00 \\") {
+			option := func(part string) bool { return strings.HasPrefix(part, "-") }
+			if option(shown) || option(got.user) || option(got.host) || slices.ContainsFunc(strings.Split(got.path, "/"), option) ||
+				got.scp && strings.Contains(shown, "::") || strings.ContainsAny(shown, "\n\r\x00 \\") {
 				t.Errorf("%q is %q", text, shown)
 			}
 		}
