@@ -278,7 +278,10 @@ func TestUnpackAnyOrder(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		names := rapid.SampledFrom([]string{"a", "b", "a/b", "a/b/c", "b/a", "was", "was/here", "out"})
 		items := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) item {
-			it := item{typ: rapid.SampledFrom([]byte{reg, dir, sym}).Draw(rt, "type"), name: names.Draw(rt, "name"), text: "x"}
+			it := item{
+				typ: rapid.SampledFrom([]byte{reg, dir, sym}).Draw(rt, "type"), name: names.Draw(rt, "name"), text: "x",
+				mode: 0o755, // so that who is not root can look at what came of it
+			}
 			switch it.typ {
 			case dir:
 				it.name += "/"
