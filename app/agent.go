@@ -82,7 +82,7 @@ func (a *agent) newBuilder() (*builder.Builder, error) {
 			return nil, err
 		}
 	}
-	if s.floor {
+	if s.engineFloor {
 		b.Floor = floorOf(b)
 	}
 	return b, nil

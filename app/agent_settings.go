@@ -22,15 +22,15 @@ import (
 // agentSettings are a registered builder's own: what it may use of its machine,
 // and for whom. No architect can change them.
 type agentSettings struct {
-	capacity  int
-	labels    map[string]string
-	execute   executors
-	untrusted bool
-	floor     bool // code of strangers is refused on an engine that is too old for it
-	reattach  bool
-	timeout   time.Duration
-	grace     time.Duration // for what runs when the builder is told to end; below 0 it is for ever
-	logFormat string
+	capacity    int
+	labels      map[string]string
+	execute     executors
+	untrusted   bool
+	engineFloor bool // code of strangers is refused on an engine that is too old for it
+	reattach    bool
+	timeout     time.Duration
+	grace       time.Duration // for what runs when the builder is told to end; below 0 it is for ever
+	logFormat   string
 
 	memory, pids int64 // of a container
 	cpus         float64
@@ -45,7 +45,7 @@ const usualMirrors = 20 << 30
 func defaultAgentSettings() *agentSettings {
 	return &agentSettings{
 		capacity: runtime.NumCPU(), labels: map[string]string{"os": runtime.GOOS, "arch": runtime.GOARCH},
-		execute: executors{docker: true}, floor: true, reattach: true, timeout: time.Hour, grace: -1, logFormat: "text",
+		execute: executors{docker: true}, engineFloor: true, reattach: true, timeout: time.Hour, grace: -1, logFormat: "text",
 		logLimit: 64 << 20, mirrorLimit: usualMirrors, spoolLimit: 4 << 30, diskFloor: 2 << 30,
 	}
 }
@@ -125,7 +125,7 @@ func (s *agentSettings) setFloor(text string) error {
 	if text != "on" && text != "off" {
 		return errors.New("there are on and off")
 	}
-	s.floor = text == "on"
+	s.engineFloor = text == "on"
 	return nil
 }
 
